@@ -1,0 +1,232 @@
+//! The configuration of a gateway worker: resolved by the daemon, frozen in the worker's spec, read by the worker.
+//!
+//! It stands in a crate of its own because arrows never go sideways between daemon and gateway. The daemon writes it
+//! as JSON into the memfd that `STEADFAST_CONFIG_FD` names; the gateway reads nothing else. A keeper may start a worker
+//! again from a configuration that is months old, so the type is additive: every field has a default, a field that a
+//! reader does not know is skipped, and a number that bounds something carries its unit in its name.
+//!
+//! Nothing here is secret today; the bytes are still never logged.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How long a request may wait while its program cannot answer: longer than a usual start with its drain.
+pub const HOLD_MS: u64 = 30_000;
+/// How many requests may wait, per worker: ten thousand small heads are some tens of megabytes.
+pub const HOLD_MAX: u32 = 10_000;
+/// Bytes that waiting requests may take, per worker.
+pub const HOLD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// An answer's head has to begin within this time after the request was handed over.
+pub const ANSWER_MS_MAX: u64 = 60_000;
+/// An idle keep-alive connection of a client is closed after this time.
+pub const IDLE_MS_MAX: u64 = 75_000;
+/// A request's head has to arrive within this time.
+pub const HEAD_MS_MAX: u64 = 30_000;
+/// Bytes of the largest request body; 0 = no limit. Uploads are the program's business, so there is none by default.
+pub const BODY_BYTES_MAX: u64 = 0;
+/// Client connections per worker.
+pub const CONNECTIONS_MAX: u32 = 10_000;
+
+/// All of it. `listeners[i]` is descriptor `3 + i` of the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// In the order of the descriptors that come with the spec.
+    pub listeners: Vec<Listener>,
+    /// Who answers, by the name that routes use (a program's or an upstream's).
+    pub targets: BTreeMap<String, Target>,
+    /// Client connections per worker.
+    pub connections_max: u32,
+    /// After SIGTERM, what is in flight or waits has so long; then the worker exits.
+    pub leave_ms_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listeners: Vec::new(),
+            targets: BTreeMap::new(),
+            connections_max: CONNECTIONS_MAX,
+            leave_ms_max: HOLD_MS + 10_000,
+        }
+    }
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Listener {
+    /// For people and for `Forwarded` headers: `0.0.0.0:8001`, `[::]:80`, `unix:/run/web.sock`.
+    pub address: String,
+    /// Name of the `[gateway:x]` section, or of the program it was derived from.
+    pub name: String,
+    /// The first route that fits decides; the daemon sorts them: with host before without, longer prefix first.
+    pub routes: Vec<Route>,
+    /// Peers whose X-Forwarded-* headers are believed: addresses, `10.0.0.0/8`, or `*`. Peers of a Unix socket are
+    /// believed if `unix` stands here.
+    pub trusted: Vec<String>,
+    /// How long a request may wait.
+    pub hold_ms: u64,
+    /// How many may wait, per worker.
+    pub hold_max: u32,
+    /// Bytes that those may take, per worker.
+    pub hold_bytes_max: u64,
+    /// See [`ANSWER_MS_MAX`].
+    pub answer_ms_max: u64,
+    /// See [`IDLE_MS_MAX`].
+    pub idle_ms_max: u64,
+    /// See [`HEAD_MS_MAX`].
+    pub head_ms_max: u64,
+    /// See [`BODY_BYTES_MAX`].
+    pub body_bytes_max: u64,
+    /// Body of the 503 while a program is down (HTML, already read from the file); empty = a short text of ours.
+    pub maintenance_page: String,
+}
+
+impl Default for Listener {
+    fn default() -> Listener {
+        Listener {
+            address: String::new(),
+            name: String::new(),
+            routes: Vec::new(),
+            trusted: Vec::new(),
+            hold_ms: HOLD_MS,
+            hold_max: HOLD_MAX,
+            hold_bytes_max: HOLD_BYTES_MAX,
+            answer_ms_max: ANSWER_MS_MAX,
+            idle_ms_max: IDLE_MS_MAX,
+            head_ms_max: HEAD_MS_MAX,
+            body_bytes_max: BODY_BYTES_MAX,
+            maintenance_page: String::new(),
+        }
+    }
+}
+
+/// Where requests of a host and path go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Route {
+    /// Host without port, lower case; None fits every host.
+    pub host: Option<String>,
+    /// Path prefix with its leading slash, matched at segment ends; empty or `/` fits every path.
+    pub path_prefix: String,
+    /// Key of [`Config::targets`].
+    pub target: String,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Target {
+    /// A program of this installation: one slot for each process.
+    Program {
+        /// In the order of the process numbers.
+        slots: Vec<Slot>,
+    },
+    /// A server that somebody else runs.
+    Upstream {
+        /// `unix:/run/legacy.sock` or `tcp:127.0.0.1:9000`.
+        address: String,
+    },
+}
+
+/// A slot as a gateway sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Slot {
+    /// `group:process`, for messages.
+    pub name: String,
+    /// Path of the keeper's events socket (`…/slots/N/events`).
+    pub events: String,
+}
+
+impl Config {
+    /// The bytes for the memfd.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A struct of strings, numbers and string-keyed maps always serializes.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads them; the error names the place in the JSON.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Config, String> {
+        serde_json::from_slice(bytes).map_err(|error| format!("gateway configuration: {error}"))
+    }
+}
+
+impl Listener {
+    /// Brings the routes into the order in which the first that fits decides.
+    pub fn sort_routes(&mut self) {
+        self.routes.sort_by(|a, b| {
+            (b.host.is_some(), b.path_prefix.len()).cmp(&(a.host.is_some(), a.path_prefix.len()))
+        });
+    }
+
+    /// The route of a request: `host` without port in lower case, `path` without query.
+    pub fn route(&self, host: &str, path: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| {
+            route.host.as_deref().is_none_or(|wanted| wanted == host)
+                && under(path, &route.path_prefix)
+        })
+    }
+}
+
+/// Whether `path` is `prefix` or below it; `/api` holds `/api` and `/api/x`, not `/apix`.
+fn under(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(routes: &[(&str, &str, &str)]) -> Listener {
+        let mut listener = Listener {
+            routes: routes
+                .iter()
+                .map(|(host, path, target)| Route {
+                    host: (!host.is_empty()).then(|| host.to_string()),
+                    path_prefix: path.to_string(),
+                    target: target.to_string(),
+                })
+                .collect(),
+            ..Listener::default()
+        };
+        listener.sort_routes();
+        listener
+    }
+
+    #[test]
+    fn the_most_special_route_decides() {
+        let listener = listener(&[
+            ("", "", "all"),
+            ("", "/api", "api"),
+            ("a.example", "/", "host"),
+            ("", "/api/v2/", "v2"),
+        ]);
+        let to = |host, path| {
+            listener
+                .route(host, path)
+                .map(|route| route.target.as_str())
+        };
+        assert_eq!(to("x", "/"), Some("all"));
+        assert_eq!(to("x", "/api"), Some("api"));
+        assert_eq!(to("x", "/apix"), Some("all"));
+        assert_eq!(to("x", "/api/v2"), Some("v2"));
+        assert_eq!(to("x", "/api/v2/y"), Some("v2"));
+        assert_eq!(to("a.example", "/api"), Some("host"));
+    }
+
+    #[test]
+    fn old_readers_and_new_writers_understand_each_other() {
+        let config = Config::from_bytes(
+            br#"{"listeners":[{"address":"0.0.0.0:80","newer":1}],"newest":{}}"#,
+        )
+        .expect("reads");
+        assert_eq!(config.listeners[0].hold_ms, HOLD_MS);
+        assert_eq!(Config::from_bytes(&config.to_bytes()), Ok(config));
+        assert!(Config::from_bytes(b"[").is_err());
+    }
+}
