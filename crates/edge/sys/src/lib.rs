@@ -1,1 +1,14 @@
-//! Not built yet.
+//! The only unsafe code of Steadfast: fork, exec, signals, descriptor passing, user lookups.
+//!
+//! *Invariant*: every other crate denies `unsafe_code`. What stands here is mechanism only; who is started,
+//! stopped or killed, and when, is decided elsewhere.
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod fds;
+pub mod memfd;
+pub mod proc;
+pub mod seq;
+pub mod signal;
+pub mod spawn;
+pub mod users;

@@ -1,0 +1,23 @@
+//! The clocks. Pure crates take times as arguments; shells take them from here.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+fn ms(time: Timespec) -> u64 {
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+/// Milliseconds of CLOCK_MONOTONIC: the same for every process of this machine, for deadlines.
+pub fn mono_ms() -> u64 {
+    ms(clock_gettime(ClockId::Monotonic))
+}
+
+/// Milliseconds since 1970, for people.
+pub fn wall_ms() -> u64 {
+    ms(clock_gettime(ClockId::Realtime))
+}
+
+/// Nanoseconds since boot: a number that only rises while this machine is up, used as the daemon's epoch.
+pub fn boottime_ns() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

@@ -1,0 +1,147 @@
+//! What /proc says of processes. Everything may vanish while it is read; that is None or an empty list.
+
+use std::fs;
+
+/// The parts of /proc/PID/stat that we use (proc_pid_stat(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Process id.
+    pub pid: i32,
+    /// Name, at most 15 bytes.
+    pub name: String,
+    /// One letter; Z = dead, not reaped.
+    pub state: char,
+    /// Parent.
+    pub parent: i32,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// User + system time, clock ticks.
+    pub cpu_ticks: u64,
+    /// Start after boot, clock ticks: tells a reused pid from the old one.
+    pub start_ticks: u64,
+}
+
+/// Reads /proc/PID/stat.
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name stands in parentheses and may contain both spaces and parentheses: cut at the last one.
+    let open = text.find('(')?;
+    let close = text.rfind(')')?;
+    let fields: Vec<&str> = text.get(close + 2..)?.split(' ').collect();
+    let number = |at: usize| fields.get(at)?.parse::<i64>().ok();
+    Some(Stat {
+        pid: text[..open].trim().parse().ok()?,
+        name: text.get(open + 1..close)?.to_owned(),
+        state: fields.first()?.chars().next()?,
+        parent: number(1)? as i32,
+        group: number(2)? as i32,
+        session: number(3)? as i32,
+        cpu_ticks: (number(11)? + number(12)?) as u64,
+        start_ticks: number(19)? as u64,
+    })
+}
+
+/// Every process, in order of its number.
+pub fn pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let mut pids: Vec<i32> = entries
+        .flatten()
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+        })
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// Live processes of a session (zombies are dead).
+pub fn session_members(session: i32) -> Vec<Stat> {
+    pids()
+        .into_iter()
+        .filter_map(stat)
+        .filter(|stat| stat.session == session && stat.state != 'Z')
+        .collect()
+}
+
+/// Direct children of `pid`, zombies included (/proc/PID/task/PID/children, where the kernel has it).
+pub fn children(pid: i32) -> Vec<i32> {
+    match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
+        Ok(text) => text
+            .split_ascii_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect(),
+        Err(_) => pids()
+            .into_iter()
+            .filter_map(stat)
+            .filter(|stat| stat.parent == pid)
+            .map(|stat| stat.pid)
+            .collect(),
+    }
+}
+
+/// Live descendants of `pid`, parents before children, at most `count_max`.
+pub fn descendants(pid: i32, count_max: usize) -> Vec<Stat> {
+    let mut found: Vec<Stat> = Vec::new();
+    let mut queue = children(pid);
+    while let Some(next) = queue.pop() {
+        if found.len() >= count_max || found.iter().any(|stat| stat.pid == next) {
+            continue;
+        }
+        if let Some(stat) = stat(next) {
+            if stat.state != 'Z' {
+                found.push(stat);
+            }
+            queue.extend(children(next));
+        }
+    }
+    found
+}
+
+/// The command line, words joined by spaces, at most `bytes_max`.
+pub fn command_line(pid: i32, bytes_max: usize) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(bytes_max)]).replace('\0', " ");
+    text.trim_end().to_owned()
+}
+
+/// `oom_kill` of /proc/vmstat: how many processes the kernel has killed for memory; None where it is not told.
+pub fn oom_kills() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let line = "12 (a) b (c)) S 1 12 11 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 999 1 1";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!(
+            (stat.name.as_str(), stat.state, stat.parent, stat.session),
+            ("a) b (c)", 'S', 1, 11)
+        );
+        assert_eq!((stat.cpu_ticks, stat.start_ticks), (11, 999));
+        assert_eq!(parse_stat("12 (x"), None);
+    }
+
+    #[test]
+    fn this_process_is_there() {
+        let own = std::process::id() as i32;
+        assert_eq!(stat(own).unwrap().pid, own);
+        assert!(pids().contains(&own));
+        assert!(!command_line(own, 4096).is_empty());
+    }
+}

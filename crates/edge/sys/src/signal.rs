@@ -1,0 +1,177 @@
+//! Signals: names, sending, and receiving them as bytes of a descriptor.
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io;
+
+/// Names without SIG, by number (signal(7), x86 and ARM).
+const NAMES: [(&str, i32); 32] = [
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+    ("CLD", libc::SIGCHLD),
+];
+
+/// `HUP`, `SIGHUP`, `hup` or `1` as a number.
+pub fn number(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, number)| *number)
+}
+
+/// `SIGTERM`; real-time signals have no name: `SIG34`.
+pub fn name(number: i32) -> String {
+    match NAMES.iter().find(|(_, known)| *known == number) {
+        Some((name, _)) => format!("SIG{name}"),
+        None => format!("SIG{number}"),
+    }
+}
+
+/// Sends `signal` to one process.
+pub fn send(pid: i32, signal: i32) -> io::Result<()> {
+    assert!(pid > 0, "a pid, not a group or everybody: {pid}");
+    // SAFETY: kill has no memory effects; the pid was checked.
+    check(unsafe { libc::kill(pid, signal) })
+}
+
+/// Sends `signal` to a whole process group.
+pub fn send_group(group: i32, signal: i32) -> io::Result<()> {
+    assert!(group > 1, "a process group, not everybody: {group}");
+    // SAFETY: as above.
+    check(unsafe { libc::kill(-group, signal) })
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Signals as a readable descriptor (signalfd(2)); they stay blocked otherwise.
+#[derive(Debug)]
+pub struct Signals(OwnedFd);
+
+impl Signals {
+    /// Blocks these signals for the process and makes them readable here.
+    pub fn new(signals: &[i32]) -> io::Result<Signals> {
+        // SAFETY: the set lives on the stack and is initialised by sigemptyset.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            for signal in signals {
+                libc::sigaddset(&mut set, *signal);
+            }
+            check(libc::sigprocmask(
+                libc::SIG_BLOCK,
+                &set,
+                std::ptr::null_mut(),
+            ))?;
+            let fd = libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+            check(fd)?;
+            Ok(Signals(OwnedFd::from_raw_fd(fd)))
+        }
+    }
+
+    /// The next signal and the pid of its sender, or none.
+    pub fn next(&self) -> Option<(i32, i32)> {
+        // SAFETY: reads into a struct of plain integers of the size that the kernel writes.
+        unsafe {
+            let mut info: libc::signalfd_siginfo = std::mem::zeroed();
+            let size = std::mem::size_of::<libc::signalfd_siginfo>();
+            let got = libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size);
+            (got == size as isize).then_some((info.ssi_signo as i32, info.ssi_pid as i32))
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Unblocks every signal and gives every one its default action, as a program expects to be started.
+/// Safe to call between fork and exec: no allocation.
+pub fn reset() {
+    // SAFETY: only async-signal-safe calls on stack memory.
+    unsafe {
+        for signal in 1..32 {
+            if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
+    }
+}
+
+/// Ignores SIGPIPE, so that a reader of our output that went away is an error, not our end.
+pub fn ignore_pipe() {
+    // SAFETY: sets a disposition.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        for (text, expected) in [
+            ("HUP", Some(1)),
+            ("SIGTERM", Some(15)),
+            ("usr2", Some(12)),
+            ("9", Some(9)),
+            ("0", None),
+            ("FOO", None),
+        ] {
+            assert_eq!(number(text), expected, "{text}");
+        }
+        assert_eq!(name(15), "SIGTERM");
+        assert_eq!(name(17), "SIGCHLD");
+    }
+}

@@ -1,0 +1,344 @@
+//! Fork a role, or fork and exec a program.
+//!
+//! Everything that can fail or allocate happens before the fork; between fork and exec only system calls run,
+//! and a failure travels back through a close-on-exec pipe with the step that failed.
+
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ffi::CString;
+use std::io;
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one; the child's pid.
+    Parent(i32),
+}
+
+/// Forks this process as it is, without exec.
+///
+/// # Panics
+/// If the process has more than one thread: the child would hold locks that nobody releases.
+pub fn fork() -> io::Result<Fork> {
+    let threads = std::fs::read_dir("/proc/self/task")
+        .map(Iterator::count)
+        .unwrap_or(1);
+    assert_eq!(threads, 1, "fork from a process with {threads} threads");
+    // SAFETY: single-threaded (asserted), so the child's memory is consistent.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// User and groups to become.
+#[derive(Debug, Clone)]
+pub struct Become {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// All that a new program gets.
+#[derive(Debug)]
+pub struct Exec<'a> {
+    /// File to execute.
+    pub file: CString,
+    /// Words of the command line, the name first.
+    pub argv: Vec<CString>,
+    /// `NAME=value`; an entry that is exactly `LISTEN_PID=` gets the child's pid.
+    pub env: Vec<CString>,
+    /// Working directory.
+    pub directory: Option<CString>,
+    /// User to become.
+    pub credentials: Option<Become>,
+    /// File mode mask.
+    pub umask: Option<u32>,
+    /// Standard input, output, error.
+    pub standard: [BorrowedFd<'a>; 3],
+    /// Further descriptors and the numbers they shall have in the child.
+    pub fds: Vec<(BorrowedFd<'a>, RawFd)>,
+    /// Die with the parent (PR_SET_PDEATHSIG SIGKILL, set after the user changed, which clears it).
+    pub die_with_parent: bool,
+}
+
+/// The step that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Step {
+    /// fork(2)
+    Fork = 1,
+    /// setsid(2)
+    Session = 2,
+    /// dup2(2) of the descriptors
+    Descriptors = 3,
+    /// setgroups, setgid, setuid
+    User = 4,
+    /// chdir(2)
+    Directory = 5,
+    /// execve(2)
+    Exec = 6,
+}
+
+/// Why a program could not be started.
+#[derive(Debug)]
+pub struct SpawnError {
+    /// Where it failed.
+    pub step: Step,
+    /// The system's word for it.
+    pub error: io::Error,
+}
+
+impl std::fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let step = match self.step {
+            Step::Fork => "fork",
+            Step::Session => "making its session",
+            Step::Descriptors => "handing over its descriptors",
+            Step::User => "becoming its user",
+            Step::Directory => "changing to its directory",
+            Step::Exec => "executing it",
+        };
+        write!(f, "{step}: {}", self.error)
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+/// Starts the program in a session of its own and returns its pid once exec has succeeded.
+pub fn spawn(exec: &mut Exec<'_>) -> Result<i32, SpawnError> {
+    let fail = |step| move |error: io::Error| SpawnError { step, error };
+    let (report_read, report_write) = crate::fds::pipe().map_err(fail(Step::Fork))?;
+    let pointers = |words: &[CString]| -> Vec<*const libc::c_char> {
+        words
+            .iter()
+            .map(|word| word.as_ptr())
+            .chain([std::ptr::null()])
+            .collect()
+    };
+    let mut moves: Vec<(RawFd, RawFd)> = exec
+        .standard
+        .iter()
+        .enumerate()
+        .map(|(to, fd)| (fd.as_raw_fd(), to as RawFd))
+        .collect();
+    moves.extend(exec.fds.iter().map(|(fd, to)| (fd.as_raw_fd(), *to)));
+    let mut prepared = Prepared {
+        argv: pointers(&exec.argv),
+        env: pointers(&exec.env),
+        listen_pid: exec
+            .env
+            .iter()
+            .position(|entry| entry.as_bytes() == b"LISTEN_PID="),
+        pid_text: *b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        // Above every number that a descriptor shall get, so that no dup2 closes a source or the report.
+        above: moves.iter().map(|(_, to)| *to).max().unwrap_or(2) + 1,
+        moves,
+        report: report_write.as_raw_fd(),
+        parent: std::process::id() as i32,
+    };
+    // SAFETY: the child only makes async-signal-safe calls on memory prepared above, then execs or exits.
+    match unsafe { libc::fork() } {
+        -1 => Err(fail(Step::Fork)(io::Error::last_os_error())),
+        0 => unsafe { child(exec, &mut prepared) },
+        pid => {
+            drop(report_write);
+            confirm(pid, &report_read)
+        }
+    }
+}
+
+struct Prepared {
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    listen_pid: Option<usize>,
+    pid_text: [u8; 24],
+    above: RawFd,
+    moves: Vec<(RawFd, RawFd)>,
+    report: RawFd,
+    parent: i32,
+}
+
+/// Waits until exec has closed the report pipe, or reads the failure from it and reaps the child.
+fn confirm(pid: i32, report: &OwnedFd) -> Result<i32, SpawnError> {
+    let mut bytes = [0u8; 5];
+    let got = loop {
+        match rustix::io::read(report, &mut bytes) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(got) => break got,
+            Err(_) => break 0,
+        }
+    };
+    if got < bytes.len() {
+        return Ok(pid);
+    }
+    // SAFETY: our own child, which has exited or is about to.
+    unsafe {
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    let step = match bytes[0] {
+        2 => Step::Session,
+        3 => Step::Descriptors,
+        4 => Step::User,
+        5 => Step::Directory,
+        _ => Step::Exec,
+    };
+    let errno = i32::from_le_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+    Err(SpawnError {
+        step,
+        error: io::Error::from_raw_os_error(errno),
+    })
+}
+
+/// Runs in the child: only system calls on prepared memory.
+unsafe fn child(exec: &Exec<'_>, prepared: &mut Prepared) -> ! {
+    unsafe {
+        let report = libc::fcntl(prepared.report, libc::F_DUPFD_CLOEXEC, prepared.above);
+        let step = child_steps(exec, prepared, report);
+        let errno = (*libc::__errno_location()).to_le_bytes();
+        let bytes = [step as u8, errno[0], errno[1], errno[2], errno[3]];
+        libc::write(report, bytes.as_ptr().cast(), bytes.len());
+        libc::_exit(127)
+    }
+}
+
+/// Returns only when a step failed, with errno set.
+unsafe fn child_steps(exec: &Exec<'_>, prepared: &mut Prepared, report: RawFd) -> Step {
+    unsafe {
+        if libc::setsid() == -1 {
+            return Step::Session;
+        }
+        for (from, _) in &mut prepared.moves {
+            *from = libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, prepared.above);
+            if *from == -1 {
+                return Step::Descriptors;
+            }
+        }
+        for (from, to) in &prepared.moves {
+            if libc::dup2(*from, *to) == -1 {
+                return Step::Descriptors;
+            }
+        }
+        // Descriptors that were inherited without close-on-exec by whoever started root must not leak through.
+        libc::syscall(
+            libc::SYS_close_range,
+            prepared.above,
+            u32::MAX,
+            4, /* CLOSE_RANGE_CLOEXEC */
+        );
+        close_gaps(prepared, report);
+        if let Some(become_user) = &exec.credentials
+            && (libc::setgroups(become_user.groups.len(), become_user.groups.as_ptr()) == -1
+                || libc::setgid(become_user.gid) == -1
+                || libc::setuid(become_user.uid) == -1)
+        {
+            return Step::User;
+        }
+        if exec.die_with_parent {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if libc::getppid() != prepared.parent {
+                libc::_exit(127);
+            }
+        }
+        if let Some(directory) = &exec.directory
+            && libc::chdir(directory.as_ptr()) == -1
+        {
+            return Step::Directory;
+        }
+        if let Some(mask) = exec.umask {
+            libc::umask(mask as libc::mode_t);
+        }
+        if let Some(at) = prepared.listen_pid {
+            write_pid(&mut prepared.pid_text, libc::getpid());
+            prepared.env[at] = prepared.pid_text.as_ptr().cast();
+        }
+        crate::signal::reset();
+        libc::execve(
+            exec.file.as_ptr(),
+            prepared.argv.as_ptr(),
+            prepared.env.as_ptr(),
+        );
+        Step::Exec
+    }
+}
+
+/// Closes numbers between 3 and the highest placed one that nothing was placed at.
+unsafe fn close_gaps(prepared: &Prepared, report: RawFd) {
+    for number in 3..prepared.above {
+        if number != report && !prepared.moves.iter().any(|(_, to)| *to == number) {
+            unsafe {
+                libc::close(number);
+            }
+        }
+    }
+}
+
+/// Appends the decimal digits of `pid` to `LISTEN_PID=` without allocating.
+fn write_pid(text: &mut [u8; 24], pid: i32) {
+    let mut digits = [0u8; 10];
+    let mut rest = pid.unsigned_abs();
+    let mut count = 0;
+    while rest > 0 || count == 0 {
+        digits[count] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+    }
+    for at in 0..count {
+        text[11 + at] = digits[count - 1 - at];
+    }
+    text[11 + count] = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::AsFd;
+    use std::io::Read;
+
+    fn exec(words: &[&str], out: BorrowedFd<'_>, null: BorrowedFd<'_>) -> Result<i32, SpawnError> {
+        spawn(&mut Exec {
+            file: CString::new(words[0]).unwrap(),
+            argv: words
+                .iter()
+                .map(|word| CString::new(*word).unwrap())
+                .collect(),
+            env: vec![c"A=b".to_owned(), c"LISTEN_PID=".to_owned()],
+            directory: Some(c"/".to_owned()),
+            credentials: None,
+            umask: Some(0o27),
+            standard: [null, out, null],
+            fds: vec![(out, 5)],
+            die_with_parent: false,
+        })
+    }
+
+    #[test]
+    fn a_program_gets_what_was_prepared_and_nothing_else() {
+        let (read, write) = crate::fds::pipe().unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let script = "echo $A $(umask) $(pwd) $((LISTEN_PID == $$)); ls /proc/self/fd | tr '\\n' ' '; echo x >&5";
+        let pid = exec(&["/bin/sh", "-c", script], write.as_fd(), null.as_fd()).unwrap();
+        drop(write);
+        let mut text = String::new();
+        std::fs::File::from(read).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "b 0027 / 1\n0 1 2 3 5 x\n");
+        assert_eq!(crate::proc::stat(pid).map(|stat| stat.session), Some(pid));
+        // SAFETY: our own child.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    }
+
+    #[test]
+    fn a_failed_step_is_named() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let error = exec(&["/no/such/file"], null.as_fd(), null.as_fd()).unwrap_err();
+        assert_eq!(
+            (error.step, error.error.raw_os_error()),
+            (Step::Exec, Some(libc::ENOENT))
+        );
+    }
+}
