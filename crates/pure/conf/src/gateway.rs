@@ -1,0 +1,101 @@
+//! `[gateway:x]` and `[upstream:x]` as typed values.
+
+use std::time::Duration;
+
+use finding::Span;
+
+use crate::model::{Spanned, User};
+
+/// `[gateway:x]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// The `x`.
+    pub name: String,
+    /// The line of the section.
+    pub header: Span,
+    /// Addresses to listen on; empty: those of the programs it routes to.
+    pub listen: Vec<Spanned<ListenAddr>>,
+    /// Routes in the order written; the gateway takes the most specific.
+    pub routes: Vec<Spanned<Route>>,
+    /// How long a request may wait.
+    pub hold: Spanned<Duration>,
+    /// How many requests may wait, per worker.
+    pub hold_max: Spanned<u32>,
+    /// Worker processes.
+    pub workers: Spanned<u32>,
+    /// Proxies whose `X-Forwarded-*` is believed: addresses, networks (`10.0.0.0/8`) or `unix`. `None`: as the program's server was told.
+    pub trust: Option<Vec<Spanned<String>>>,
+    /// The user the gateway runs as; `None`: `steadfast` if there is one.
+    pub user: Option<Spanned<User>>,
+    /// Limits on what a client may send.
+    pub limits: Limits,
+}
+
+/// Limits of a gateway; what is `None` has the gateway's own default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `body_max`: largest request body, bytes.
+    pub body_bytes_max: Option<Spanned<u64>>,
+    /// `head_max`: largest request head, bytes.
+    pub head_bytes_max: Option<Spanned<u64>>,
+    /// `head_timeout`: time for a request head to arrive.
+    pub head_timeout: Option<Spanned<Duration>>,
+    /// `body_timeout`: longest pause within a request body.
+    pub body_timeout: Option<Spanned<Duration>>,
+    /// `idle_timeout`: how long a client connection may wait for its next request.
+    pub idle_timeout: Option<Spanned<Duration>>,
+    /// `answer_timeout`: how long a program may take until its answer begins.
+    pub answer_timeout: Option<Spanned<Duration>>,
+    /// `connections_max`: client connections, per worker.
+    pub connections_max: Option<Spanned<u32>>,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// `HOST:PORT`, `[V6]:PORT`, `:PORT` or `PORT`; an empty host is every address.
+    Tcp {
+        /// Host without brackets; empty for every address.
+        host: String,
+        /// Port, at least 1.
+        port: u16,
+    },
+    /// `unix:PATH`, absolute.
+    Unix(String),
+}
+
+/// `HOST/PATH -> program`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Host in lower case, without port; `None` for any.
+    pub host: Option<String>,
+    /// Path prefix, begins with `/`; `/` for all. Matches whole segments: `/api` is `/api` and `/api/x`, not `/apis`.
+    pub path: String,
+    /// Name of a program or upstream that exists.
+    pub target: String,
+}
+
+/// `[upstream:x]`: a program that something else runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// The `x`.
+    pub name: String,
+    /// The line of the section.
+    pub header: Span,
+    /// Where it listens.
+    pub connect: Spanned<UpstreamAddr>,
+}
+
+/// Where an upstream listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamAddr {
+    /// `HOST:PORT`.
+    Tcp {
+        /// Host without brackets.
+        host: String,
+        /// Port, at least 1.
+        port: u16,
+    },
+    /// `unix:PATH`, absolute.
+    Unix(String),
+}

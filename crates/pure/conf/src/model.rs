@@ -1,0 +1,431 @@
+//! The typed model: what a configuration says, with the place of everything that can be complained about.
+//!
+//! Names of fields are the names of keys. A [`Spanned`] value without a span is a default. Times of Supervisor's own keys are
+//! whole seconds as there; times of our keys are [`Duration`]s.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::time::Duration;
+
+use finding::Span;
+
+pub use crate::command::{Command, Places, Template, Word};
+pub use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
+
+/// A value and where it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands; `None` for a default.
+    pub span: Option<Span>,
+}
+
+impl<T> Spanned<T> {
+    /// A value that was not set.
+    pub fn default_of(value: T) -> Spanned<T> {
+        Spanned { value, span: None }
+    }
+
+    /// Whether the file sets it.
+    pub fn is_set(&self) -> bool {
+        self.span.is_some()
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Everything that a configuration says. What had an error is left out (a program, a gateway) or has its default (a setting).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The file as it was named.
+    pub path: String,
+    /// `%(here)s`: the absolute directory of the file.
+    pub here: String,
+    /// Whether anything was left out: there is at least one error among the findings.
+    pub has_errors: bool,
+    /// `[supervisord]`, defaults if it is missing.
+    pub supervisord: Supervisord,
+    /// `[unix_http_server]`, usually one.
+    pub unix_http: Vec<UnixHttp>,
+    /// `[inet_http_server]`, at most one in practice.
+    pub inet_http: Vec<InetHttp>,
+    /// `[supervisorctl]` of the main file (`supervisorctl` does not follow includes).
+    pub ctl: Option<Ctl>,
+    /// Programs in their groups, in the order of groups. A program that two groups name is here twice, as in Supervisor.
+    pub programs: Vec<Program>,
+    /// Groups by priority, then name: the order in which Supervisor starts them.
+    pub groups: Vec<Group>,
+    /// `[steadfast]`; without it Supervisor's behaviour is kept where ours would differ.
+    pub steadfast: Option<Steadfast>,
+    /// `[gateway:x]`. The derived one, for `listen = gateway`, is not here.
+    pub gateways: Vec<Gateway>,
+    /// `[upstream:x]`.
+    pub upstreams: Vec<Upstream>,
+}
+
+impl Model {
+    /// The program of this name, in whichever group comes first.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|p| p.name == name)
+    }
+
+    /// The group of this name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|g| g.name == name)
+    }
+
+    /// The programs of a group, in the order of its `programs`.
+    pub fn programs_of<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = &'a Program> + 'a {
+        self.programs.iter().filter(|p| p.group == group.name)
+    }
+}
+
+/// `[supervisord]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Supervisord {
+    /// The log of the daemon; `syslog` is not supported and becomes `None`.
+    pub logfile: LogFile,
+    /// Rotation size in bytes, 0 for never.
+    pub logfile_maxbytes: u64,
+    /// Rotated files kept.
+    pub logfile_backups: u32,
+    /// Least severe level logged.
+    pub loglevel: LogLevel,
+    /// File with the pid of root, normalized to an absolute path.
+    pub pidfile: String,
+    /// Umask of the daemon.
+    pub umask: u32,
+    /// Stay in the foreground.
+    pub nodaemon: bool,
+    /// No log on stdout in the foreground.
+    pub silent: bool,
+    /// Least number of file descriptors wanted.
+    pub minfds: u64,
+    /// Least number of processes wanted.
+    pub minprocs: u64,
+    /// Do not remove old AUTO logs at start.
+    pub nocleanup: bool,
+    /// Directory of AUTO logs.
+    pub childlogdir: String,
+    /// User to switch to at start.
+    pub user: Option<Spanned<User>>,
+    /// Directory to change to when detaching.
+    pub directory: Option<String>,
+    /// Strip escape sequences from logs of programs.
+    pub strip_ansi: bool,
+    /// Variables for every program, beaten by the program's own.
+    pub environment: BTreeMap<String, String>,
+    /// Name of this supervisor, in `getIdentification` and AUTO log names.
+    pub identifier: String,
+}
+
+/// `[unix_http_server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixHttp {
+    /// Socket path, normalized.
+    pub file: Spanned<String>,
+    /// Mode of the socket, 0o700 by default.
+    pub chmod: u32,
+    /// Owner of the socket; group `None` leaves it.
+    pub chown: Option<(u32, Option<u32>)>,
+    /// User and password, plain or `{SHA}` and hexadecimal digits.
+    pub login: Option<Login>,
+}
+
+/// `[inet_http_server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InetHttp {
+    /// Host in lower case; empty for every address.
+    pub host: String,
+    /// Port.
+    pub port: Spanned<u16>,
+    /// User and password, plain or `{SHA}` and hexadecimal digits.
+    pub login: Option<Login>,
+}
+
+/// A user and a password as the file has them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// User.
+    pub username: String,
+    /// Password, plain or `{SHA}` and 40 hexadecimal digits.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("username", &self.username).field("password", &"****").finish()
+    }
+}
+
+/// `[supervisorctl]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ctl {
+    /// `unix:///path` (normalized) or `http://host:port`; `http://localhost:9001` by default.
+    pub serverurl: String,
+    /// User and password to log in with.
+    pub login: Option<Login>,
+    /// Prompt, `supervisor` by default.
+    pub prompt: String,
+    /// History file, normalized.
+    pub history_file: Option<String>,
+}
+
+/// `[steadfast]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steadfast {
+    /// Where the section begins.
+    pub header: Span,
+    /// What happens to development flags.
+    pub guard: Spanned<Guard>,
+    /// Where keys, sessions and the ledger live, absolute; `None` leaves it to the caller.
+    pub state_dir: Option<Spanned<String>>,
+    /// Where sockets and pids live, absolute; `None` leaves it to the caller.
+    pub run_dir: Option<Spanned<String>>,
+}
+
+/// What happens to development flags in production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Refused (the default with `[steadfast]` in the file).
+    Refuse,
+    /// Named in a warning.
+    Warn,
+    /// Not looked at.
+    Off,
+}
+
+/// A `[program:x]` in one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// Name of the program: the `x`.
+    pub name: String,
+    /// Name of the group: that of the program if no `[group:x]` names it.
+    pub group: String,
+    /// The line of the section.
+    pub header: Span,
+    /// Order of start (ascending) and stop (descending).
+    pub priority: Spanned<i64>,
+    /// Start with the daemon.
+    pub autostart: Spanned<bool>,
+    /// Start again after an exit.
+    pub autorestart: Spanned<AutoRestart>,
+    /// Seconds to stay up to count as started.
+    pub startsecs: Spanned<u64>,
+    /// Starts in a row that may fail before FATAL.
+    pub startretries: Spanned<u64>,
+    /// Exit statuses that are expected.
+    pub exitcodes: Spanned<Vec<u8>>,
+    /// The signal to stop with.
+    pub stopsignal: Spanned<Signal>,
+    /// Seconds from the stop signal to SIGKILL.
+    pub stopwaitsecs: Spanned<u64>,
+    /// The stop signal goes to the whole process group.
+    pub stopasgroup: Spanned<bool>,
+    /// SIGKILL goes to the whole process group.
+    pub killasgroup: Spanned<bool>,
+    /// The user to run as.
+    pub user: Option<Spanned<User>>,
+    /// Umask of the process.
+    pub umask: Option<Spanned<u32>>,
+    /// stderr goes where stdout goes.
+    pub redirect_stderr: Spanned<bool>,
+    /// `SUPERVISOR_SERVER_URL` for the process; `None` for AUTO.
+    pub serverurl: Option<Spanned<String>>,
+    /// How many processes.
+    pub numprocs: Spanned<u32>,
+    /// Number of the first.
+    pub numprocs_start: Spanned<i64>,
+
+    /// Who holds the listening socket.
+    pub listen: Spanned<Listen>,
+    /// Names of secrets to be found or made, kept and handed over.
+    pub secrets: Vec<Spanned<String>>,
+    /// When the program counts as ready.
+    pub ready: Option<Spanned<Ready>>,
+    /// Host header of the readiness check, `localhost` by default.
+    pub ready_host: Spanned<String>,
+    /// How long until a start without readiness has failed.
+    pub ready_timeout: Spanned<Duration>,
+    /// Repeats the readiness check while running; `None` (or 0 in the file) for never.
+    pub keepalive: Option<Spanned<Duration>>,
+    /// What a failed keepalive does.
+    pub unhealthy: Spanned<Unhealthy>,
+    /// How a restart replaces the process.
+    pub replace: Spanned<Replace>,
+    /// How long requests in flight may take to finish before the stop signal.
+    pub drain_timeout: Spanned<Duration>,
+    /// How long requests may still wait after an operator's stop that a start follows.
+    pub restart_window: Spanned<Duration>,
+    /// Programs that must be ready first.
+    pub depends_on: Vec<Spanned<String>>,
+    /// Which requests may be sent again.
+    pub repeat: Spanned<Repeat>,
+
+    /// The processes, sorted by name.
+    pub processes: Vec<ProcessDef>,
+}
+
+/// One process of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessDef {
+    /// Name within the group.
+    pub name: String,
+    /// Its number: `%(process_num)d`.
+    pub process_num: i64,
+    /// What to run, as the file says (the real supervisord would run the same).
+    pub command: Command,
+    /// What to run with a socket of ours in it, from `steadfast_command`.
+    pub steadfast_command: Option<Template>,
+    /// Variables set for it: `[supervisord]`'s, then its own. Not those of `env_file`.
+    pub environment: BTreeMap<String, String>,
+    /// Where its own `environment` stands.
+    pub environment_span: Option<Span>,
+    /// Directory to change to, as written; relative to the daemon's.
+    pub directory: Option<Spanned<String>>,
+    /// File with further variables, absolute: a relative one starts from `directory`, without one from `%(here)s`.
+    pub env_file: Option<Spanned<String>>,
+    /// Where stdout goes.
+    pub stdout: LogTarget,
+    /// Where stderr goes; [`LogFile::None`] with `redirect_stderr`.
+    pub stderr: LogTarget,
+}
+
+/// Where one output stream of a process goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTarget {
+    /// The file.
+    pub file: Spanned<LogFile>,
+    /// Rotation size in bytes, 0 for never.
+    pub maxbytes: u64,
+    /// Rotated files kept.
+    pub backups: u32,
+}
+
+/// A log file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogFile {
+    /// A file of the daemon's choosing in `childlogdir`, removed at the next start.
+    Auto,
+    /// Not logged.
+    None,
+    /// This path, `~` replaced; relative ones start from the daemon's directory. `/dev/stdout` and `/dev/stderr` are root's.
+    Path(String),
+}
+
+/// Whether an exit is followed by a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoRestart {
+    /// Never.
+    Never,
+    /// After exits that `exitcodes` does not name, and signals.
+    Unexpected,
+    /// Always.
+    Always,
+}
+
+/// A signal number, one of those that Supervisor accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signal(pub i32);
+
+/// A user, looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// As written: a name or a number.
+    pub written: String,
+    /// User id.
+    pub uid: u32,
+    /// First group's id.
+    pub gid: u32,
+    /// Login name.
+    pub name: String,
+    /// Home directory.
+    pub home: String,
+}
+
+/// A `[group:x]`, or the group that a program makes for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// Order of start and stop among groups.
+    pub priority: i64,
+    /// Names of its programs, in the order written.
+    pub programs: Vec<String>,
+    /// Whether a `[group:x]` section made it.
+    pub explicit: bool,
+}
+
+/// How much the daemon logs. Supervisor's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are the words of the file")]
+pub enum LogLevel {
+    Blather,
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
+
+/// Who holds the port: the ladder of the design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// The program, as under Supervisor.
+    Own,
+    /// The keeper; the program inherits it.
+    Held,
+    /// The gateway.
+    Gateway,
+}
+
+/// When a program counts as ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// A GET of this path (with its query) answers 2xx.
+    Http {
+        /// Begins with `/`.
+        path: String,
+    },
+    /// A connection is accepted.
+    Tcp,
+    /// The program writes a newline to this descriptor.
+    Fd(i32),
+    /// A line of its output matches this regular expression, which was checked.
+    Log(String),
+}
+
+/// What happens when keepalive fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unhealthy {
+    /// It is said.
+    Report,
+    /// It is restarted after so many failures in a row.
+    RestartAfter(u32),
+}
+
+/// How a restart replaces a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replace {
+    /// Requests wait while the old one stops and the new one starts.
+    Hold,
+    /// The new one is ready before the old one stops.
+    Overlap,
+}
+
+/// Which requests may be sent again after the program took them and died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// GET, HEAD, OPTIONS.
+    Safe,
+    /// PUT and DELETE without conditions as well.
+    Idempotent,
+}
