@@ -1,0 +1,295 @@
+//! `steadfast explain backend`: why it restarted, what it cost, what is most likely next. Pure.
+//!
+//! Transitions are folded into *episodes*: from the moment the process went away (or was first started) to the
+//! moment it was ready again, whatever number of tries that took. Users feel episodes, not tries.
+//!
+//! What an episode cost is the difference of the gateways' counts between its own beginning and the beginning of the next
+//! one: a request that waited is counted when it is released, which is after *ready*.
+
+use wire::Counts;
+
+use crate::entry::{Entry, Happened, Keeper};
+use crate::history::{ending, one_line, reason};
+use crate::words::{Zone, ago, count, duration};
+
+/// The window that is explained.
+const WINDOW_MS: u64 = 24 * 3600 * 1000;
+/// Episodes that are listed; the rest is counted.
+const LISTED_MAX: usize = 10;
+/// Columns of a reason: time, reason and cost stay below 100.
+const REASON_COLUMNS_MAX: usize = 46;
+/// A crash loop: so many ends by itself ...
+const LOOP_ENDS: usize = 3;
+/// ... within this time: what a person still calls "all the time".
+const LOOP_MS: u64 = 10 * 60 * 1000;
+/// Lines of last output that are shown for a process that is not up.
+const OUTPUT_LINES_MAX: usize = 5;
+
+/// What is true now, from the keeper's last word and the configuration.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Now {
+    /// Wall clock, ms.
+    pub wall_ms: u64,
+    /// Where the reader is.
+    pub zone: Zone,
+    /// Our word for the state: `ready`, `restarting`, `fatal`; empty = not in the configuration.
+    pub phase: String,
+    /// Pid, 0 = none.
+    pub pid: i32,
+    /// When it was started, wall clock, ms; 0 = it does not run.
+    pub started_ms: u64,
+    /// A gateway stands in front, so requests are counted.
+    pub gated: bool,
+    /// The counts, and the keeper that they are from.
+    pub counts: Counts,
+    /// The keeper, if known.
+    pub keeper: Option<Keeper>,
+    /// What makes it restart by itself in development (`--reload`), if its command or environment has it.
+    pub reloader: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Episode<'a> {
+    left: Option<&'a Happened>,
+    ended: Option<&'a Happened>,
+    start: Option<&'a Happened>,
+    ready: Option<&'a Happened>,
+    tries: u32,
+    at_ms: u64,
+}
+
+/// The lines that explain `process`, from the entries of the ledger about it.
+pub fn explain(process: &str, entries: &[Entry], now: &Now) -> Vec<String> {
+    let since = now.wall_ms.saturating_sub(WINDOW_MS);
+    let mine: Vec<(u64, &Happened)> = entries
+        .iter()
+        .filter(|entry| entry.process == process && entry.at_ms >= since)
+        .filter_map(|entry| entry.happened().map(|happened| (entry.at_ms, happened)))
+        .collect();
+    let episodes = episodes(&mine);
+    let started: Vec<&Episode> = episodes.iter().filter(|e| e.start.is_some()).collect();
+    let mut lines = vec![headline(process, &started, now)];
+    lines.extend(listing(process, &episodes, now));
+    lines.extend(last_output(&mine, now));
+    lines.extend(hints(process, &mine, now));
+    lines
+}
+
+fn episodes<'a>(mine: &[(u64, &'a Happened)]) -> Vec<Episode<'a>> {
+    let mut done = Vec::new();
+    let mut open: Option<Episode<'a>> = None;
+    for &(at_ms, h) in mine {
+        if h.replaced {
+            done.push(Episode {
+                left: Some(h),
+                start: Some(h),
+                ready: Some(h),
+                at_ms,
+                ..Episode::default()
+            });
+            continue;
+        }
+        let begins = h.from == "RUNNING" && h.to != "RUNNING";
+        if begins {
+            done.extend(open.take());
+        }
+        if begins || h.is_start() || open.is_some() {
+            let episode = open.get_or_insert_with(|| Episode {
+                at_ms,
+                ..Episode::default()
+            });
+            if begins {
+                episode.left = Some(h);
+            }
+            if h.is_end() {
+                episode.ended.get_or_insert(h);
+            }
+            if h.is_start() {
+                episode.start.get_or_insert(h);
+                episode.tries += 1;
+            }
+        }
+        if h.is_ready() {
+            let mut episode = open.take().unwrap_or_default();
+            episode.ready = Some(h);
+            episode.at_ms = at_ms;
+            episode.start.get_or_insert(h);
+            done.push(episode);
+        }
+    }
+    done.extend(open);
+    done
+}
+
+fn headline(process: &str, started: &[&Episode], now: &Now) -> String {
+    let name = finding::escape(process);
+    let mut line = match now.phase.as_str() {
+        "" => format!("{name} is not in the configuration"),
+        phase => format!("{name} is {phase}"),
+    };
+    if now.pid > 0 {
+        line += &format!(", pid {}", now.pid);
+        if now.started_ms > 0 {
+            line += &format!(", up {}", ago(now.wall_ms.saturating_sub(now.started_ms)));
+        }
+    }
+    line + &match started.len() {
+        0 => ". It did not start in the last 24 h.".to_owned(),
+        1 => ". It started once in the last 24 h:".to_owned(),
+        n => format!(". It started {n} times in the last 24 h:"),
+    }
+}
+
+fn listing(process: &str, episodes: &[Episode], now: &Now) -> Vec<String> {
+    let mut rows: Vec<(String, String, String)> = Vec::new();
+    for (index, episode) in episodes.iter().enumerate().rev().take(LISTED_MAX) {
+        let cost = cost(episode, episodes.get(index + 1), now);
+        rows.push((now.zone.time(episode.at_ms), short(&why(episode)), cost));
+    }
+    let width = rows.iter().map(|r| r.1.chars().count()).max().unwrap_or(0);
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|(time, why, cost)| format!("  {time}  {why:<width$}  {cost}"))
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    if episodes.len() > LISTED_MAX {
+        let more = episodes.len() - LISTED_MAX;
+        lines.push(format!(
+            "  and {more} before: steadfast history {}",
+            finding::escape(process)
+        ));
+    }
+    lines
+}
+
+/// The reason of an episode: why it went away, unless somebody wanted that; then why it was started.
+fn why(episode: &Episode) -> String {
+    let end = [episode.left, episode.ended].into_iter().flatten();
+    let by_itself = end.clone().find(|h| {
+        matches!(
+            h.why.as_str(),
+            "crash" | "out of memory" | "not ready" | "unhealthy" | "keeper lost" | "exit"
+        )
+    });
+    let best = by_itself.or(episode.start).or(episode.left);
+    let words = best.map(reason).unwrap_or_default();
+    match episode.tries {
+        0 | 1 => words,
+        tries => format!("{words} ({tries} tries)"),
+    }
+}
+
+fn cost(episode: &Episode, next: Option<&Episode>, now: &Now) -> String {
+    let mut words = match episode.ready {
+        Some(h) if h.replaced => "away 0.0 s (overlap)".to_owned(),
+        Some(h) if episode.left.is_none() && h.away_ms == 0 => {
+            format!("ready in {}", duration(h.took_ms))
+        }
+        Some(h) => format!("away {}", duration(h.away_ms)),
+        None if next.is_none() => "not back".to_owned(),
+        None => "did not get ready".to_owned(),
+    };
+    let Some(from) = episode.left.filter(|_| now.gated) else {
+        return words;
+    };
+    let (to, keeper) = match next.and_then(|next| next.left.or(next.start)) {
+        Some(h) => (h.counts(), Some(h.keeper())),
+        None => (now.counts.clone(), now.keeper),
+    };
+    let base = if keeper.is_none_or(|keeper| keeper == from.keeper()) {
+        from.counts()
+    } else {
+        Counts::default()
+    };
+    let waited = to.waited.saturating_sub(base.waited);
+    let failed = to.failed.saturating_sub(base.failed);
+    // The newest line says what is counted, the others only the numbers.
+    let waited = match next {
+        None => count(waited, "request", "requests"),
+        Some(_) => waited.to_string(),
+    };
+    words += &format!(", {waited} waited, {failed} failed");
+    if to.may_have_run > base.may_have_run {
+        words += " (may have run)";
+    }
+    words
+}
+
+fn short(reason: &str) -> String {
+    if reason.chars().count() <= REASON_COLUMNS_MAX {
+        return reason.to_owned();
+    }
+    let kept: String = reason.chars().take(REASON_COLUMNS_MAX - 1).collect();
+    format!("{kept}…")
+}
+
+/// Of a process that is not up, the last words.
+fn last_output(mine: &[(u64, &Happened)], now: &Now) -> Vec<String> {
+    let up = matches!(now.phase.as_str(), "ready" | "stopped" | "");
+    let end = mine
+        .iter()
+        .rev()
+        .find(|(_, h)| h.is_end() && !h.note.is_empty());
+    let Some((_, end)) = end.filter(|_| !up) else {
+        return vec![];
+    };
+    let all: Vec<&str> = end.note.lines().collect();
+    let from = all.len().saturating_sub(OUTPUT_LINES_MAX);
+    let mut lines = vec!["Its last words:".to_owned()];
+    lines.extend(
+        all[from..]
+            .iter()
+            .map(|line| format!("  {}", finding::escape(line))),
+    );
+    lines
+}
+
+fn hints(process: &str, mine: &[(u64, &Happened)], now: &Now) -> Vec<String> {
+    let name = finding::escape(process);
+    let mut lines = Vec::new();
+    if let Some(flag) = &now.reloader {
+        lines.push(format!(
+            "`{}` restarts it whenever a file changes: connections break and people are signed out.",
+            one_line(flag)
+        ));
+        lines.push("  see: steadfast check".to_owned());
+    }
+    let by_itself: Vec<&(u64, &Happened)> = mine
+        .iter()
+        .filter(|(_, h)| h.is_end() && matches!(h.why.as_str(), "crash" | "not ready"))
+        .collect();
+    let recent = by_itself
+        .iter()
+        .filter(|(at_ms, _)| *at_ms + LOOP_MS >= now.wall_ms)
+        .count();
+    if let Some((_, last)) = by_itself.last().filter(|_| recent >= LOOP_ENDS) {
+        let how = ending(last).unwrap_or_else(|| "no status".to_owned());
+        lines.push(format!(
+            "Crash loop: it ended by itself {recent} times in 10 min, the last with {how} after {}.",
+            duration(last.lived_ms)
+        ));
+        lines.push(format!("  see: steadfast logs {name}"));
+    }
+    let out_of_memory = mine
+        .iter()
+        .filter(|(_, h)| h.is_end() && h.why == "out of memory")
+        .count();
+    if out_of_memory > 0 {
+        lines.push(format!(
+            "The kernel ended it {} for lack of memory, and will again: run fewer workers, or give it more memory.",
+            count(out_of_memory as u64, "time", "times")
+        ));
+    }
+    match now.phase.as_str() {
+        "fatal" => {
+            lines.push("Its start retries are used up. When it is mended:".to_owned());
+            lines.push(format!("  steadfast start {name}"));
+        }
+        "exited" => {
+            lines.push("It ended by itself, and `autorestart` says to leave it so.".to_owned());
+            lines.push(format!("  to start it: steadfast start {name}"));
+        }
+        _ => {}
+    }
+    lines
+}

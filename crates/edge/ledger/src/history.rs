@@ -1,0 +1,144 @@
+//! Entries in words, one line each. Pure.
+
+use crate::entry::{Entry, Happened, What};
+use crate::words::{Zone, duration, signal_name};
+
+/// Columns of the process's name before it pushes the rest to the right.
+const NAME_COLUMNS: usize = 16;
+
+/// The lines of `steadfast history`: a date where the day changes, then time, process and what happened.
+/// Texts from outside are shown with control characters escaped.
+pub fn history(entries: &[Entry], zone: Zone) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut today = String::new();
+    for entry in entries {
+        let Some(words) = say(&entry.what) else {
+            continue;
+        };
+        let date = zone.date(entry.at_ms);
+        if date != today {
+            lines.push(date.clone());
+            today = date;
+        }
+        let process = match entry.process.as_str() {
+            "" => "-".to_owned(),
+            name => finding::escape(name),
+        };
+        let time = zone.time(entry.at_ms);
+        lines.push(
+            format!("  {time}  {process:<NAME_COLUMNS$}  {words}")
+                .trim_end()
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+fn say(what: &What) -> Option<String> {
+    Some(match what {
+        What::Transition(happened) => say_happened(happened),
+        What::Config { changes, by } => {
+            let changes: Vec<String> = changes.iter().map(|c| one_line(c)).collect();
+            format!(
+                "configuration changed: {} ({})",
+                changes.join("; "),
+                one_line(by)
+            )
+        }
+        What::Command {
+            command,
+            by,
+            exit,
+            text,
+        } => {
+            let end = match exit {
+                None => "begun".to_owned(),
+                Some(0) => "done".to_owned(),
+                Some(1) => "not as wished".to_owned(),
+                Some(_) => "could not".to_owned(),
+            };
+            let text = if text.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", one_line(text))
+            };
+            format!("{} by {}: {end}{text}", one_line(command), one_line(by))
+        }
+        What::Note { text } => one_line(text),
+        What::Marks { .. } => return None,
+    })
+}
+
+fn say_happened(h: &Happened) -> String {
+    let why = reason(h);
+    if h.replaced {
+        return format!("replaced without a gap, pid {}  {why}", h.pid);
+    }
+    match h.to.as_str() {
+        "STARTING" if h.tries > 1 => format!("starting, try {}  {why}", h.tries),
+        "STARTING" => format!("starting  {why}"),
+        "RUNNING" => format!(
+            "ready in {}, pid {}, away {}",
+            duration(h.took_ms),
+            h.pid,
+            duration(h.away_ms)
+        ),
+        "STOPPING" => format!("stopping, pid {}  {why}", h.pid),
+        _ => {
+            let word = match h.to.as_str() {
+                "FATAL" => "given up",
+                "BACKOFF" => "ended before it was ready",
+                "STOPPED" => "stopped",
+                _ => "ended",
+            };
+            match ending(h) {
+                Some(end) if why.ends_with(&end) => {
+                    format!("{word}, lived {}  {why}", duration(h.lived_ms))
+                }
+                Some(end) => format!("{word}, {end}, lived {}  {why}", duration(h.lived_ms)),
+                None => format!("{word}  {why}"),
+            }
+        }
+    }
+}
+
+/// `status 1`, `SIGKILL`.
+pub(crate) fn ending(h: &Happened) -> Option<String> {
+    h.exit.map(|exit| match exit {
+        0.. => format!("status {exit}"),
+        _ => signal_name(exit.saturating_neg()),
+    })
+}
+
+/// Why, in words: `operator: restart by root (pts/0)`, `killed by the kernel, out of memory (1.9 GB)`.
+pub(crate) fn reason(h: &Happened) -> String {
+    let text = one_line(&h.text);
+    let with = |word: &str| match text.as_str() {
+        "" => word.to_owned(),
+        text => format!("{word}: {text}"),
+    };
+    match h.why.as_str() {
+        "crash" if text.is_empty() => match ending(h) {
+            Some(end) => format!("crash: {end}"),
+            None => "crash".to_owned(),
+        },
+        "out of memory" => match text.as_str() {
+            "" => "killed by the kernel, out of memory".to_owned(),
+            text => format!("killed by the kernel, out of memory ({text})"),
+        },
+        "exit" => with("ended by itself"),
+        "keeper lost" => with("its keeper ended"),
+        "removed" => with("removed from the configuration"),
+        "" | "unknown" => match text.as_str() {
+            "" => "reason not known".to_owned(),
+            text => text.to_owned(),
+        },
+        other => with(other),
+    }
+}
+
+/// The last line that says something, escaped: of a traceback it is the one that names the error.
+pub(crate) fn one_line(text: &str) -> String {
+    let line = text.lines().rfind(|line| !line.trim().is_empty());
+    finding::escape(line.unwrap_or("").trim())
+}

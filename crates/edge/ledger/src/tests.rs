@@ -1,0 +1,382 @@
+//! The file: torn lines, full disks, rotation, replays; and what is said about it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use proptest::prelude::*;
+use wire::{Cause, Counts, State, Transition, Why};
+
+use crate::*;
+
+const KEEPER: Keeper = Keeper {
+    pid: 40,
+    started: 9,
+};
+/// 2026-11-25 21:00:00 UTC.
+const EVENING_MS: u64 = 1_795_640_400_000;
+
+fn transition(seq: u64, at_ms: u64, from: State, to: State, why: Why, text: &str) -> Transition {
+    Transition {
+        seq,
+        wall_ms: at_ms,
+        from,
+        to,
+        pid: 1067,
+        cause: Cause {
+            why,
+            text: text.to_owned(),
+        },
+        ..Transition::default()
+    }
+}
+
+fn started(seq: u64) -> Entry {
+    let t = transition(
+        seq,
+        1000 + seq,
+        State::Stopped,
+        State::Starting,
+        Why::Boot,
+        "",
+    );
+    Entry::transition("backend", 3, KEEPER, &t)
+}
+
+fn seqs(dir: &Path, filter: &Filter) -> Vec<u64> {
+    let entries = read(dir, filter).expect("read");
+    entries
+        .iter()
+        .filter_map(|e| e.happened().map(|h| h.seq))
+        .collect()
+}
+
+#[test]
+fn what_is_appended_is_read_once_and_only_by_the_owner() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut ledger = Ledger::open(dir.path()).expect("open");
+    for seq in [1, 2, 2, 1, 3] {
+        ledger.append(&started(seq), 5000).expect("append");
+    }
+    let other = Keeper {
+        pid: 40,
+        started: 10,
+    };
+    let mut of_other = started(1);
+    if let What::Transition(h) = &mut of_other.what {
+        h.keeper_started = other.started;
+    }
+    assert_eq!(
+        ledger.append(&of_other, 5000).expect("append"),
+        Written::New,
+        "a new keeper counts anew"
+    );
+    assert_eq!(seqs(dir.path(), &Filter::default()), [1, 1, 2, 3]);
+    let mode = fs::metadata(dir.path().join(FILE_NAME))
+        .expect("file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_torn_last_line_is_cut_off_and_its_transition_written_again() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join(FILE_NAME);
+    let mut ledger = Ledger::open(dir.path()).expect("open");
+    ledger.append(&started(1), 5000).expect("append");
+    ledger.append(&started(2), 5000).expect("append");
+    drop(ledger);
+    let whole = fs::read(&path).expect("bytes");
+    fs::write(&path, &whole[..whole.len() - 9]).expect("tear");
+    assert_eq!(
+        seqs(dir.path(), &Filter::default()),
+        [1],
+        "a reader skips it"
+    );
+
+    let mut ledger = Ledger::open(dir.path()).expect("open");
+    assert_eq!(
+        ledger.append(&started(1), 5000).expect("append"),
+        Written::Known
+    );
+    assert_eq!(
+        ledger.append(&started(2), 5000).expect("append"),
+        Written::New
+    );
+    assert_eq!(fs::read(&path).expect("bytes"), whole);
+}
+
+#[test]
+fn a_full_segment_makes_room_and_what_was_known_stays_known() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut ledger = Ledger::open_bounded(dir.path(), 4096).expect("open");
+    for seq in 1..=100 {
+        ledger.append(&started(seq), 5000).expect("append");
+    }
+    let length = |name: &str| fs::metadata(dir.path().join(name)).expect("file").len();
+    assert!(length("ledger.jsonl") <= 4096 && length("ledger.jsonl.1") <= 4096);
+    assert_eq!(fs::read_dir(dir.path()).expect("dir").count(), 2);
+    assert_eq!(seqs(dir.path(), &Filter::last(3)), [98, 99, 100]);
+    let kept = seqs(dir.path(), &Filter::default());
+    assert!(kept.windows(2).all(|w| w[0] + 1 == w[1]), "{kept:?}");
+
+    // A slot that was quiet since before the rotation is remembered too.
+    let mut quiet = started(7);
+    if let What::Transition(h) = &mut quiet.what {
+        h.slot = 4;
+    }
+    ledger.append(&quiet, 5000).expect("append");
+    for seq in 101..=200 {
+        ledger.append(&started(seq), 5000).expect("append");
+    }
+    drop(ledger);
+    let mut ledger = Ledger::open_bounded(dir.path(), 4096).expect("open");
+    assert_eq!(ledger.append(&quiet, 5000).expect("append"), Written::Known);
+    assert_eq!(ledger.last(3).map(|mark| mark.seq), Some(200));
+}
+
+#[test]
+fn filters() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut ledger = Ledger::open(dir.path()).expect("open");
+    for at_ms in [100, 200, 300] {
+        ledger
+            .append(&Entry::note(at_ms, "web:a", "a"), at_ms)
+            .expect("append");
+        ledger
+            .append(&Entry::note(at_ms, "web:b", "b"), at_ms)
+            .expect("append");
+    }
+    // Told an hour later: older than its neighbours, and still found.
+    ledger
+        .append(&Entry::note(250, "web:a", "late"), 400)
+        .expect("append");
+    let times = |filter: &Filter| -> Vec<u64> {
+        let entries = ledger.read(filter).expect("read");
+        entries.iter().map(|e| e.at_ms).collect()
+    };
+    assert_eq!(times(&Filter::default().of("web:b")), [100, 200, 300]);
+    assert_eq!(
+        times(&Filter::default().of("web:a").since(200)),
+        [200, 250, 300]
+    );
+    assert_eq!(times(&Filter::last(2).of("web:*")), [250, 300]);
+    assert_eq!(times(&Filter::last(2).of("we")), [0; 0]);
+    assert_eq!(
+        read(Path::new("/nonexistent"), &Filter::default()).expect("empty"),
+        []
+    );
+}
+
+#[test]
+fn a_segment_of_many_steps_and_an_overlong_line_is_read_whole() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut ledger = Ledger::open(dir.path()).expect("open");
+    for seq in 1..=500 {
+        ledger.append(&started(seq), 5000).expect("append");
+    }
+    let path = dir.path().join(FILE_NAME);
+    let mut bytes = fs::read(&path).expect("bytes");
+    let cut = bytes.len() / 2;
+    let cut = cut + bytes[cut..].iter().position(|b| *b == b'\n').expect("line") + 1;
+    let junk = [vec![b'x'; 2 * LINE_BYTES_MAX], vec![b'\n']].concat();
+    bytes.splice(cut..cut, junk);
+    fs::write(&path, bytes).expect("write");
+    let all: Vec<u64> = (1..=500).collect();
+    assert_eq!(seqs(dir.path(), &Filter::default()), all);
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        let dir = tempfile::tempdir().expect("dir");
+        fs::write(dir.path().join(FILE_NAME), &bytes).expect("write");
+        let mut ledger = Ledger::open(dir.path()).expect("open");
+        ledger.append(&started(1), 5000).expect("append");
+        prop_assert_eq!(seqs(dir.path(), &Filter::default()), vec![1]);
+    }
+}
+
+struct Story {
+    seq: u64,
+    entries: Vec<Entry>,
+}
+
+impl Story {
+    fn add(&mut self, at_s: u64, from: State, to: State, why: Why, text: &str) -> &mut Happened {
+        self.seq += 1;
+        let t = transition(self.seq, EVENING_MS + at_s * 1000, from, to, why, text);
+        self.entries
+            .push(Entry::transition("backend", 3, KEEPER, &t));
+        match self.entries.last_mut().map(|e| &mut e.what) {
+            Some(What::Transition(h)) => h,
+            _ => unreachable!("just pushed"),
+        }
+    }
+}
+
+/// Boot, an operator's restart that 27 requests waited for, an OOM kill, an overlap.
+fn evening() -> Story {
+    use State::{Exited, Running, Starting, Stopped, Stopping};
+    let mut s = Story {
+        seq: 0,
+        entries: vec![],
+    };
+    s.add(0, Stopped, Starting, Why::Boot, "");
+    s.add(1, Starting, Running, Why::Boot, "").took_ms = 1400;
+    s.add(
+        600,
+        Running,
+        Stopping,
+        Why::Operator,
+        "restart by root (pts/0)",
+    )
+    .requests = 900;
+    let end = s.add(
+        601,
+        Stopping,
+        Stopped,
+        Why::Operator,
+        "restart by root (pts/0)",
+    );
+    (end.exit, end.lived_ms, end.requests) = (Some(0), 600_000, 900);
+    s.add(
+        601,
+        Stopped,
+        Starting,
+        Why::Operator,
+        "restart by root (pts/0)",
+    );
+    s.add(
+        602,
+        Starting,
+        Running,
+        Why::Operator,
+        "restart by root (pts/0)",
+    )
+    .away_ms = 1400;
+    let oom = s.add(1800, Running, Exited, Why::OutOfMemory, "1.9 GB");
+    (oom.exit, oom.waited, oom.requests, oom.lived_ms) = (Some(-9), 27, 2000, 1_198_000);
+    s.add(1800, Exited, Starting, Why::OutOfMemory, "1.9 GB");
+    s.add(1802, Starting, Running, Why::OutOfMemory, "1.9 GB")
+        .away_ms = 1600;
+    let over = s.add(
+        3600,
+        Running,
+        Running,
+        Why::ConfigChange,
+        "environment +LOG_LEVEL",
+    );
+    (
+        over.replaced,
+        over.pid,
+        over.waited,
+        over.failed,
+        over.may_have_run,
+    ) = (true, 2203, 39, 1, 1);
+    s
+}
+
+fn now(phase: &str) -> Now {
+    Now {
+        wall_ms: EVENING_MS + 3840 * 1000,
+        phase: phase.to_owned(),
+        pid: 2203,
+        started_ms: EVENING_MS + 3600 * 1000,
+        gated: true,
+        counts: Counts {
+            waited: 39,
+            failed: 1,
+            may_have_run: 1,
+            ..Counts::default()
+        },
+        keeper: Some(KEEPER),
+        ..Now::default()
+    }
+}
+
+#[test]
+fn explained() {
+    let lines = explain("backend", &evening().entries, &now("ready"));
+    assert_eq!(
+        lines.join("\n"),
+        "\
+backend is ready, pid 2203, up 4 min. It started 4 times in the last 24 h:
+  22:00:00  config change: environment +LOG_LEVEL         away 0.0 s (overlap), 0 requests waited, 0 failed
+  21:30:02  killed by the kernel, out of memory (1.9 GB)  away 1.6 s, 12 waited, 1 failed (may have run)
+  21:10:02  operator: restart by root (pts/0)             away 1.4 s, 27 waited, 0 failed
+  21:00:01  boot                                          ready in 1.4 s
+The kernel ended it 1 time for lack of memory, and will again: run fewer workers, or give it more memory."
+    );
+}
+
+#[test]
+fn a_crash_loop_is_one_episode_with_a_hint_and_the_last_words() {
+    let mut s = evening();
+    use State::{Backoff, Fatal, Running, Starting};
+    let end = s.add(3700, Running, Backoff, Why::Crash, "");
+    (end.exit, end.lived_ms) = (Some(-11), 100_000);
+    (end.waited, end.failed, end.may_have_run) = (39, 1, 1);
+    for at_s in [3701, 3703, 3706] {
+        s.add(at_s, Backoff, Starting, Why::Crash, "status 1");
+        let end = s.add(at_s, Starting, Backoff, Why::Crash, "status 1");
+        (end.exit, end.lived_ms) = (Some(1), 300);
+        end.note = "Traceback:\nModuleNotFoundError: No module named 'x\u{1b}[2J'".to_owned();
+    }
+    s.add(3707, Backoff, Fatal, Why::Crash, "status 1");
+    let lines = explain(
+        "backend",
+        &s.entries,
+        &Now {
+            pid: 0,
+            reloader: Some("--reload".into()),
+            ..now("fatal")
+        },
+    );
+    let text = lines.join("\n");
+    for part in [
+        "backend is fatal. It started 5 times",
+        "\n  22:01:40  crash: SIGSEGV (3 tries)",
+        "not back, 0 requests waited",
+        "\nIts last words:\n  Traceback:\n  ModuleNotFoundError: No module named 'x\\x1b[2J'",
+        "\nCrash loop: it ended by itself 4 times in 10 min, the last with status 1 after 0.3 s.\n  see: steadfast logs backend",
+        "\n`--reload` restarts it",
+        "\n  steadfast start backend",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn history_in_words() {
+    let mut entries = evening().entries;
+    entries.truncate(4);
+    let changes = vec!["environment +LOG_LEVEL".into(), "command".into()];
+    entries.push(Entry::config(
+        EVENING_MS + 86_400_000,
+        "backend",
+        changes,
+        "update by root",
+    ));
+    entries.push(Entry::command(
+        EVENING_MS + 86_400_000,
+        "",
+        "reread",
+        "root",
+        Some(2),
+        "line 3: bad",
+    ));
+    assert_eq!(
+        history(&entries, Zone { offset_s: 3600 }).join("\n"),
+        "\
+2026-11-25
+  22:00:00  backend           starting  boot
+  22:00:01  backend           ready in 1.4 s, pid 1067, away 0.0 s
+  22:10:00  backend           stopping, pid 1067  operator: restart by root (pts/0)
+  22:10:01  backend           stopped, status 0, lived 10 min 00 s  operator: restart by root (pts/0)
+2026-11-26
+  22:00:00  backend           configuration changed: environment +LOG_LEVEL; command (update by root)
+  22:00:00  -                 reread by root: could not: line 3: bad"
+    );
+}

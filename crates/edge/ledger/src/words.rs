@@ -1,0 +1,139 @@
+//! Times and durations as people read them. Pure: the zone is an argument.
+
+/// Seconds east of UTC. One offset for a whole listing: a change of summer time within it would only confuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Zone {
+    /// Seconds east of UTC.
+    pub offset_s: i32,
+}
+
+impl Zone {
+    /// UTC.
+    pub const UTC: Zone = Zone { offset_s: 0 };
+
+    /// `21:14:02`.
+    pub fn time(self, wall_ms: u64) -> String {
+        let second = self.local_s(wall_ms).rem_euclid(DAY_S);
+        format!(
+            "{:02}:{:02}:{:02}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
+    }
+
+    /// `2026-11-25`.
+    pub fn date(self, wall_ms: u64) -> String {
+        let (year, month, day) = civil(self.local_s(wall_ms).div_euclid(DAY_S));
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    fn local_s(self, wall_ms: u64) -> i64 {
+        (wall_ms / 1000) as i64 + i64::from(self.offset_s)
+    }
+}
+
+const DAY_S: i64 = 86_400;
+
+/// Year, month, day of a number of days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// `0.4 s`, `12.0 s`, `4 min 05 s`, `1h 02m`, `3d 02h`.
+pub fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0..60 => format!("{}.{} s", s, ms % 1000 / 100),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        3600..86_400 => format!("{}h {:02}m", s / 3600, s / 60 % 60),
+        _ => format!("{}d {:02}h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+/// A life so far, coarser than [`duration`]: `12 s`, `4 min`, `1h 02m`, `3d 02h`.
+pub fn ago(ms: u64) -> String {
+    match ms / 1000 {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min", s / 60),
+        _ => duration(ms),
+    }
+}
+
+/// `1 request`, `2 requests`, `0 requests`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Names of the signals that end programs; others by number.
+pub(crate) fn signal_name(number: i32) -> String {
+    let name = match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return format!("signal {number}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let ms = 1_764_034_442_999; // 2025-11-25 01:34:02 UTC
+        assert_eq!(Zone::UTC.time(ms), "01:34:02");
+        assert_eq!(Zone::UTC.date(ms), "2025-11-25");
+        let west = Zone {
+            offset_s: -5 * 3600,
+        };
+        assert_eq!(
+            (west.date(ms), west.time(ms)),
+            ("2025-11-24".into(), "20:34:02".into())
+        );
+        assert_eq!(Zone::UTC.date(951_782_400_000), "2000-02-29");
+        assert_eq!(west.date(0), "1969-12-31");
+    }
+
+    #[test]
+    fn durations() {
+        let words: Vec<String> = [0, 1449, 59_999, 245_000, 3_720_000, 266_400_000]
+            .map(duration)
+            .into();
+        assert_eq!(
+            words,
+            ["0.0 s", "1.4 s", "59.9 s", "4 min 05 s", "1h 02m", "3d 02h"]
+        );
+        assert_eq!((ago(12_900), ago(245_000)), ("12 s".into(), "4 min".into()));
+    }
+}
