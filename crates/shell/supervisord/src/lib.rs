@@ -1,1 +1,3 @@
-//! Not built yet.
+//! Supervisor's remote interface.
+
+pub mod xmlrpc;
