@@ -438,6 +438,9 @@ pub struct About {
     pub config: String,
     /// Run directory.
     pub run_dir: String,
+    /// The activity log (Supervisor's `logfile`), or empty.
+    #[serde(default)]
+    pub logfile: String,
     /// `identifier` (Supervisor's getIdentification).
     pub identifier: String,
     /// Supervisor's state number: 1 RUNNING, 0 RESTARTING, -1 SHUTDOWN.
