@@ -93,7 +93,14 @@ impl Conn {
 
     /// Receives one frame into `frame` (replaced), with the descriptors beside it. None = the peer has closed.
     pub fn recv(&self, frame: &mut Vec<u8>) -> io::Result<Option<Vec<OwnedFd>>> {
-        frame.resize(FRAME_BYTES_MAX, 0);
+        // Its length first: keepers are a thousand, and a buffer of the largest size would be dirty in each.
+        let peeked = rustix::net::recv(&self.0, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::TRUNC);
+        let length = match peeked {
+            Ok((_, length)) => length,
+            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        frame.resize(length.clamp(1, FRAME_BYTES_MAX), 0);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let got = recvmsg(

@@ -239,6 +239,8 @@ choice! {
         5 => Up {},
         /// Everything has ended; root exits with this status.
         6 => Exit { 1 => status: i32, },
+        /// The shutdown signal is being acted on; without this within 5 s root sends SIGTERM to the keepers itself.
+        7 => ShuttingDown {},
     }
 }
 

@@ -1,0 +1,447 @@
+//! The keeper's loop: wait, translate, decide, act.
+
+mod act;
+mod child;
+mod talk;
+
+use crate::drains::Drains;
+use crate::links::{LINKS_MAX, Link};
+use crate::logs::Log;
+use child::Child;
+use process::{Event, Now, Slot};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+use sys::seq::Listener;
+use sys::signal::Signals;
+use wire::{Cause, Counts, Fact, Publish, Report, Role, Transition, Why};
+
+/// What root tells a keeper at its birth.
+#[derive(Debug)]
+pub struct KeeperOptions {
+    /// Number of the slot.
+    pub slot: u32,
+    /// Its directory, `slots/N`.
+    pub dir: PathBuf,
+    /// Group that may connect to `events`; None = only the owner.
+    pub events_gid: Option<u32>,
+}
+
+/// What woke the loop.
+#[derive(Debug, Clone, Copy)]
+enum Token {
+    Signals,
+    Control,
+    Events,
+    Link(u64),
+    Stdout(u64),
+    Stderr(u64),
+    Ready(u64),
+    Check(u64),
+    Behind,
+}
+
+struct Keeper {
+    options: KeeperOptions,
+    slot: Slot,
+    signals: Signals,
+    control: Listener,
+    events: Listener,
+    links: Vec<Link>,
+    link_ids: u64,
+    children: Vec<Child>,
+    /// Listeners by the hash of the spec that they came with, the newest last.
+    listeners: Vec<(String, Rc<Vec<OwnedFd>>)>,
+    /// Root's stdout and stderr.
+    root: [OwnedFd; 2],
+    out: Log,
+    err: Log,
+    fact: Fact,
+    ring: VecDeque<Transition>,
+    drains: Drains,
+    /// Drains whose fact is about to be published.
+    pending_drains: Vec<u64>,
+    /// Counts of gateways that are gone, and of each that is here.
+    counts_gone: Counts,
+    counts: HashMap<u64, Counts>,
+    epoch: u64,
+    ops: HashMap<u64, (u64, u64)>,
+    op_ids: u64,
+    /// End when nothing runs any more.
+    leaving: bool,
+    frame: Vec<u8>,
+}
+
+/// Runs the keeper of one slot in this (forked) process until it is told to leave. Returns the exit status.
+pub fn run(options: KeeperOptions) -> i32 {
+    match Keeper::new(options) {
+        Ok(mut keeper) => keeper.main_loop(),
+        Err(error) => {
+            let _ = rustix::io::write(
+                sys::fds::standard(2),
+                format!("steadfast: keeper: {error}\n").as_bytes(),
+            );
+            2
+        }
+    }
+}
+
+fn now() -> Now {
+    Now {
+        mono_ms: sys::clock::mono_ms(),
+        wall_ms: sys::clock::wall_ms(),
+    }
+}
+
+impl Keeper {
+    fn new(options: KeeperOptions) -> std::io::Result<Keeper> {
+        let _ = rustix::process::setsid();
+        let null = rustix::fs::open(
+            "/dev/null",
+            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
+        sys::fds::place(&null, 0)?;
+        // Orphans of the program come to us, so leftovers are exactly our descendants.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        sys::signal::ignore_pipe();
+        let signals = Signals::new(&[15, 2, 1, 17, 10, 12, 3])?;
+        let dup = |number| rustix::io::fcntl_dupfd_cloexec(sys::fds::standard(number), 3);
+        let root = [dup(1)?, dup(2)?];
+        let control = Listener::bind(&options.dir.join("control"), 0o600)?;
+        let events_path = options.dir.join("events");
+        let events = Listener::bind(
+            &events_path,
+            if options.events_gid.is_some() {
+                0o660
+            } else {
+                0o600
+            },
+        )?;
+        if let Some(gid) = options.events_gid {
+            rustix::fs::chown(
+                &events_path,
+                None,
+                Some(rustix::process::Gid::from_raw(gid)),
+            )?;
+        }
+        let seed = options.slot.wrapping_mul(2_654_435_761)
+            ^ rustix::process::getpid().as_raw_nonzero().get() as u32;
+        Ok(Keeper {
+            fact: Fact {
+                slot: options.slot,
+                ..Fact::default()
+            },
+            options,
+            slot: Slot::new(seed),
+            signals,
+            control,
+            events,
+            links: Vec::new(),
+            link_ids: 0,
+            children: Vec::new(),
+            listeners: Vec::new(),
+            root,
+            out: Log::default(),
+            err: Log::default(),
+            ring: VecDeque::new(),
+            drains: Drains::default(),
+            pending_drains: Vec::new(),
+            counts_gone: Counts::default(),
+            counts: HashMap::new(),
+            epoch: 0,
+            ops: HashMap::new(),
+            op_ids: 0,
+            leaving: false,
+            frame: Vec::new(),
+        })
+    }
+
+    fn main_loop(&mut self) -> i32 {
+        loop {
+            for (token, flags) in self.wait() {
+                self.translate(token, flags);
+            }
+            self.check_timers();
+            self.settle();
+            if self.leaving && self.slot.pids().is_empty() {
+                self.flush_logs();
+                return 0;
+            }
+        }
+    }
+
+    /// Sleeps until something happens or a timer is due.
+    fn wait(&mut self) -> Vec<(Token, PollFlags)> {
+        let mut tokens: Vec<(Token, BorrowedFd<'_>, PollFlags)> = vec![
+            (Token::Signals, self.signals.as_fd(), PollFlags::IN),
+            (Token::Control, self.control.as_fd(), PollFlags::IN),
+            (Token::Events, self.events.as_fd(), PollFlags::IN),
+        ];
+        for link in &self.links {
+            let (fd, flags) = link.poll();
+            tokens.push((Token::Link(link.id), fd, flags));
+        }
+        for child in &self.children {
+            child.poll(&mut tokens);
+        }
+        for log in [&self.out, &self.err] {
+            if let Some(fd) = log.root_fd(&self.root).filter(|_| log.is_behind()) {
+                tokens.push((Token::Behind, fd, PollFlags::OUT));
+            }
+        }
+        let mut fds: Vec<PollFd<'_>> = tokens
+            .iter()
+            .map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
+            .collect();
+        let timers = self.children.iter().filter_map(Child::timer);
+        let next = timers
+            .chain(self.slot.next_timer())
+            .chain(self.drains.timer())
+            .min();
+        let timeout = next.map(|at| {
+            let ms = at.saturating_sub(sys::clock::mono_ms());
+            rustix::time::Timespec {
+                tv_sec: (ms / 1000) as i64,
+                tv_nsec: (ms % 1000 * 1_000_000) as i64,
+            }
+        });
+        if rustix::event::poll(&mut fds, timeout.as_ref()).is_err() {
+            return Vec::new();
+        }
+        let woken = tokens
+            .iter()
+            .zip(&fds)
+            .filter(|(_, fd)| !fd.revents().is_empty());
+        woken
+            .map(|((token, _, _), fd)| (*token, fd.revents()))
+            .collect()
+    }
+
+    fn translate(&mut self, token: Token, flags: PollFlags) {
+        match token {
+            Token::Signals => self.signals_came(),
+            Token::Control => self.accept(Role::Daemon),
+            Token::Events => self.accept(Role::Gateway),
+            Token::Link(id) => self.link_ready(id, flags),
+            Token::Stdout(generation) => self.read_output(generation, false),
+            Token::Stderr(generation) => self.read_output(generation, true),
+            Token::Ready(generation) => {
+                if self
+                    .children
+                    .iter_mut()
+                    .any(|child| child.generation == generation && child.ready_came())
+                {
+                    self.feed(Event::CheckPassed { generation });
+                }
+            }
+            Token::Check(generation) => self.step_check(generation),
+            Token::Behind => self.flush_logs(),
+        }
+    }
+
+    fn signals_came(&mut self) {
+        while let Some((signal, _)) = self.signals.next() {
+            match signal {
+                17 => self.reap(),
+                15 => self.end_everything(),
+                // USR2: Supervisor's "reopen logs", when sent by hand. The rest has no meaning for a keeper.
+                12 => self.reopen_logs(),
+                _ => {}
+            }
+        }
+    }
+
+    /// SIGTERM: root's last resort when no daemon answers.
+    fn end_everything(&mut self) {
+        self.leaving = true;
+        let cause = Cause {
+            why: Why::Shutdown,
+            text: "SIGTERM to its keeper".into(),
+        };
+        self.feed(Event::NoRestarts);
+        self.feed(Event::Stop {
+            op: 0,
+            cause,
+            window: false,
+        });
+    }
+
+    fn reap(&mut self) {
+        use rustix::process::{WaitOptions, wait};
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let exit = status
+                .exit_status()
+                .or(status.terminating_signal().map(|signal| -signal))
+                .unwrap_or(0);
+            let pid = pid.as_raw_nonzero().get();
+            let Some(child) = self.children.iter_mut().find(|child| child.pid == pid) else {
+                continue;
+            };
+            let oom =
+                exit == -9 && !child.killed && sys::proc::oom_kills() > child.oom_kills_before;
+            let generation = child.generation;
+            child.pid = 0;
+            self.read_output(generation, false);
+            self.read_output(generation, true);
+            self.drains.forget(generation);
+            self.feed(Event::Exited { pid, exit, oom });
+        }
+    }
+
+    fn check_timers(&mut self) {
+        let mono_ms = sys::clock::mono_ms();
+        let due: Vec<u64> = self
+            .children
+            .iter()
+            .filter(|child| child.timer().is_some_and(|at| at <= mono_ms))
+            .map(|child| child.generation)
+            .collect();
+        for generation in due {
+            self.step_check(generation);
+        }
+        if self.slot.next_timer().is_some_and(|at| at <= mono_ms) {
+            self.feed(Event::Tick);
+        }
+    }
+
+    fn step_check(&mut self, generation: u64) {
+        let mono_ms = sys::clock::mono_ms();
+        let Some(child) = self
+            .children
+            .iter_mut()
+            .find(|child| child.generation == generation)
+        else {
+            return;
+        };
+        match child.step_check(mono_ms) {
+            crate::checks::Found::Nothing => {}
+            crate::checks::Found::Passed => self.feed(Event::CheckPassed { generation }),
+            crate::checks::Found::Failed(answer) => {
+                self.feed(Event::CheckFailed { generation, answer })
+            }
+        }
+    }
+
+    /// One event through the machine, its effects carried out, the new truth published.
+    fn feed(&mut self, event: Event) {
+        let mut queue = VecDeque::from([event]);
+        while let Some(event) = queue.pop_front() {
+            for effect in process::handle(&mut self.slot, event, now()) {
+                self.act(effect, &mut queue);
+            }
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let mut fact = self.slot.fact();
+        fact.slot = self.options.slot;
+        fact.seq = self.fact.seq;
+        fact.counts = self.fact.counts.clone();
+        if let Some(child) = self
+            .children
+            .iter()
+            .find(|child| child.generation == fact.generation && child.pid > 0)
+        {
+            fact.address = child.place.address.clone();
+        }
+        if fact != self.fact {
+            fact.seq += 1;
+            self.fact = fact;
+            for link in &mut self.links {
+                if link.is(Role::Gateway) {
+                    link.send(&Publish::Now {
+                        fact: self.fact.clone(),
+                    });
+                } else if link.is(Role::Daemon) {
+                    link.send(&Report::Now {
+                        fact: self.fact.clone(),
+                    });
+                }
+            }
+        }
+        for generation in std::mem::take(&mut self.pending_drains) {
+            let gateways = self
+                .links
+                .iter()
+                .filter(|link| link.is(Role::Gateway))
+                .map(|link| link.id);
+            self.drains
+                .begin(generation, self.fact.seq, gateways, sys::clock::mono_ms());
+        }
+    }
+
+    /// Drops dead connections and ends drains that are over.
+    fn settle(&mut self) {
+        let dead: Vec<u64> = self
+            .links
+            .iter()
+            .filter(|link| link.dead)
+            .map(|link| link.id)
+            .collect();
+        for id in dead {
+            self.drains.gone(id);
+            if let Some(counts) = self.counts.remove(&id) {
+                self.counts_gone.add(&counts);
+            }
+            self.ops.retain(|_, (link, _)| *link != id);
+        }
+        self.links.retain(|link| !link.dead);
+        for (generation, took_ms) in self.drains.finished(sys::clock::mono_ms()) {
+            self.report(&Report::Drain {
+                in_flight: 0,
+                drained: true,
+                took_ms,
+            });
+            self.feed(Event::Drained { generation });
+        }
+    }
+
+    fn report(&mut self, report: &Report) {
+        for link in self.links.iter_mut().filter(|link| link.is(Role::Daemon)) {
+            link.send(report);
+        }
+    }
+
+    fn accept(&mut self, _role: Role) {
+        for listener in [&self.control, &self.events] {
+            while let Ok(conn) = listener.accept() {
+                if self.links.len() >= LINKS_MAX {
+                    break;
+                }
+                self.link_ids += 1;
+                let mut link = Link::new(self.link_ids, conn);
+                link.send(&wire::Hello {
+                    role: Role::Keeper,
+                    min: wire::VERSION_MIN,
+                    max: wire::VERSION_MAX,
+                    build: env!("CARGO_PKG_VERSION").into(),
+                    epoch: self.epoch,
+                    pid: std::process::id() as i32,
+                    slot: self.options.slot,
+                });
+                self.links.push(link);
+            }
+        }
+    }
+
+    fn flush_logs(&mut self) {
+        self.out.flush(&self.root);
+        self.err.flush(&self.root);
+    }
+
+    fn reopen_logs(&mut self) {
+        let complaints = [self.out.reopen(), self.err.reopen()];
+        for text in complaints.into_iter().flatten() {
+            self.remark(0, text);
+        }
+    }
+
+    fn remark(&mut self, pid: i32, text: String) {
+        let effect = self.slot.remark(pid, text, now());
+        self.act(effect, &mut VecDeque::new());
+    }
+}

@@ -1,0 +1,169 @@
+//! One process and what belongs to it: pipes, check, the last lines of its output.
+
+use super::Token;
+use crate::checks::{Check, Found};
+use crate::start::{Pipes, Place};
+use process::CheckMode;
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::VecDeque;
+use wire::{Ready, Spec};
+
+/// Bytes of output kept per process, to show the last lines of one that failed.
+const TAIL_BYTES_MAX: usize = 4096;
+/// Lines of it that are shown.
+const TAIL_LINES_MAX: usize = 10;
+/// Bytes of one line that `log:REGEX` looks at.
+const LINE_BYTES_MAX: usize = 8192;
+
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) generation: u64,
+    /// 0 = dead; kept for its last lines and for what is still in its pipes.
+    pub(super) pid: i32,
+    pub(super) place: Place,
+    pub(super) stdout: Option<OwnedFd>,
+    pub(super) stderr: Option<OwnedFd>,
+    ready: Option<OwnedFd>,
+    /// Held open: a program that reads its stdin waits instead of ending, as under Supervisor.
+    _stdin: OwnedFd,
+    check: Option<Check>,
+    pattern: Option<regex_lite::Regex>,
+    line: Vec<u8>,
+    tail: VecDeque<u8>,
+    /// SIGKILL came from us.
+    pub(super) killed: bool,
+    pub(super) oom_kills_before: Option<u64>,
+}
+
+impl Child {
+    pub(super) fn new(generation: u64, pid: i32, place: Place, pipes: Pipes) -> Child {
+        Child {
+            generation,
+            pid,
+            place,
+            stdout: Some(pipes.stdout),
+            stderr: pipes.stderr,
+            ready: pipes.ready,
+            _stdin: pipes.stdin,
+            check: None,
+            pattern: None,
+            line: Vec::new(),
+            tail: VecDeque::new(),
+            killed: false,
+            oom_kills_before: sys::proc::oom_kills(),
+        }
+    }
+
+    pub(super) fn poll<'a>(&'a self, tokens: &mut Vec<(Token, BorrowedFd<'a>, PollFlags)>) {
+        let pipes = [
+            (Token::Stdout(self.generation), &self.stdout),
+            (Token::Stderr(self.generation), &self.stderr),
+            (Token::Ready(self.generation), &self.ready),
+        ];
+        for (token, fd) in pipes {
+            if let Some(fd) = fd {
+                tokens.push((token, fd.as_fd(), PollFlags::IN));
+            }
+        }
+        if let Some((fd, flags)) = self.check.as_ref().and_then(Check::poll) {
+            tokens.push((Token::Check(self.generation), fd, flags));
+        }
+    }
+
+    pub(super) fn timer(&self) -> Option<u64> {
+        self.check.as_ref().map(Check::timer)
+    }
+
+    pub(super) fn step_check(&mut self, mono_ms: u64) -> Found {
+        self.check
+            .as_mut()
+            .map_or(Found::Nothing, |check| check.step(mono_ms))
+    }
+
+    /// Begins a check; Err = a pattern that is none.
+    pub(super) fn begin_check(
+        &mut self,
+        spec: &Spec,
+        mode: CheckMode,
+        mono_ms: u64,
+    ) -> Result<(), String> {
+        let period_ms = match mode {
+            CheckMode::UntilReady => 0,
+            CheckMode::KeepAlive(period_ms) => period_ms,
+        };
+        self.check = Check::new(&spec.ready, &self.place.address, period_ms, mono_ms);
+        if let (Ready::Log { pattern }, CheckMode::UntilReady) = (&spec.ready, mode) {
+            let compiled = regex_lite::Regex::new(pattern);
+            self.pattern = Some(
+                compiled
+                    .map_err(|error| format!("ready = log:{pattern} is not a pattern: {error}"))?,
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_checks(&mut self) {
+        self.check = None;
+        self.pattern = None;
+        self.ready = None;
+    }
+
+    /// A byte on the readiness descriptor.
+    pub(super) fn ready_came(&mut self) -> bool {
+        let Some(fd) = &self.ready else { return false };
+        match rustix::io::read(fd, &mut [0u8; 64]) {
+            Ok(0) => {
+                self.ready = None;
+                false
+            }
+            Ok(_) => {
+                self.ready = None;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Looks at output on its way to the log. True = the line that means ready was in it.
+    pub(super) fn saw(&mut self, bytes: &[u8]) -> bool {
+        let start = bytes.len().saturating_sub(TAIL_BYTES_MAX);
+        self.tail.extend(&bytes[start..]);
+        let over = self.tail.len().saturating_sub(TAIL_BYTES_MAX);
+        self.tail.drain(..over);
+        let Some(pattern) = &self.pattern else {
+            return false;
+        };
+        let mut found = false;
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = LINE_BYTES_MAX - self.line.len();
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                found |= pattern.is_match(String::from_utf8_lossy(&self.line).trim_end());
+                self.line.clear();
+            }
+        }
+        if found {
+            self.pattern = None;
+        }
+        found
+    }
+
+    /// The last lines of its output, indented, for an answer.
+    pub(super) fn last_lines(&self) -> String {
+        let bytes: Vec<u8> = self.tail.iter().copied().collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let over = lines.len().saturating_sub(TAIL_LINES_MAX);
+        lines.drain(..over);
+        lines.join("\n")
+    }
+
+    /// Dead and nothing left in its pipes.
+    pub(super) fn is_over(&self) -> bool {
+        self.pid == 0 && self.stdout.is_none() && self.stderr.is_none()
+    }
+}

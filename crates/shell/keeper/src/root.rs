@@ -1,0 +1,431 @@
+//! Root: PID 1 of a container, or whatever started us. It must not fail, so it does next to nothing.
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{PidfdFlags, WaitOptions};
+use std::ffi::CString;
+use std::io;
+use std::path::PathBuf;
+use sys::seq::Conn;
+use sys::signal::Signals;
+use sys::spawn::Fork;
+use wire::{Order, Tell};
+
+/// A daemon that keeps dying is started again this much later; the first time at once.
+const DAEMON_PAUSE_MS: u64 = 1_000;
+/// A shutdown signal that the daemon does not act on within this time goes to the keepers.
+const SHUTDOWN_ANSWER_MS: u64 = 5_000;
+/// Signals remembered while there is no daemon. Repeats of one signal mean nothing more.
+const SIGNALS_MAX: usize = 8;
+/// Exit status of a daemon that could not even begin (bad configuration): ends root if it was never up.
+const EXIT_COULD_NOT: i32 = 2;
+/// Descriptor at which the daemon finds its socket to root.
+const DAEMON_FD: i32 = 3;
+
+/// What `steadfast run` decided before it became root.
+pub struct RootOptions {
+    /// Words of the daemon's command line, the name first.
+    pub daemon_argv: Vec<String>,
+    /// The held lock of the installation; closed in every child.
+    pub lock: OwnedFd,
+    /// The run directory, for messages.
+    pub run_dir: PathBuf,
+    /// Prints one line for people; root itself never writes.
+    pub say: fn(&str),
+}
+
+impl std::fmt::Debug for RootOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RootOptions")
+            .field("run_dir", &self.run_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Daemon {
+    pid: i32,
+    conn: Conn,
+    up: bool,
+    started_ms: u64,
+}
+
+struct Root {
+    options: RootOptions,
+    signals: Signals,
+    daemon: Option<Daemon>,
+    /// When to start the next daemon.
+    daemon_at_ms: Option<u64>,
+    daemons: u32,
+    /// Keepers forked here: pid, slot.
+    keepers: Vec<(i32, u32)>,
+    /// Keepers of an earlier root.
+    adopted: Vec<(i32, OwnedFd)>,
+    listeners: Vec<(String, OwnedFd)>,
+    pending: Vec<i32>,
+    /// A shutdown signal came; the daemon has until then to act on it.
+    answer_by_ms: Option<u64>,
+    /// The keepers were signalled by root itself; it ends when they are gone.
+    ending: bool,
+}
+
+/// Runs root until everything has ended; returns the exit status. The caller has one thread.
+pub fn run(options: RootOptions) -> i32 {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    sys::signal::ignore_pipe();
+    let signals = match Signals::new(&[15, 2, 3, 1, 12, 17, 10]) {
+        Ok(signals) => signals,
+        Err(error) => {
+            (options.say)(&format!("steadfast: cannot receive signals: {error}"));
+            return EXIT_COULD_NOT;
+        }
+    };
+    let mut root = Root {
+        options,
+        signals,
+        daemon: None,
+        daemon_at_ms: Some(0),
+        daemons: 0,
+        keepers: Vec::new(),
+        adopted: Vec::new(),
+        listeners: Vec::new(),
+        pending: Vec::new(),
+        answer_by_ms: None,
+        ending: false,
+    };
+    root.main_loop()
+}
+
+enum Woke {
+    Signals,
+    Daemon,
+    Adopted(usize),
+}
+
+impl Root {
+    fn main_loop(&mut self) -> i32 {
+        loop {
+            if let Some(status) = self.timers() {
+                return status;
+            }
+            for woke in self.wait() {
+                let ended = match woke {
+                    Woke::Signals => self.signals_came(),
+                    Woke::Daemon => self.daemon_spoke(),
+                    Woke::Adopted(at) => {
+                        self.adopted.remove(at);
+                        None
+                    }
+                };
+                if let Some(status) = ended {
+                    return status;
+                }
+            }
+        }
+    }
+
+    fn timers(&mut self) -> Option<i32> {
+        let now_ms = sys::clock::mono_ms();
+        if self.daemon_at_ms.is_some_and(|at| at <= now_ms) && !self.ending {
+            self.daemon_at_ms = None;
+            if let Err(error) = self.start_daemon() {
+                (self.options.say)(&format!("steadfast: cannot start the daemon: {error}"));
+                self.daemon_at_ms = Some(now_ms + DAEMON_PAUSE_MS);
+            }
+        }
+        if self.answer_by_ms.is_some_and(|at| at <= now_ms) && !self.ending {
+            (self.options.say)(
+                "steadfast: the daemon does not answer; root ends the programs itself",
+            );
+            self.ending = true;
+            if let Some(daemon) = &self.daemon {
+                let _ = sys::signal::send(daemon.pid, 9);
+            }
+            for pid in self
+                .keepers
+                .iter()
+                .map(|(pid, _)| *pid)
+                .chain(self.adopted.iter().map(|(pid, _)| *pid))
+            {
+                let _ = sys::signal::send(pid, 15);
+            }
+        }
+        (self.ending && self.keepers.is_empty() && self.adopted.is_empty()).then_some(0)
+    }
+
+    fn wait(&self) -> Vec<Woke> {
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        if let Some(daemon) = &self.daemon {
+            fds.push(PollFd::new(&daemon.conn, PollFlags::IN));
+        }
+        let first_adopted = fds.len();
+        fds.extend(
+            self.adopted
+                .iter()
+                .map(|(_, pidfd)| PollFd::new(pidfd, PollFlags::IN)),
+        );
+        let next = self
+            .daemon_at_ms
+            .into_iter()
+            .chain(self.answer_by_ms.filter(|_| !self.ending))
+            .min();
+        let timeout = next.map(|at| {
+            let ms = at.saturating_sub(sys::clock::mono_ms());
+            rustix::time::Timespec {
+                tv_sec: (ms / 1000) as i64,
+                tv_nsec: (ms % 1000 * 1_000_000) as i64,
+            }
+        });
+        if rustix::event::poll(&mut fds, timeout.as_ref()).is_err() {
+            return Vec::new();
+        }
+        let woken: Vec<usize> = (0..fds.len())
+            .filter(|at| !fds[*at].revents().is_empty())
+            .collect();
+        // From the back, so that removing one adopted keeper does not shift the next.
+        woken
+            .into_iter()
+            .rev()
+            .map(|at| match at {
+                0 => Woke::Signals,
+                at if at >= first_adopted => Woke::Adopted(at - first_adopted),
+                _ => Woke::Daemon,
+            })
+            .collect()
+    }
+
+    fn signals_came(&mut self) -> Option<i32> {
+        while let Some((signal, _)) = self.signals.next() {
+            if signal == 17 {
+                if let Some(status) = self.reap() {
+                    return Some(status);
+                }
+                continue;
+            }
+            if matches!(signal, 15 | 2 | 3) && self.answer_by_ms.is_none() {
+                self.answer_by_ms = Some(sys::clock::mono_ms() + SHUTDOWN_ANSWER_MS);
+            }
+            if self.pending.len() < SIGNALS_MAX && !self.pending.contains(&signal) {
+                self.pending.push(signal);
+            }
+            self.tell_pending();
+        }
+        None
+    }
+
+    fn tell_pending(&mut self) {
+        let Some(daemon) = &self.daemon else { return };
+        self.pending.retain(|signal| {
+            let told = daemon
+                .conn
+                .send(&wire::encode(&Tell::Signalled { signal: *signal }), &[]);
+            told.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        });
+    }
+
+    fn reap(&mut self) -> Option<i32> {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get();
+            let exit = status
+                .exit_status()
+                .or(status.terminating_signal().map(|signal| -signal))
+                .unwrap_or(0);
+            if let Some(at) = self.keepers.iter().position(|(keeper, _)| *keeper == pid) {
+                let (_, slot) = self.keepers.remove(at);
+                self.tell(&Tell::KeeperEnded {
+                    slot,
+                    pid,
+                    status: exit,
+                });
+            } else if self.daemon.as_ref().is_some_and(|daemon| daemon.pid == pid)
+                && let Some(status) = self.daemon_ended(exit)
+            {
+                return Some(status);
+            }
+        }
+        None
+    }
+
+    fn tell(&self, message: &Tell) {
+        if let Some(daemon) = &self.daemon {
+            // A daemon that does not read for 200 kB of frames is hung; it learns the truth from the keepers.
+            let _ = daemon.conn.send(&wire::encode(message), &[]);
+        }
+    }
+
+    fn daemon_ended(&mut self, exit: i32) -> Option<i32> {
+        // Its last order may still be in the socket.
+        if let Some(status) = self.daemon_spoke() {
+            return Some(status);
+        }
+        let daemon = self.daemon.take()?;
+        if exit == EXIT_COULD_NOT
+            && !daemon.up
+            && self.keepers.is_empty()
+            && self.adopted.is_empty()
+        {
+            return Some(EXIT_COULD_NOT);
+        }
+        let now_ms = sys::clock::mono_ms();
+        let lived_ms = now_ms - daemon.started_ms;
+        let pause_ms = if lived_ms < DAEMON_PAUSE_MS {
+            DAEMON_PAUSE_MS
+        } else {
+            0
+        };
+        self.daemon_at_ms = Some(now_ms + pause_ms);
+        None
+    }
+
+    fn start_daemon(&mut self) -> io::Result<()> {
+        let (ours, theirs) = Conn::pair()?;
+        let words: Result<Vec<CString>, _> = self
+            .options
+            .daemon_argv
+            .iter()
+            .map(|word| CString::new(word.as_str()))
+            .collect();
+        let env: Vec<CString> = std::env::vars_os()
+            .filter_map(|(key, value)| {
+                use std::os::unix::ffi::OsStrExt;
+                let mut entry = key.as_bytes().to_vec();
+                entry.push(b'=');
+                entry.extend_from_slice(value.as_bytes());
+                CString::new(entry).ok()
+            })
+            .collect();
+        let mut exec = sys::spawn::Exec {
+            file: c"/proc/self/exe".to_owned(),
+            argv: words?,
+            env,
+            directory: None,
+            credentials: None,
+            umask: None,
+            standard: [
+                sys::fds::standard(0),
+                sys::fds::standard(1),
+                sys::fds::standard(2),
+            ],
+            fds: vec![(theirs.as_fd(), DAEMON_FD)],
+            die_with_parent: false,
+        };
+        let pid = sys::spawn::spawn(&mut exec).map_err(io::Error::other)?;
+        self.daemons += 1;
+        self.daemon = Some(Daemon {
+            pid,
+            conn: ours,
+            up: false,
+            started_ms: sys::clock::mono_ms(),
+        });
+        self.tell(&Tell::Welcome {
+            epoch: sys::clock::boottime_ns(),
+            listeners: self.listeners.len() as u32,
+            root_pid: std::process::id() as i32,
+            restarted: self.daemons > 1,
+        });
+        if let Some(daemon) = &self.daemon {
+            for (key, listener) in &self.listeners {
+                daemon.conn.send(
+                    &wire::encode(&Tell::Listener { key: key.clone() }),
+                    &[listener.as_fd()],
+                )?;
+            }
+        }
+        self.tell_pending();
+        Ok(())
+    }
+
+    fn daemon_spoke(&mut self) -> Option<i32> {
+        let mut frame = Vec::new();
+        loop {
+            let received = self.daemon.as_ref()?.conn.recv(&mut frame);
+            let Ok(Some(fds)) = received else {
+                if !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                    // Closed or broken: its death is told by SIGCHLD; until then it must not be polled in a circle.
+                    self.forget_closed();
+                }
+                return None;
+            };
+            if let Ok(order) = wire::decode::<Order>(&frame)
+                && let Some(status) = self.order(order, fds)
+            {
+                return Some(status);
+            }
+        }
+    }
+
+    /// A daemon that closed its socket but lives is of no use: it is killed and started again.
+    fn forget_closed(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let _ = sys::signal::send(daemon.pid, 9);
+            if let Ok((ours, _)) = Conn::pair() {
+                daemon.conn = ours;
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order, fds: Vec<OwnedFd>) -> Option<i32> {
+        match order {
+            Order::SpawnKeeper {
+                slot,
+                dir,
+                events_gid,
+                name,
+            } => self.spawn_keeper(slot, dir, events_gid, &name),
+            Order::KeepListener { key } => {
+                self.listeners.retain(|(known, _)| *known != key);
+                self.listeners
+                    .extend(fds.into_iter().next().map(|fd| (key, fd)));
+            }
+            Order::DropListener { key } => self.listeners.retain(|(known, _)| *known != key),
+            Order::AdoptKeeper { pid } => {
+                let own = self.keepers.iter().any(|(keeper, _)| *keeper == pid);
+                let known = self.adopted.iter().any(|(keeper, _)| *keeper == pid);
+                if let Some(typed) = rustix::process::Pid::from_raw(pid)
+                    && !own
+                    && !known
+                    && let Ok(pidfd) = rustix::process::pidfd_open(typed, PidfdFlags::empty())
+                {
+                    self.adopted.push((pid, pidfd));
+                }
+            }
+            Order::Up {} => {
+                if let Some(daemon) = &mut self.daemon {
+                    daemon.up = true;
+                }
+            }
+            Order::ShuttingDown {} => self.answer_by_ms = None,
+            Order::Exit { status } => return Some(status),
+        }
+        None
+    }
+
+    fn spawn_keeper(&mut self, slot: u32, dir: String, events_gid: Option<u32>, name: &str) {
+        match sys::spawn::fork() {
+            Ok(Fork::Child) => {
+                sys::fds::close_all_except(&[]);
+                sys::signal::reset();
+                let title = CString::new(format!("keeper {name}")).unwrap_or_default();
+                let _ = rustix::thread::set_name(&title);
+                let status = crate::run_keeper(crate::KeeperOptions {
+                    slot,
+                    dir: dir.into(),
+                    events_gid,
+                });
+                std::process::exit(status);
+            }
+            Ok(Fork::Parent(pid)) => {
+                self.keepers.push((pid, slot));
+                self.tell(&Tell::KeeperStarted {
+                    slot,
+                    pid,
+                    error: String::new(),
+                });
+            }
+            Err(error) => self.tell(&Tell::KeeperStarted {
+                slot,
+                pid: 0,
+                error: error.to_string(),
+            }),
+        }
+    }
+}
