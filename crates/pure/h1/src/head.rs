@@ -13,11 +13,13 @@ pub enum Status {
 }
 
 /// How far the search for the end of a head got: one per connection and direction. A head that trickles in byte by
-/// byte is then looked at once per byte, not once per byte and call, and parsed twice at most: at the first attempt,
-/// which refuses garbage early, and when its end is there.
+/// byte is then looked at once per byte, not once per byte and call, and parsed a few times at most: at the first
+/// attempt and at the end of its first line, which refuse garbage early; at a stray CR or LF; and when its end is
+/// there. Other faults of a slow head are named when it is complete, or never if it never is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scan {
     searched: usize,
+    first_line: bool,
 }
 
 /// What new bytes mean for a head that was partial before.
@@ -35,11 +37,19 @@ impl Scan {
         }
         let from = self.searched.min(view.len());
         self.searched = view.len();
-        for at in memchr::memchr_iter(b'\n', &view[from..]) {
-            let line_end = from + at;
-            let bare = line_end == 0 || view[line_end - 1] != b'\r';
-            let ends = line_end >= 3 && view[line_end - 3..line_end] == *b"\r\n\r";
-            if bare || ends {
+        // The last byte of before may be a CR whose LF should be the first of now.
+        for at in memchr::memchr2_iter(b'\r', b'\n', &view[from - 1..]).map(|at| from - 1 + at) {
+            let parse = if view[at] == b'\r' {
+                view.get(at + 1).is_some_and(|&next| next != b'\n')
+            } else if at < from {
+                false
+            } else {
+                !self.first_line
+                    || at == 0
+                    || view[at - 1] != b'\r'
+                    || view[..at].ends_with(b"\r\n\r")
+            };
+            if parse {
                 return Found::Parse;
             }
         }
@@ -49,11 +59,12 @@ impl Scan {
     /// Remembers that `view` holds no end of a head.
     pub(crate) fn seen(&mut self, view: &[u8]) {
         self.searched = view.len();
+        self.first_line = memchr::memchr(b'\n', view).is_some_and(|at| at > 1);
     }
 
     /// The next head begins.
     pub(crate) fn reset(&mut self) {
-        self.searched = 0;
+        *self = Scan::default();
     }
 }
 

@@ -206,7 +206,7 @@ mod tests {
                 head_only: false,
                 ..Own::default()
             },
-            "HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\
              Cache-Control: no-store\r\nConnection: close\r\n\r\n{\"detail\":\"say \\\"hi\\\"\\\\\\n\"}\n",
         );
         let mut out = Vec::new();

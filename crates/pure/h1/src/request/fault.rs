@@ -12,13 +12,18 @@ pub(super) fn in_partial(view: &[u8]) -> Result<(), Reject> {
         return Err(Reject::LeadingLines);
     }
     match bare_lf(view) {
-        Some(_) => Err(Reject::BareLf),
+        Some(_) => Err(first(view, Reject::BareLf)),
         None => Ok(()),
     }
 }
 
 /// The first fault of a head that httparse refused.
 pub(super) fn name(view: &[u8], error: httparse::Error) -> Reject {
+    first(view, fallback(error))
+}
+
+/// The first fault in the order of the bytes, or `otherwise` if no single line is at fault.
+pub(super) fn first(view: &[u8], otherwise: Reject) -> Reject {
     let rest = view.strip_prefix(b"\r\n").unwrap_or(view);
     match rest.first() {
         Some(b'\r') => return Reject::LeadingLines,
@@ -37,14 +42,14 @@ pub(super) fn name(view: &[u8], error: httparse::Error) -> Reject {
         let (line, after) = match split_line(rest) {
             Ok((b"", _)) => break,
             Ok(parts) => parts,
-            Err(line) => return header_line(line).unwrap_or(fallback(error)),
+            Err(line) => return header_line(line).unwrap_or(otherwise),
         };
         if let Some(fault) = header_line(line) {
             return fault;
         }
         rest = after;
     }
-    fallback(error)
+    otherwise
 }
 
 /// A line without its CRLF, and what follows; or, if the next LF is bare or missing, what there is before it.
@@ -76,7 +81,7 @@ fn request_line(line: &[u8]) -> Option<Reject> {
         .iter()
         .position(|&byte| byte == b' ' || is_control(byte))
         .unwrap_or(target.len());
-    if std::str::from_utf8(&target[..target_end]).is_err_and(|error| error.error_len().is_some()) {
+    if !target[..target_end].is_ascii() {
         return Some(Reject::TargetCharacter);
     }
     let version = match target.get(target_end) {

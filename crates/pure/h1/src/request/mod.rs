@@ -152,10 +152,10 @@ pub fn parse(
             leading(view, head.method_text.range().start)?;
             let version_end = head.target.range().end + " HTTP/1.1".len();
             if view.get(version_end..version_end + 2) != Some(b"\r\n") {
-                return Err(Reject::BareLf);
+                return Err(fault::first(view, Reject::BareLf));
             }
             take_lines(view, request.headers, version_end + 2, len, &mut head.lines)
-                .map_err(|_| Reject::BareLf)?;
+                .map_err(|_| fault::first(view, Reject::BareLf))?;
             rules::judge(view, limits, head)?;
             scan.reset();
             Ok(Status::Complete)

@@ -30,7 +30,6 @@ pub(super) fn judge(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Resu
     let gathered = gather(buf, head)?;
 
     match (head.host, target.authority) {
-        (None, None) if head.version == Version::Http11 => return Err(Reject::HostMissing),
         (None, _) if head.version == Version::Http11 => return Err(Reject::HostMissing),
         (None, authority) => head.host = authority,
         (Some(host), Some(authority)) if !host.of(buf).eq_ignore_ascii_case(authority.of(buf)) => {
