@@ -36,7 +36,9 @@ impl SplitError {
     /// The bytes that are wrong, if one can point at them.
     pub fn range(&self) -> Option<Range<usize>> {
         match self {
-            SplitError::NoClosingQuotation(range) | SplitError::NoEscapedCharacter(range) => Some(range.clone()),
+            SplitError::NoClosingQuotation(range) | SplitError::NoEscapedCharacter(range) => {
+                Some(range.clone())
+            }
             SplitError::Empty => None,
         }
     }
@@ -66,14 +68,23 @@ enum Back {
 /// ```
 pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
     let mut words = Vec::new();
-    let mut word = Word { value: String::new(), range: 0..0 };
+    let mut word = Word {
+        value: String::new(),
+        range: 0..0,
+    };
     let mut state = State::Blank;
     for (at, c) in command.char_indices() {
         let end = at + c.len_utf8();
         state = match (state, c) {
             (State::Blank, ' ' | '\t' | '\r' | '\n') => State::Blank,
             (State::Word, ' ' | '\t' | '\r' | '\n') => {
-                words.push(std::mem::replace(&mut word, Word { value: String::new(), range: 0..0 }));
+                words.push(std::mem::replace(
+                    &mut word,
+                    Word {
+                        value: String::new(),
+                        range: 0..0,
+                    },
+                ));
                 State::Blank
             }
             (State::Blank | State::Word, _) => {
@@ -83,7 +94,10 @@ pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
                 word.range.end = end;
                 match c {
                     '\'' | '"' => State::Quoted { quote: c, from: at },
-                    '\\' => State::Escaped { from: at, back: Back::Word },
+                    '\\' => State::Escaped {
+                        from: at,
+                        back: Back::Word,
+                    },
                     c => {
                         word.value.push(c);
                         State::Word
@@ -94,7 +108,10 @@ pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
                 word.range.end = end;
                 match c {
                     c if c == quote => State::Word,
-                    '\\' if quote == '"' => State::Escaped { from: at, back: Back::Quoted { from } },
+                    '\\' if quote == '"' => State::Escaped {
+                        from: at,
+                        back: Back::Quoted { from },
+                    },
                     c => {
                         word.value.push(c);
                         State::Quoted { quote, from }
@@ -120,8 +137,16 @@ pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
     match state {
         State::Blank => {}
         State::Word => words.push(word),
-        State::Quoted { from, .. } => return Err(SplitError::NoClosingQuotation(from..command.len())),
-        State::Escaped { from, .. } => return Err(SplitError::NoEscapedCharacter(from..command.len())),
+        State::Quoted { from, .. } => {
+            return Err(SplitError::NoClosingQuotation(from..command.len()));
+        }
+        State::Escaped { from, .. } => {
+            return Err(SplitError::NoEscapedCharacter(from..command.len()));
+        }
     }
-    if words.is_empty() { Err(SplitError::Empty) } else { Ok(words) }
+    if words.is_empty() {
+        Err(SplitError::Empty)
+    } else {
+        Ok(words)
+    }
 }

@@ -73,85 +73,50 @@ pub enum Place {
     Fd,
 }
 
-/// What stands at the places of a [`Template`]. A place that is not given must not be used by the template.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Places<'a> {
-    /// For `%(socket)s`.
-    pub socket: Option<&'a str>,
-    /// For `%(port)s`.
-    pub port: Option<u16>,
-    /// For `%(fd)s`.
-    pub fd: Option<i32>,
+impl Place {
+    /// Every place.
+    pub const ALL: [Place; 3] = [Place::Socket, Place::Port, Place::Fd];
+
+    /// The place as it stands in the file: `%(socket)s`.
+    pub fn written(self) -> &'static str {
+        match self {
+            Place::Socket => "%(socket)s",
+            Place::Port => "%(port)s",
+            Place::Fd => "%(fd)s",
+        }
+    }
 }
 
-/// A `steadfast_command`: words in which places are still open.
+/// A `steadfast_command`: expanded but for its places, which stand in it as in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     command: Command,
 }
 
-/// Stands for a place while the command is split. NUL can neither stand in a file (refused) nor in an environment variable.
-const MARKS: [(Place, &str); 3] = [(Place::Socket, "\0s\0"), (Place::Port, "\0p\0"), (Place::Fd, "\0f\0")];
-
-impl Place {
-    /// What stands for this place until it is filled.
-    pub(crate) fn mark(self) -> &'static str {
-        match self {
-            Place::Socket => MARKS[0].1,
-            Place::Port => MARKS[1].1,
-            Place::Fd => MARKS[2].1,
-        }
-    }
-
-    /// The name of the place in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Place::Socket => "socket",
-            Place::Port => "port",
-            Place::Fd => "fd",
-        }
-    }
-}
-
 impl Template {
-    /// Splits an expanded `steadfast_command` whose places carry their marks.
     pub(crate) fn new(text: Text) -> Result<Template, SplitError> {
         Command::new(text).map(|command| Template { command })
     }
 
-    /// Whether the template names this place.
-    pub fn names(&self, place: Place) -> bool {
-        self.command.words.iter().any(|w| w.value.contains(place.mark()))
+    /// The places that it names.
+    pub fn places(&self) -> Vec<Place> {
+        let names = |place: &Place| {
+            self.command
+                .words()
+                .iter()
+                .any(|w| w.value.contains(place.written()))
+        };
+        Place::ALL.into_iter().filter(names).collect()
     }
 
-    /// The argument vector with its places filled, or the first place that is named but not given.
-    pub fn fill(&self, places: &Places<'_>) -> Result<Vec<String>, Place> {
-        let mut argv = Vec::with_capacity(self.command.words.len());
-        for word in &self.command.words {
-            let mut value = word.value.clone();
-            for (place, mark) in MARKS {
-                if !value.contains(mark) {
-                    continue;
-                }
-                let given = match place {
-                    Place::Socket => places.socket.map(str::to_string),
-                    Place::Port => places.port.map(|port| port.to_string()),
-                    Place::Fd => places.fd.map(|fd| fd.to_string()),
-                };
-                value = value.replace(mark, &given.ok_or(place)?);
-            }
-            argv.push(value);
-        }
-        Ok(argv)
+    /// The argument vector; its places stand as `%(socket)s`, `%(port)s` and `%(fd)s`.
+    pub fn argv(&self) -> Vec<String> {
+        self.command.argv()
     }
 
-    /// The command as written otherwise, with the names of its places.
-    pub fn shown(&self) -> String {
-        let mut text = self.command.as_str().to_string();
-        for (place, mark) in MARKS {
-            text = text.replace(mark, &format!("%({})s", place.name()));
-        }
-        text
+    /// The command as written otherwise.
+    pub fn as_str(&self) -> &str {
+        self.command.as_str()
     }
 
     /// Where it stands in the file.

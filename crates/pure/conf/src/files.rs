@@ -105,8 +105,16 @@ pub struct MapFiles {
 impl MapFiles {
     /// A machine with `/`, `/dev`, `/tmp` and the account and group `root`.
     pub fn new() -> MapFiles {
-        let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into() };
-        let mut machine = MapFiles { accounts: vec![root], ..MapFiles::default() };
+        let root = Account {
+            name: "root".into(),
+            uid: 0,
+            gid: 0,
+            home: "/root".into(),
+        };
+        let mut machine = MapFiles {
+            accounts: vec![root],
+            ..MapFiles::default()
+        };
         machine.groups.insert("root".into(), 0);
         for dir in ["/", "/dev", "/tmp"] {
             machine.dirs.insert(dir.into());
@@ -140,14 +148,23 @@ impl MapFiles {
     /// The same machine with this account; its group has the same name.
     #[must_use]
     pub fn user(mut self, name: &str, uid: u32, gid: u32, home: &str) -> MapFiles {
-        self.accounts.push(Account { name: name.into(), uid, gid, home: home.into() });
+        self.accounts.push(Account {
+            name: name.into(),
+            uid,
+            gid,
+            home: home.into(),
+        });
         self.groups.insert(name.into(), gid);
         self
     }
 
     fn add_parents(&mut self, path: &str) {
         for (at, _) in path.match_indices('/') {
-            self.dirs.insert(if at == 0 { "/".to_string() } else { path[..at].to_string() });
+            self.dirs.insert(if at == 0 {
+                "/".to_string()
+            } else {
+                path[..at].to_string()
+            });
         }
     }
 }
@@ -166,15 +183,34 @@ impl Files for MapFiles {
     }
 
     fn list(&self, dir: &str) -> Vec<DirEntry> {
-        let prefix = if dir.ends_with('/') { dir.to_string() } else { format!("{dir}/") };
-        let below = |path: &String| path.strip_prefix(&prefix).filter(|n| !n.is_empty() && !n.contains('/')).map(str::to_string);
-        let files = self.files.keys().filter_map(below).map(|name| DirEntry { name, is_dir: false });
-        let dirs = self.dirs.iter().filter_map(below).map(|name| DirEntry { name, is_dir: true });
+        let prefix = if dir.ends_with('/') {
+            dir.to_string()
+        } else {
+            format!("{dir}/")
+        };
+        let below = |path: &String| {
+            path.strip_prefix(&prefix)
+                .filter(|n| !n.is_empty() && !n.contains('/'))
+                .map(str::to_string)
+        };
+        let files = self.files.keys().filter_map(below).map(|name| DirEntry {
+            name,
+            is_dir: false,
+        });
+        let dirs = self
+            .dirs
+            .iter()
+            .filter_map(below)
+            .map(|name| DirEntry { name, is_dir: true });
         files.chain(dirs).collect()
     }
 
     fn kind(&self, path: &str) -> Option<Kind> {
-        let trimmed = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        let trimmed = if path.len() > 1 {
+            path.trim_end_matches('/')
+        } else {
+            path
+        };
         if self.dirs.contains(trimmed) {
             return Some(Kind::Dir);
         }
@@ -183,11 +219,17 @@ impl Files for MapFiles {
 
     fn account(&self, user: &str) -> Option<Account> {
         let uid: Option<u32> = user.parse().ok();
-        self.accounts.iter().find(|a| a.name == user || Some(a.uid) == uid).cloned()
+        self.accounts
+            .iter()
+            .find(|a| a.name == user || Some(a.uid) == uid)
+            .cloned()
     }
 
     fn group_id(&self, group: &str) -> Option<u32> {
         let gid: Option<u32> = group.parse().ok();
-        self.groups.iter().find(|(name, id)| *name == group || Some(**id) == gid).map(|(_, id)| *id)
+        self.groups
+            .iter()
+            .find(|(name, id)| *name == group || Some(**id) == gid)
+            .map(|(_, id)| *id)
     }
 }

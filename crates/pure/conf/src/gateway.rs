@@ -23,7 +23,8 @@ pub struct Gateway {
     pub hold_max: Spanned<u32>,
     /// Worker processes.
     pub workers: Spanned<u32>,
-    /// Proxies whose `X-Forwarded-*` is believed: addresses, networks (`10.0.0.0/8`) or `unix`. `None`: as the program's server was told.
+    /// Proxies whose `X-Forwarded-*` is believed: addresses, networks (`10.0.0.0/8`), `*` or `unix`; nobody for an empty list.
+    /// `None`: those that the program's server was told to trust.
     pub trust: Option<Vec<Spanned<String>>>,
     /// The user the gateway runs as; `None`: `steadfast` if there is one.
     pub user: Option<Spanned<User>>,
@@ -36,12 +37,10 @@ pub struct Gateway {
 pub struct Limits {
     /// `body_max`: largest request body, bytes.
     pub body_bytes_max: Option<Spanned<u64>>,
-    /// `head_max`: largest request head, bytes.
-    pub head_bytes_max: Option<Spanned<u64>>,
+    /// `hold_bytes_max`: bytes that waiting requests may take, per worker.
+    pub hold_bytes_max: Option<Spanned<u64>>,
     /// `head_timeout`: time for a request head to arrive.
     pub head_timeout: Option<Spanned<Duration>>,
-    /// `body_timeout`: longest pause within a request body.
-    pub body_timeout: Option<Spanned<Duration>>,
     /// `idle_timeout`: how long a client connection may wait for its next request.
     pub idle_timeout: Option<Spanned<Duration>>,
     /// `answer_timeout`: how long a program may take until its answer begins.
@@ -51,7 +50,7 @@ pub struct Limits {
 }
 
 /// An address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ListenAddr {
     /// `HOST:PORT`, `[V6]:PORT`, `:PORT` or `PORT`; an empty host is every address.
     Tcp {

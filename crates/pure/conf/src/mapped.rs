@@ -32,7 +32,11 @@ impl FileText {
                 line_starts.push(at + 1);
             }
         }
-        FileText { name: name.into(), text, line_starts }
+        FileText {
+            name: name.into(),
+            text,
+            line_starts,
+        }
     }
 
     /// Number of lines; a text that ends with a line end has an empty last one.
@@ -42,15 +46,25 @@ impl FileText {
 
     /// The byte range of a line (counted from 0), without its line end.
     pub fn line_range(&self, line: usize) -> Range<usize> {
-        let start = self.line_starts.get(line).copied().unwrap_or(self.text.len());
-        let end = self.line_starts.get(line + 1).copied().unwrap_or(self.text.len());
+        let start = self
+            .line_starts
+            .get(line)
+            .copied()
+            .unwrap_or(self.text.len());
+        let end = self
+            .line_starts
+            .get(line + 1)
+            .copied()
+            .unwrap_or(self.text.len());
         let trimmed = self.text[start..end].trim_end_matches(['\n', '\r']);
         start..start + trimmed.len()
     }
 
     /// The line (counted from 0) that a byte offset lies in.
     pub fn line_of(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset).saturating_sub(1)
+        self.line_starts
+            .partition_point(|start| *start <= offset)
+            .saturating_sub(1)
     }
 
     /// The span of a byte range, cut at the end of its first line.
@@ -59,10 +73,13 @@ impl FileText {
         let line_range = self.line_range(line);
         let start = range.start.min(line_range.end);
         let end = range.end.clamp(start, line_range.end);
-        let chars = |range: Range<usize>| u32::try_from(self.text[range].chars().count()).unwrap_or(u32::MAX);
+        let chars = |range: Range<usize>| {
+            u32::try_from(self.text[range].chars().count()).unwrap_or(u32::MAX)
+        };
         let column = chars(line_range.start..start).saturating_add(1);
         let number = u32::try_from(line + 1).unwrap_or(u32::MAX);
-        Span::line(Arc::clone(&self.name), number, &self.text[line_range]).marked(column, chars(start..end))
+        Span::line(Arc::clone(&self.name), number, &self.text[line_range])
+            .marked(column, chars(start..end))
     }
 }
 
@@ -88,52 +105,89 @@ pub struct Text {
 impl Text {
     /// A text that stands in no file: a default.
     pub fn unplaced(value: impl Into<String>) -> Text {
-        Text { value: value.into(), pieces: Vec::new(), file: None }
+        Text {
+            value: value.into(),
+            pieces: Vec::new(),
+            file: None,
+        }
     }
 
     /// An empty text whose pieces will come from this file.
     pub fn empty_in(file: Arc<FileText>) -> Text {
-        Text { value: String::new(), pieces: Vec::new(), file: Some(file) }
+        Text {
+            value: String::new(),
+            pieces: Vec::new(),
+            file: Some(file),
+        }
     }
 
     /// An empty text of the same file.
     #[must_use]
     pub fn like(&self) -> Text {
-        Text { value: String::new(), pieces: Vec::new(), file: self.file.clone() }
+        Text {
+            value: String::new(),
+            pieces: Vec::new(),
+            file: self.file.clone(),
+        }
     }
 
     /// Appends a run of the file.
     pub fn push_source(&mut self, source: Range<usize>) {
-        if let Some(file) = &self.file {
-            self.pieces.push(Piece { start: self.value.len(), source: source.clone(), copied: true });
+        if let Some(file) = self.file.as_ref().filter(|_| !source.is_empty()) {
+            self.pieces.push(Piece {
+                start: self.value.len(),
+                source: source.clone(),
+                copied: true,
+            });
             self.value.push_str(&file.text[source]);
         }
     }
 
     /// Appends characters that stand for a run of the file.
     pub fn push_for(&mut self, value: &str, source: Range<usize>) {
-        self.pieces.push(Piece { start: self.value.len(), source, copied: false });
+        if value.is_empty() {
+            return;
+        }
+        self.pieces.push(Piece {
+            start: self.value.len(),
+            source,
+            copied: false,
+        });
         self.value.push_str(value);
     }
 
     /// Appends a run of another text of the same file, with its places.
     pub fn push_part(&mut self, other: &Text, range: Range<usize>) {
-        if other.pieces.is_empty() {
+        if other.pieces.is_empty() || range.is_empty() {
             self.value.push_str(&other.value[range]);
             return;
         }
-        let first = other.pieces.partition_point(|piece| piece.start <= range.start).saturating_sub(1);
+        let first = other
+            .pieces
+            .partition_point(|piece| piece.start <= range.start)
+            .saturating_sub(1);
         for (i, piece) in other.pieces.iter().enumerate().skip(first) {
-            let end = other.pieces.get(i + 1).map_or(other.value.len(), |next| next.start).min(range.end);
+            let end = other
+                .pieces
+                .get(i + 1)
+                .map_or(other.value.len(), |next| next.start)
+                .min(range.end);
             let start = piece.start.max(range.start);
             if start >= range.end {
                 break;
             }
             let source = match piece.copied {
-                true => piece.source.start + (start - piece.start)..piece.source.start + (end - piece.start),
+                true => {
+                    piece.source.start + (start - piece.start)
+                        ..piece.source.start + (end - piece.start)
+                }
                 false => piece.source.clone(),
             };
-            self.pieces.push(Piece { start: self.value.len(), source, copied: piece.copied });
+            self.pieces.push(Piece {
+                start: self.value.len(),
+                source,
+                copied: piece.copied,
+            });
             self.value.push_str(&other.value[start..end]);
         }
     }
@@ -146,7 +200,10 @@ impl Text {
     /// The run of the file that a run of the text came from; `None` for a default.
     pub fn source(&self, range: Range<usize>) -> Option<Range<usize>> {
         let at = |offset: usize, end: bool| {
-            let index = self.pieces.partition_point(|piece| piece.start <= offset).checked_sub(1)?;
+            let index = self
+                .pieces
+                .partition_point(|piece| piece.start <= offset)
+                .checked_sub(1)?;
             let piece = self.pieces.get(index)?;
             Some(match (piece.copied, end) {
                 (true, _) => (piece.source.start + (offset - piece.start)).min(piece.source.end),
@@ -165,7 +222,10 @@ impl Text {
 
     /// For a copied piece the offset of its last byte becomes the offset behind it.
     fn past(&self, last: usize, end: usize) -> usize {
-        let index = self.pieces.partition_point(|piece| piece.start <= last).saturating_sub(1);
+        let index = self
+            .pieces
+            .partition_point(|piece| piece.start <= last)
+            .saturating_sub(1);
         match self.pieces.get(index) {
             Some(piece) if piece.copied => (end + 1).min(piece.source.end),
             Some(_) | None => end,

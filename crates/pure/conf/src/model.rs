@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use finding::Span;
 
-pub use crate::command::{Command, Places, Template, Word};
+pub use crate::command::{Command, Place, Template, Word};
 pub use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
 
 /// A value and where it was set.
@@ -161,7 +161,10 @@ pub struct Login {
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("username", &self.username).field("password", &"****").finish()
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .field("password", &"****")
+            .finish()
     }
 }
 

@@ -95,7 +95,13 @@ pub struct Span {
 impl Span {
     /// A whole line, without a mark in it.
     pub fn line(file: impl Into<Arc<str>>, line: u32, text: impl Into<Arc<str>>) -> Span {
-        Span { file: file.into(), line, column: 1, length: 0, text: text.into() }
+        Span {
+            file: file.into(),
+            line,
+            column: 1,
+            length: 0,
+            text: text.into(),
+        }
     }
 
     /// The same line with `length` characters marked from `column` (counted from 1) on.
@@ -207,7 +213,10 @@ impl Finding {
     /// Another place that belongs to it.
     #[must_use]
     pub fn related(mut self, message: impl Into<String>, span: Span) -> Finding {
-        self.related.push(Related { message: message.into(), span });
+        self.related.push(Related {
+            message: message.into(),
+            span,
+        });
         self
     }
 

@@ -10,13 +10,33 @@ pub(crate) const MASK: &str = "****";
 
 /// Parts of names that make a value a secret. `KEY` also catches names that are none; that is the side to err on.
 const SECRET_PARTS: [&str; 14] = [
-    "SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "PWD", "KEY", "CREDENTIAL", "PRIVATE", "DSN", "SALT", "PEPPER", "COOKIE",
+    "SECRET",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "PWD",
+    "KEY",
+    "CREDENTIAL",
+    "PRIVATE",
+    "DSN",
+    "SALT",
+    "PEPPER",
+    "COOKIE",
     "SIGNATURE",
 ];
 
 /// Names whose value is a list of names, or a path, and not a secret itself.
 const HARMLESS: [&str; 9] = [
-    "SECRETS", "SECRETS_FALLBACKS", "PWD", "OLDPWD", "KEYFILE", "SSL_KEYFILE", "JWT_COOKIE", "KEEPALIVE", "TIMEOUT_KEEP_ALIVE",
+    "SECRETS",
+    "SECRETS_FALLBACKS",
+    "PWD",
+    "OLDPWD",
+    "KEYFILE",
+    "SSL_KEYFILE",
+    "JWT_COOKIE",
+    "KEEPALIVE",
+    "TIMEOUT_KEEP_ALIVE",
 ];
 
 /// Whether the value of a variable, key or option of this name is to be treated as a secret. Case and `-` or `_` do not matter.
@@ -27,7 +47,10 @@ const HARMLESS: [&str; 9] = [
 /// assert!(!finding::looks_secret("LOG_LEVEL"));
 /// ```
 pub fn looks_secret(name: &str) -> bool {
-    let name = name.trim_start_matches('-').to_ascii_uppercase().replace('-', "_");
+    let name = name
+        .trim_start_matches('-')
+        .to_ascii_uppercase()
+        .replace('-', "_");
     !HARMLESS.contains(&name.as_str()) && SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
@@ -114,10 +137,17 @@ fn value_after(line: &str, at: usize, flag: bool, whole_line: bool) -> Option<Ra
             None => start + 1..line.len(),
         },
         None if whole_line && !flag => start..start + value.trim_end().len(),
-        None => start..start + value.find([' ', '\t', ',', '"', '\'']).unwrap_or(value.len()),
+        None => {
+            start
+                ..start
+                    + value
+                        .find([' ', '\t', ',', '"', '\''])
+                        .unwrap_or(value.len())
+        }
     };
     // A reference to a variable is a name, not a secret.
-    let is_reference = line[range.clone()].starts_with("%(") || line[range.clone()].starts_with('$');
+    let is_reference =
+        line[range.clone()].starts_with("%(") || line[range.clone()].starts_with('$');
     (!range.is_empty() && !is_reference).then_some(range)
 }
 
@@ -127,7 +157,9 @@ fn url_passwords(line: &str) -> Vec<Range<usize>> {
     let mut at = 0;
     while let Some(found) = line[at..].find("://") {
         let start = at + found + 3;
-        let end = line[start..].find(['/', ' ', '\t', '"', '\'', ',']).map_or(line.len(), |length| start + length);
+        let end = line[start..]
+            .find(['/', ' ', '\t', '"', '\'', ','])
+            .map_or(line.len(), |length| start + length);
         let authority = &line[start..end];
         if let (Some(at_sign), Some(colon)) = (authority.rfind('@'), authority.find(':'))
             && colon + 1 < at_sign

@@ -61,7 +61,10 @@ fn head(out: &mut String, finding: &Finding, columns: usize) {
     if used + 2 + width(&tail) <= columns {
         out.push_str(&" ".repeat(columns - used - width(&tail)));
     } else {
-        out.push_str(&format!("\n{}", " ".repeat(columns.saturating_sub(width(&tail)))));
+        out.push_str(&format!(
+            "\n{}",
+            " ".repeat(columns.saturating_sub(width(&tail)))
+        ));
     }
     out.push_str(&tail);
     out.push('\n');
@@ -119,9 +122,17 @@ struct Cell {
 fn quote(span: &Span, room: usize) -> Quoted {
     let cells = cells(span);
     let total: usize = cells.iter().map(|c| c.columns).sum();
-    let before: usize = cells.iter().take_while(|c| !c.marked).map(|c| c.columns).sum();
+    let before: usize = cells
+        .iter()
+        .take_while(|c| !c.marked)
+        .map(|c| c.columns)
+        .sum();
     let has_mark = cells.iter().any(|c| c.marked);
-    let skip_columns = if total <= room || !has_mark { 0 } else { before.saturating_sub(CONTEXT_COLUMNS) };
+    let skip_columns = if total <= room || !has_mark {
+        0
+    } else {
+        before.saturating_sub(CONTEXT_COLUMNS)
+    };
     let mut text = String::new();
     let (mut at, mut used, mut mark_start, mut mark_columns) = (0, 0, 0, 0);
     if skip_columns > 0 {
@@ -148,7 +159,11 @@ fn quote(span: &Span, room: usize) -> Quoted {
         text.push_str(&cell.text);
         used += cell.columns;
     }
-    Quoted { text, mark_start, mark_columns }
+    Quoted {
+        text,
+        mark_start,
+        mark_columns,
+    }
 }
 
 /// The line in cells, a secret being one cell. Leading blanks are left out: where a continuation line begins says nothing.
@@ -167,7 +182,11 @@ fn cells(span: &Span) -> Vec<Cell> {
         while secrets.next_if(|range| range.end <= at).is_some() {}
         if let Some(range) = secrets.peek().filter(|range| range.contains(&at)) {
             if range.start == at {
-                cells.push(Cell { text: MASK.to_string(), columns: MASK.len(), marked });
+                cells.push(Cell {
+                    text: MASK.to_string(),
+                    columns: MASK.len(),
+                    marked,
+                });
             } else if let Some(last) = cells.last_mut() {
                 last.marked |= marked;
             }
@@ -176,7 +195,11 @@ fn cells(span: &Span) -> Vec<Cell> {
         let mut text = String::new();
         push_escaped(&mut text, c);
         let columns = text.chars().map(columns_of).sum();
-        cells.push(Cell { text, columns, marked });
+        cells.push(Cell {
+            text,
+            columns,
+            marked,
+        });
     }
     cells
 }

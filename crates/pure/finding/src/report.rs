@@ -37,8 +37,17 @@ impl Report {
 
     /// How many of each severity.
     pub fn counts(&self) -> Counts {
-        let count = |severity| self.findings.iter().filter(|f| f.severity == severity).count();
-        Counts { errors: count(Severity::Error), warnings: count(Severity::Warning), notes: count(Severity::Note) }
+        let count = |severity| {
+            self.findings
+                .iter()
+                .filter(|f| f.severity == severity)
+                .count()
+        };
+        Counts {
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            notes: count(Severity::Note),
+        }
     }
 
     /// Whether there is an error among them.
@@ -62,13 +71,20 @@ impl Report {
     /// The counts in words: `1 error, 2 warnings`, or `no findings`.
     pub fn summary(&self) -> String {
         let counts = self.counts();
-        let parts: Vec<String> =
-            [(counts.errors, "error"), (counts.warnings, "warning"), (counts.notes, "note")]
-                .into_iter()
-                .filter(|(count, _)| *count > 0)
-                .map(|(count, word)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
-                .collect();
-        if parts.is_empty() { "no findings".to_string() } else { parts.join(", ") }
+        let parts: Vec<String> = [
+            (counts.errors, "error"),
+            (counts.warnings, "warning"),
+            (counts.notes, "note"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+        if parts.is_empty() {
+            "no findings".to_string()
+        } else {
+            parts.join(", ")
+        }
     }
 
     /// The report as the value of one envelope: `{"steadfast": 1, "kind": kind, "errors": …, "warnings": …, "notes": …, "findings": […]}`.

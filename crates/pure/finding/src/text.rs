@@ -17,7 +17,9 @@ pub(crate) fn push_escaped(out: &mut String, c: char) {
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         c if c.is_control() && (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
-        c if c.is_control() || hides_or_reorders(c) => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
+        c if c.is_control() || hides_or_reorders(c) => {
+            out.push_str(&format!("\\u{{{:x}}}", c as u32))
+        }
         c => out.push(c),
     }
 }
@@ -32,10 +34,24 @@ fn hides_or_reorders(c: char) -> bool {
 /// Columns that a character takes: 2 for the wide ones of East Asian scripts and emoji, 0 for combining marks, else 1.
 pub(crate) fn columns_of(c: char) -> usize {
     match c as u32 {
-        0x0300..=0x036f | 0x0483..=0x0489 | 0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x20d0..=0x20ff | 0xfe00..=0xfe0f
+        0x0300..=0x036f
+        | 0x0483..=0x0489
+        | 0x1ab0..=0x1aff
+        | 0x1dc0..=0x1dff
+        | 0x20d0..=0x20ff
+        | 0xfe00..=0xfe0f
         | 0xfe20..=0xfe2f => 0,
-        0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f900..=0x1f9ff | 0x20000..=0x3fffd => 2,
+        0x1100..=0x115f
+        | 0x2e80..=0x303e
+        | 0x3041..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f900..=0x1f9ff
+        | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
 }

@@ -1,0 +1,244 @@
+//! Every section and key that Supervisor 4.3 or Steadfast knows, and what becomes of it.
+
+use crate::suggest::did_you_mean;
+
+/// What a key is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Read.
+    Yes,
+    /// Supervisor knows the word and does nothing with it.
+    Ignored,
+    /// A key of ours that does nothing yet.
+    Later,
+}
+
+/// The kinds of sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Supervisord,
+    UnixHttp,
+    InetHttp,
+    Ctl,
+    Include,
+    RpcInterface,
+    Program,
+    Group,
+    EventListener,
+    FcgiProgram,
+    CtlPlugin,
+    Steadfast,
+    Gateway,
+    Upstream,
+    Sessions,
+}
+
+/// Names of sections, with `:` where a name follows.
+const SECTIONS: [(&str, Kind); 15] = [
+    ("supervisord", Kind::Supervisord),
+    ("unix_http_server", Kind::UnixHttp),
+    ("inet_http_server", Kind::InetHttp),
+    ("supervisorctl", Kind::Ctl),
+    ("include", Kind::Include),
+    ("rpcinterface:", Kind::RpcInterface),
+    ("program:", Kind::Program),
+    ("group:", Kind::Group),
+    ("eventlistener:", Kind::EventListener),
+    ("fcgi-program:", Kind::FcgiProgram),
+    ("ctlplugin:", Kind::CtlPlugin),
+    ("steadfast", Kind::Steadfast),
+    ("gateway:", Kind::Gateway),
+    ("upstream:", Kind::Upstream),
+    ("sessions", Kind::Sessions),
+];
+
+/// The kind of a section, and its own name if it has one. Supervisor takes anything that begins with `unix_http_server` or
+/// `inet_http_server` for one.
+pub(crate) fn section(name: &str) -> Option<(Kind, &str)> {
+    SECTIONS
+        .iter()
+        .find_map(|(known, kind)| match (known.ends_with(':'), kind) {
+            (true, _) => name.strip_prefix(known).map(|own| (*kind, own)),
+            (false, Kind::UnixHttp | Kind::InetHttp) => {
+                name.strip_prefix(known).map(|own| (*kind, own))
+            }
+            (false, _) => (name == *known).then_some((*kind, "")),
+        })
+}
+
+/// The section that was probably meant.
+pub(crate) fn suggest_section(name: &str) -> Option<String> {
+    let (kind, own) = match name.split_once(':') {
+        Some((kind, own)) => (format!("{}:", kind.trim()), own),
+        None => (name.trim().to_string(), ""),
+    };
+    let names = SECTIONS.iter().map(|(known, _)| *known);
+    if let Some((known, _)) = SECTIONS
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(&kind))
+    {
+        return Some(format!("{known}{own}"));
+    }
+    did_you_mean(&kind, names).map(|known| format!("{known}{own}"))
+}
+
+const SUPERVISORD: [&str; 17] = [
+    "minfds",
+    "minprocs",
+    "directory",
+    "user",
+    "umask",
+    "logfile",
+    "logfile_maxbytes",
+    "logfile_backups",
+    "loglevel",
+    "pidfile",
+    "identifier",
+    "nodaemon",
+    "silent",
+    "childlogdir",
+    "nocleanup",
+    "strip_ansi",
+    "environment",
+];
+const UNIX_HTTP: [&str; 5] = ["file", "chmod", "chown", "username", "password"];
+const INET_HTTP: [&str; 3] = ["port", "username", "password"];
+const CTL: [&str; 5] = [
+    "serverurl",
+    "username",
+    "password",
+    "prompt",
+    "history_file",
+];
+const PROGRAM: [&str; 32] = [
+    "command",
+    "process_name",
+    "numprocs",
+    "numprocs_start",
+    "priority",
+    "autostart",
+    "autorestart",
+    "startsecs",
+    "startretries",
+    "exitcodes",
+    "stopsignal",
+    "stopwaitsecs",
+    "stopasgroup",
+    "killasgroup",
+    "user",
+    "umask",
+    "directory",
+    "environment",
+    "redirect_stderr",
+    "serverurl",
+    "stdout_logfile",
+    "stdout_logfile_maxbytes",
+    "stdout_logfile_backups",
+    "stdout_capture_maxbytes",
+    "stdout_events_enabled",
+    "stdout_syslog",
+    "stderr_logfile",
+    "stderr_logfile_maxbytes",
+    "stderr_logfile_backups",
+    "stderr_capture_maxbytes",
+    "stderr_events_enabled",
+    "stderr_syslog",
+];
+const PROGRAM_OURS: [&str; 14] = [
+    "listen",
+    "env_file",
+    "secrets",
+    "ready",
+    "ready_host",
+    "ready_timeout",
+    "keepalive",
+    "unhealthy",
+    "replace",
+    "drain_timeout",
+    "restart_window",
+    "depends_on",
+    "steadfast_command",
+    "repeat",
+];
+const PROGRAM_LATER: [&str; 7] = [
+    "secrets_fallbacks",
+    "memory_max",
+    "reload_signal",
+    "notify",
+    "keepalive_url",
+    "maintenance_page",
+    "jwt_cookie",
+];
+const STEADFAST: [&str; 3] = ["guard", "state_dir", "run_dir"];
+const GATEWAY: [&str; 14] = [
+    "listen",
+    "route",
+    "hold",
+    "hold_max",
+    "hold_bytes_max",
+    "workers",
+    "trust",
+    "user",
+    "body_max",
+    "head_timeout",
+    "idle_timeout",
+    "answer_timeout",
+    "connections_max",
+    "auth",
+];
+const GATEWAY_LATER: [&str; 3] = ["maintenance_page", "origins", "jwt_cookie"];
+const UPSTREAM: [&str; 1] = ["connect"];
+const UPSTREAM_LATER: [&str; 4] = ["ready", "ready_host", "ready_timeout", "keepalive"];
+
+/// Lists of keys of one kind of section, each with what becomes of them.
+type Lists = &'static [(&'static [&'static str], Known)];
+
+/// The keys of a kind of section; `None` if it may have any.
+fn keys(kind: Kind) -> Option<Lists> {
+    Some(match kind {
+        Kind::Supervisord => &[
+            (&SUPERVISORD, Known::Yes),
+            (&["profile_options"], Known::Ignored),
+        ],
+        Kind::UnixHttp => &[(&UNIX_HTTP, Known::Yes)],
+        Kind::InetHttp => &[(&INET_HTTP, Known::Yes)],
+        Kind::Ctl => &[(&CTL, Known::Yes)],
+        Kind::Include => &[(&["files"], Known::Yes)],
+        Kind::Program => &[
+            (&PROGRAM, Known::Yes),
+            (&PROGRAM_OURS, Known::Yes),
+            (&PROGRAM_LATER, Known::Later),
+        ],
+        Kind::Group => &[(&["programs", "priority"], Known::Yes)],
+        Kind::Steadfast => &[(&STEADFAST, Known::Yes)],
+        Kind::Gateway => &[(&GATEWAY, Known::Yes), (&GATEWAY_LATER, Known::Later)],
+        Kind::Upstream => &[(&UPSTREAM, Known::Yes), (&UPSTREAM_LATER, Known::Later)],
+        Kind::RpcInterface
+        | Kind::EventListener
+        | Kind::FcgiProgram
+        | Kind::CtlPlugin
+        | Kind::Sessions => return None,
+    })
+}
+
+/// What a key of a section is to us; `Err` carries the key that was probably meant.
+pub(crate) fn key(kind: Kind, name: &str) -> Result<Known, Option<&'static str>> {
+    let Some(lists) = keys(kind) else {
+        return Ok(Known::Yes);
+    };
+    if let Some((_, known)) = lists.iter().find(|(names, _)| names.contains(&name)) {
+        return Ok(*known);
+    }
+    Err(did_you_mean(
+        name,
+        lists.iter().flat_map(|(names, _)| names.iter().copied()),
+    ))
+}
+
+/// Whether any section knows the key: what `[DEFAULT]` may hold.
+pub(crate) fn any_key(name: &str) -> bool {
+    let kinds = SECTIONS.iter().map(|(_, kind)| *kind);
+    kinds
+        .filter_map(keys)
+        .any(|lists| lists.iter().any(|(names, _)| names.contains(&name)))
+}

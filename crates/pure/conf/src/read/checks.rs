@@ -1,0 +1,313 @@
+//! What only the whole model can tell: names that meet, dependencies, keys that need one another.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use finding::{Finding, Span};
+
+use super::Reader;
+use crate::model::{Listen, ListenAddr, Model, Program, Ready, Replace, Unhealthy};
+use crate::suggest::did_you_mean;
+
+/// Checks the model; what turns out to be wrong is taken out of it.
+pub(super) fn check(reader: &mut Reader<'_>, model: &mut Model) {
+    process_names(reader, model);
+    for program in &model.programs {
+        together(reader, program);
+    }
+    overlap(reader, model);
+    dependencies(reader, model);
+    gateways(reader, model);
+    for program in &model.programs {
+        drain(reader, program, model);
+    }
+    // A group that a program made for itself goes with it.
+    let programs = &model.programs;
+    for group in &mut model.groups {
+        group.programs.retain(|name| {
+            programs
+                .iter()
+                .any(|p| p.name == *name && p.group == group.name)
+        });
+    }
+    model
+        .groups
+        .retain(|group| group.explicit || !group.programs.is_empty());
+}
+
+/// Of two processes of one name in a group, Supervisor keeps the last.
+fn process_names(reader: &mut Reader<'_>, model: &mut Model) {
+    let mut last: HashMap<(String, String), (usize, usize)> = HashMap::new();
+    let mut doomed: HashSet<(usize, usize)> = HashSet::new();
+    for (p, program) in model.programs.iter().enumerate() {
+        for (i, process) in program.processes.iter().enumerate() {
+            if let Some(before) = last.insert((program.group.clone(), process.name.clone()), (p, i))
+            {
+                doomed.insert(before);
+                let message = format!(
+                    "two processes of the group {} are named {}; the last one counts",
+                    program.group, process.name
+                );
+                let mut finding =
+                    Finding::warning("conf.duplicate-process", message).at(program.header.clone());
+                if let Some(other) = model.programs.get(before.0).filter(|_| before.0 != p) {
+                    finding = finding.related("the other is here", other.header.clone());
+                }
+                reader.findings.push(finding);
+            }
+        }
+    }
+    for (p, program) in model.programs.iter_mut().enumerate() {
+        let mut index = 0;
+        program.processes.retain(|_| {
+            let keep = !doomed.contains(&(p, index));
+            index += 1;
+            keep
+        });
+    }
+}
+
+/// Keys that do nothing without another.
+fn together(reader: &mut Reader<'_>, program: &Program) {
+    let name = format!("[program:{}]", program.name);
+    let mut useless = |span: &Option<Span>, key: &str, why: &str| {
+        if let Some(span) = span {
+            let message = format!("`{key}` of {name} has no effect: {why}");
+            reader
+                .findings
+                .push(Finding::warning("conf.no-effect", message).at(span.clone()));
+        }
+    };
+    if program.ready.is_none() {
+        useless(
+            &program.ready_timeout.span,
+            "ready_timeout",
+            "`ready` is not set",
+        );
+        useless(&program.ready_host.span, "ready_host", "`ready` is not set");
+        if let Some(keepalive) = &program.keepalive {
+            useless(
+                &keepalive.span,
+                "keepalive",
+                "it repeats the check of `ready`, which is not set",
+            );
+        }
+    } else if let Some(Ready::Fd(_) | Ready::Log(_)) =
+        program.ready.as_ref().map(|ready| &ready.value)
+    {
+        if let Some(keepalive) = &program.keepalive {
+            useless(
+                &keepalive.span,
+                "keepalive",
+                "this kind of `ready` says it once and cannot be asked again",
+            );
+        }
+    }
+    if program.keepalive.is_none() && matches!(program.unhealthy.value, Unhealthy::RestartAfter(_))
+    {
+        useless(
+            &program.unhealthy.span,
+            "unhealthy",
+            "`keepalive` is not set, so nobody looks",
+        );
+    }
+    if program.listen.value == Listen::Own {
+        let template = program
+            .processes
+            .first()
+            .and_then(|process| process.steadfast_command.as_ref());
+        useless(
+            &template.and_then(|template| template.span()),
+            "steadfast_command",
+            "`listen` is own, so `command` is run",
+        );
+    }
+    if program.listen.value != Listen::Gateway {
+        useless(
+            &program.drain_timeout.span,
+            "drain_timeout",
+            "only the gateway drains, and `listen` is not gateway",
+        );
+        useless(
+            &program.repeat.span,
+            "repeat",
+            "only the gateway repeats requests, and `listen` is not gateway",
+        );
+    }
+}
+
+/// Two processes behind one held socket answer a check over the network in turn: the new one could not be told from the old one.
+fn overlap(reader: &mut Reader<'_>, model: &mut Model) {
+    model.programs.retain(|program| {
+        let ready = program.ready.as_ref().map(|ready| &ready.value);
+        let over_network = matches!(ready, Some(Ready::Http { .. } | Ready::Tcp) | None);
+        let wrong = program.replace.value == Replace::Overlap && program.listen.value == Listen::Held && over_network;
+        if wrong {
+            let message = format!("[program:{}]: overlap cannot tell the new process from the old one on a held socket", program.name);
+            let finding = Finding::error("conf.overlap", message)
+                .at(program.replace.span.clone())
+                .fix("write: listen = gateway, or ready = fd:3, or replace = hold");
+            reader.findings.push(finding);
+        }
+        !wrong
+    });
+}
+
+/// `depends_on` must name programs that exist and never lead back. Who depends on what was left out is left out.
+fn dependencies(reader: &mut Reader<'_>, model: &mut Model) {
+    let sections: Vec<&str> = super::sections(reader.ini, crate::known::Kind::Program)
+        .map(|(_, own)| own.trim())
+        .collect();
+    let circle = in_a_circle(&model.programs);
+    loop {
+        let present: HashSet<String> = model.programs.iter().map(|p| p.name.clone()).collect();
+        let before = model.programs.len();
+        model.programs.retain(|program| {
+            let why = |wanted: &str| {
+                if circle.contains(&program.name) && circle.contains(wanted) {
+                    return Some(", and the dependencies lead back to where they began: none could ever start".to_string());
+                }
+                if present.contains(wanted) {
+                    return None;
+                }
+                if sections.contains(&wanted) {
+                    return Some(", which has an error".to_string());
+                }
+                let near = did_you_mean(wanted, sections.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+                Some(format!(", which is not a program{}", near.unwrap_or_default()))
+            };
+            let found = program.depends_on.iter().find_map(|wanted| Some((wanted, why(&wanted.value)?)));
+            if let Some((wanted, why)) = &found {
+                let message = format!("[program:{}] depends on {}{why}", program.name, wanted.value);
+                reader.findings.push(Finding::error("conf.depends-on", message).at(wanted.span.clone()).effect("the program is left out"));
+            }
+            found.is_none()
+        });
+        if model.programs.len() == before {
+            return;
+        }
+    }
+}
+
+/// Programs whose dependencies lead in a circle: what is left after taking away, again and again, whoever depends on nobody and
+/// whoever nobody depends on.
+fn in_a_circle(programs: &[Program]) -> HashSet<String> {
+    let mut edges: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+    for program in programs {
+        edges.entry(&program.name).or_default().extend(
+            program
+                .depends_on
+                .iter()
+                .map(|wanted| wanted.value.as_str()),
+        );
+    }
+    loop {
+        let wanted: HashSet<&str> = edges.values().flatten().copied().collect();
+        let gone: HashSet<&str> = edges
+            .iter()
+            .filter(|(name, on)| on.is_empty() || !wanted.contains(*name))
+            .map(|(name, _)| *name)
+            .collect();
+        let known: HashSet<&str> = edges.keys().copied().collect();
+        let mut changed = !gone.is_empty();
+        edges.retain(|name, _| !gone.contains(name));
+        for on in edges.values_mut() {
+            let before = on.len();
+            on.retain(|name| known.contains(name) && !gone.contains(name));
+            changed |= on.len() != before;
+        }
+        if !changed {
+            return edges.into_keys().map(str::to_string).collect();
+        }
+    }
+}
+
+/// Routes must lead somewhere, and no two gateways may want one address.
+fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
+    let programs = &model.programs;
+    model.upstreams.retain(|upstream| {
+        let both = programs
+            .iter()
+            .find(|program| program.name == upstream.name);
+        if let Some(program) = both {
+            let message = format!(
+                "[upstream:{}] has the name of a program; routes could not tell them apart",
+                upstream.name
+            );
+            let finding = Finding::error("conf.ambiguous-name", message)
+                .at(upstream.header.clone())
+                .related("the program is here", program.header.clone());
+            reader.findings.push(finding);
+        }
+        both.is_none()
+    });
+    let upstreams = &model.upstreams;
+    let mut taken: HashMap<ListenAddr, Span> = HashMap::new();
+    model.gateways.retain(|gateway| {
+        let mut right = true;
+        for route in &gateway.routes {
+            let target = route.target.as_str();
+            if upstreams.iter().any(|upstream| upstream.name == target) {
+                continue;
+            }
+            let finding = match programs.iter().find(|program| program.name == target) {
+                Some(program) if program.listen.value == Listen::Gateway => continue,
+                Some(program) => Finding::error("conf.route", format!("[gateway:{}] leads to {target}, which keeps its own port", gateway.name))
+                    .related("the program is here", program.header.clone())
+                    .fix(format!("write in [program:{target}]: listen = gateway")),
+                None => {
+                    let names = programs.iter().map(|p| p.name.as_str()).chain(upstreams.iter().map(|u| u.name.as_str()));
+                    let near = did_you_mean(target, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                    Finding::error("conf.route", format!("[gateway:{}] leads to {target}, which is neither a program nor an upstream{near}", gateway.name))
+                }
+            };
+            reader.findings.push(finding.at(route.span.clone()));
+            right = false;
+        }
+        for address in &gateway.listen {
+            let here = address.span.clone().unwrap_or_else(|| gateway.header.clone());
+            if let Some(other) = taken.insert(address.value.clone(), here.clone()) {
+                let message = format!("[gateway:{}] wants an address that is already listened on", gateway.name);
+                reader.findings.push(Finding::error("conf.address-twice", message).at(here).related("the other is here", other));
+                right = false;
+            }
+        }
+        right
+    });
+}
+
+/// Requests that wait longer than `hold` fail: a drain and a stop that may take as long already use it up.
+fn drain(reader: &mut Reader<'_>, program: &Program, model: &Model) {
+    if program.listen.value != Listen::Gateway || program.replace.value != Replace::Hold {
+        return;
+    }
+    let routed = model
+        .gateways
+        .iter()
+        .filter(|g| g.routes.iter().any(|route| route.target == program.name));
+    let hold = routed
+        .map(|gateway| gateway.hold.value)
+        .min()
+        .unwrap_or(Duration::from_secs(30));
+    let longest = program
+        .drain_timeout
+        .value
+        .saturating_add(Duration::from_secs(program.stopwaitsecs.value));
+    if longest >= hold {
+        let message = format!(
+            "[program:{}]: drain_timeout and stopwaitsecs may take {} s together, as long as requests may wait (hold, {} s)",
+            program.name,
+            longest.as_secs(),
+            hold.as_secs()
+        );
+        let span = program
+            .drain_timeout
+            .span
+            .clone()
+            .or_else(|| program.stopwaitsecs.span.clone());
+        let finding = Finding::warning("conf.hold-too-short", message)
+            .at(span.or_else(|| Some(program.header.clone())))
+            .effect("requests that wait through a slow stop get 503");
+        reader.findings.push(finding);
+    }
+}

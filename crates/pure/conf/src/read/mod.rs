@@ -1,0 +1,335 @@
+//! From sections to the model. Each file here reads one kind of section; this one has what they share.
+
+mod checks;
+mod gateway;
+mod group;
+mod http;
+mod ours;
+mod process;
+mod program;
+mod supervisord;
+
+use std::collections::BTreeMap;
+
+use finding::{Finding, Span, looks_secret};
+
+use crate::environ;
+use crate::expand::{Vars, expand};
+use crate::files::{Environment, Files};
+use crate::ini::{Entry, Ini, Section};
+use crate::known::{self, Known};
+use crate::load::EnvMap;
+use crate::mapped::Text;
+use crate::model::{Model, Spanned, User};
+
+/// Everything that reading needs.
+pub(crate) struct Reader<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) here: &'a str,
+    pub(crate) files: &'a dyn Files,
+    pub(crate) env: &'a Environment,
+    pub(crate) ini: &'a Ini,
+    pub(crate) ctl: &'a Ini,
+    pub(crate) findings: &'a mut Vec<Finding>,
+}
+
+/// Reads every section into a model.
+pub(crate) fn read_model(mut reader: Reader<'_>) -> Model {
+    check_names(&mut reader);
+    let (supervisord, global_env) = supervisord::read(&mut reader);
+    let (programs, groups) = group::read(&mut reader, &global_env, &supervisord.environment);
+    let mut model = Model {
+        path: reader.path.to_string(),
+        here: reader.here.to_string(),
+        has_errors: false,
+        supervisord,
+        unix_http: http::unix(&mut reader, &global_env),
+        inet_http: http::inet(&mut reader, &global_env),
+        ctl: http::ctl(&mut reader),
+        programs,
+        groups,
+        steadfast: ours::steadfast(&mut reader, &global_env),
+        gateways: gateway::gateways(&mut reader, &global_env),
+        upstreams: gateway::upstreams(&mut reader, &global_env),
+    };
+    http::rpc_interfaces(&mut reader, &global_env, &model);
+    checks::check(&mut reader, &mut model);
+    model
+}
+
+/// Warns of sections and keys that nobody reads.
+fn check_names(reader: &mut Reader<'_>) {
+    let ini = reader.ini;
+    for section in &ini.sections {
+        let Some((kind, _)) = known::section(&section.name) else {
+            let message = format!("[{}] is not a section that is known", section.name);
+            let mut finding = Finding::warning("conf.unknown-section", message)
+                .at(section.header.clone())
+                .effect("it is ignored");
+            if let Some(near) = known::suggest_section(&section.name) {
+                finding.message = format!("{}; did you mean [{near}]?", finding.message);
+            }
+            reader.findings.push(finding);
+            continue;
+        };
+        if let Some(what) = unsupported_section(kind) {
+            let message = format!("[{}]: {what} are not supported yet", section.name);
+            let finding = Finding::warning("conf.not-supported", message)
+                .at(section.header.clone())
+                .effect("the section is left out; the rest runs");
+            reader.findings.push(finding);
+        }
+        for (key, entry) in &section.options {
+            check_key(kind, &section.name, key, entry, reader.findings);
+        }
+    }
+    for (key, entry) in ini.defaults.iter().filter(|(key, _)| !known::any_key(key)) {
+        let message = format!("`{key}` in [DEFAULT] is a key of no section");
+        reader
+            .findings
+            .push(Finding::warning("conf.unknown-key", message).at(entry.key_span()));
+    }
+}
+
+fn unsupported_section(kind: known::Kind) -> Option<&'static str> {
+    match kind {
+        known::Kind::EventListener => Some("event listeners"),
+        known::Kind::FcgiProgram => Some("FastCGI programs"),
+        known::Kind::CtlPlugin => Some("plugins of supervisorctl"),
+        known::Kind::Sessions => Some("sessions"),
+        known::Kind::Supervisord
+        | known::Kind::UnixHttp
+        | known::Kind::InetHttp
+        | known::Kind::Ctl
+        | known::Kind::Include
+        | known::Kind::RpcInterface
+        | known::Kind::Program
+        | known::Kind::Group
+        | known::Kind::Steadfast
+        | known::Kind::Gateway
+        | known::Kind::Upstream => None,
+    }
+}
+
+fn check_key(
+    kind: known::Kind,
+    section: &str,
+    key: &str,
+    entry: &Entry,
+    findings: &mut Vec<Finding>,
+) {
+    let shown = match section.split_once(':') {
+        Some((kind, _)) => format!("{kind}:x"),
+        None => section.to_string(),
+    };
+    let finding = match known::key(kind, key) {
+        Ok(Known::Yes) => return,
+        Ok(Known::Ignored) => Finding::warning(
+            "conf.ignored-key",
+            format!("`{key}` has no effect in the file; Supervisor ignores it as well"),
+        ),
+        Ok(Known::Later) => not_supported(&format!("`{key}`")),
+        Err(Some(near)) => Finding::warning(
+            "conf.unknown-key",
+            format!("`{key}` is not a key of [{shown}]; did you mean `{near}`?"),
+        ),
+        Err(None) => Finding::warning(
+            "conf.unknown-key",
+            format!("`{key}` is not a key of [{shown}]; it is ignored"),
+        ),
+    };
+    findings.push(finding.at(entry.key_span()));
+}
+
+/// The warning for what is understood and not done yet.
+fn not_supported(what: &str) -> Finding {
+    Finding::warning(
+        "conf.not-supported",
+        format!("{what} is not supported yet; it is left out"),
+    )
+}
+
+/// A section while it is read: gets values, collects errors, remembers whether there were any.
+struct Keys<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    section: &'r Section,
+    /// Whether a value had an error.
+    failed: bool,
+}
+
+impl<'r, 'a> Keys<'r, 'a> {
+    fn new(reader: &'r mut Reader<'a>, section: &'r Section) -> Keys<'r, 'a> {
+        Keys {
+            reader,
+            section,
+            failed: false,
+        }
+    }
+
+    /// The entry of a key; its life is that of the configuration, not of the borrow.
+    fn entry(&self, key: &str) -> Option<&'r Entry>
+    where
+        'a: 'r,
+    {
+        self.reader.ini.entry(self.section, key)
+    }
+
+    /// The text of a key, expanded.
+    fn text(&mut self, key: &str, vars: &Vars<'_>) -> Option<(Text, Span)> {
+        let entry = self.entry(key)?;
+        let text = self.expanded(&entry.text, vars, entry)?;
+        Some((text, entry.span()))
+    }
+
+    /// Expands a text of an entry, or complains.
+    fn expanded(&mut self, text: &Text, vars: &Vars<'_>, entry: &Entry) -> Option<Text> {
+        match expand(text, vars) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let span = text.span(error.range).unwrap_or_else(|| entry.span());
+                self.error("conf.expansion", error.message, span);
+                None
+            }
+        }
+    }
+
+    /// A value that the file may set; an error counts as not set, and is remembered.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        vars: &Vars<'_>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<Spanned<T>> {
+        let (text, span) = self.text(key, vars)?;
+        match read(text.as_str()) {
+            Ok(value) => Some(Spanned {
+                value,
+                span: Some(span),
+            }),
+            Err(words) => {
+                self.bad_value(key, &words, span);
+                None
+            }
+        }
+    }
+
+    /// A value with a default.
+    fn value<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        vars: &Vars<'_>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Spanned<T> {
+        self.optional(key, vars, read)
+            .unwrap_or_else(|| Spanned::default_of(default))
+    }
+
+    /// A user who must exist.
+    fn user(&mut self, key: &str, vars: &Vars<'_>) -> Option<Spanned<User>> {
+        let files = self.reader.files;
+        self.optional(key, vars, |written| {
+            let account = files
+                .account(crate::tree::strip(written))
+                .ok_or_else(|| format!("there is no user `{written}`"))?;
+            Ok(User {
+                written: written.to_string(),
+                uid: account.uid,
+                gid: account.gid,
+                name: account.name,
+                home: account.home,
+            })
+        })
+    }
+
+    /// The variables of an `environment`, with a warning for what is cut off in silence.
+    fn environment(&mut self, text: &Text, entry: &Entry) -> Option<BTreeMap<String, String>> {
+        let parsed = match environ::parse(text.as_str()) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let span = text.span(error.range).unwrap_or_else(|| entry.span());
+                let message = format!(
+                    "`environment` of [{}]: {}",
+                    self.section.name, error.message
+                );
+                self.failed = true;
+                let finding = Finding::error("conf.environment", message)
+                    .at(span)
+                    .fix("write: environment = NAME=\"value\",OTHER=\"value\"");
+                self.reader.findings.push(finding);
+                return None;
+            }
+        };
+        for range in parsed.comments {
+            let message = "in an `environment`, `#` begins a comment, even inside a word; put the value into quotes";
+            self.warn(
+                "conf.environment-cut",
+                message.to_string(),
+                text.span(range),
+            );
+        }
+        let mut variables = BTreeMap::new();
+        for pair in parsed.pairs {
+            if pair.cut.is_some() {
+                let message = format!(
+                    "the value of {} ends before this character; put the value into quotes",
+                    pair.key
+                );
+                self.warn(
+                    "conf.environment-cut",
+                    message,
+                    pair.cut.and_then(|range| text.span(range)),
+                );
+            }
+            if variables.insert(pair.key.clone(), pair.value).is_some() {
+                let message = format!("{} is set twice; this one counts", pair.key);
+                self.warn("conf.environment-twice", message, text.span(pair.range));
+            }
+        }
+        Some(variables)
+    }
+
+    fn bad_value(&mut self, key: &str, words: &str, span: Span) {
+        let what = if looks_secret(key) {
+            "the value cannot be used"
+        } else {
+            words
+        };
+        self.error(
+            "conf.value",
+            format!("`{key}` of [{}]: {what}", self.section.name),
+            span,
+        );
+    }
+
+    fn error(&mut self, code: &str, message: String, span: impl Into<Option<Span>>) {
+        self.failed = true;
+        self.reader
+            .findings
+            .push(Finding::error(code, message).at(span));
+    }
+
+    fn warn(&mut self, code: &str, message: String, span: impl Into<Option<Span>>) {
+        self.reader
+            .findings
+            .push(Finding::warning(code, message).at(span));
+    }
+}
+
+/// Sections of a kind, with their own names, in order.
+fn sections<'a>(
+    ini: &'a Ini,
+    wanted: known::Kind,
+) -> impl Iterator<Item = (&'a Section, &'a str)> + 'a {
+    ini.sections
+        .iter()
+        .filter_map(move |section| match known::section(&section.name) {
+            Some((kind, own)) if kind == wanted => Some((section, own)),
+            Some(_) | None => None,
+        })
+}
+
+/// The names that may be used in most sections of ours.
+fn here_vars<'e>(reader: &Reader<'_>, env: &'e EnvMap) -> Vars<'e> {
+    Vars::new(env).with("here", reader.here)
+}

@@ -1,0 +1,263 @@
+//! One process of a `[program:x]`: what depends on its number.
+
+use super::program::Place;
+use super::{Keys, not_supported};
+use crate::argv::SplitError;
+use crate::command::{self, Command, Template};
+use crate::expand::{Val, Vars};
+use crate::mapped::Text;
+use crate::model::{LogFile, LogTarget, ProcessDef, Program, Spanned};
+use crate::paths::{abspath, existing_dirpath, expanduser, join};
+use crate::values;
+
+/// Reads the process of this number; `None` after an error, so that a thousand processes complain once.
+///
+/// `vars` is carried from one process to the next: a variable that an earlier process set for itself and nobody else sets is still
+/// known to `%(ENV_x)s` of the later ones. That is an accident of Supervisor's code, and its meaning.
+pub(super) fn read(
+    keys: &mut Keys<'_, '_>,
+    place: &Place<'_>,
+    vars: &mut Vars<'_>,
+    number: i64,
+    program: &Program,
+) -> Option<ProcessDef> {
+    let failed_before = std::mem::replace(&mut keys.failed, false);
+    vars.set("process_num", Val::Int(number));
+    vars.own_env.retain(|name, _| !place.env.contains_key(name));
+
+    let mut environment = place.common.clone();
+    let mut environment_span = None;
+    if let Some(entry) = keys.entry("environment")
+        && let Some(text) = keys.expanded(&entry.text, vars, entry)
+    {
+        environment_span = Some(entry.span());
+        if let Some(own) = keys.environment(&text, entry) {
+            vars.own_env.extend(own.clone());
+            environment.extend(own);
+        }
+    }
+    let directory = keys.optional("directory", vars, |dir| Ok(dir.to_string()));
+    let stdout = log(keys, "stdout", vars);
+    let stderr = log(keys, "stderr", vars);
+    let stderr = if program.redirect_stderr.value {
+        redirected(keys, stderr)
+    } else {
+        stderr
+    };
+    let command = command(keys, vars);
+    let name = process_name(keys, place, vars);
+    let env_file = env_file(keys, vars, directory.as_ref());
+    let steadfast_command = template(keys, vars);
+
+    let failed = std::mem::replace(&mut keys.failed, failed_before);
+    keys.failed |= failed;
+    if failed {
+        return None;
+    }
+    let (Some(command), Some(name)) = (command, name) else {
+        return None;
+    };
+    Some(ProcessDef {
+        name,
+        process_num: number,
+        command,
+        steadfast_command,
+        environment,
+        environment_span,
+        directory,
+        env_file,
+        stdout,
+        stderr,
+    })
+}
+
+fn process_name(keys: &mut Keys<'_, '_>, place: &Place<'_>, vars: &Vars<'_>) -> Option<String> {
+    let Some(entry) = keys.entry("process_name") else {
+        return Some(place.name.to_string());
+    };
+    let stripped = strip_text(&entry.text);
+    let text = keys.expanded(&stripped, vars, entry)?;
+    match values::expanded_name(text.as_str()) {
+        Ok(name) => Some(name),
+        Err(words) => {
+            keys.error(
+                "conf.name",
+                format!("`process_name` of [{}]: {words}", place.section.name),
+                entry.span(),
+            );
+            None
+        }
+    }
+}
+
+fn strip_text(text: &Text) -> Text {
+    let value = text.as_str();
+    let inner = crate::tree::strip(value);
+    let start = inner.as_ptr() as usize - value.as_ptr() as usize;
+    let mut out = text.like();
+    out.push_part(text, start..start + inner.len());
+    out
+}
+
+fn command(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Command> {
+    let (text, span) = keys.text("command", vars)?;
+    Command::new(text.clone())
+        .map_err(|error| split_error(keys, "command", &error, &text, span))
+        .ok()
+}
+
+fn split_error(
+    keys: &mut Keys<'_, '_>,
+    key: &str,
+    error: &SplitError,
+    text: &Text,
+    span: finding::Span,
+) {
+    let place = error
+        .range()
+        .and_then(|range| text.span(range))
+        .unwrap_or(span);
+    let message = format!(
+        "`{key}` of [{}] cannot be split into words: {}",
+        keys.section.name,
+        error.words()
+    );
+    let finding = finding::Finding::error("conf.command", message)
+        .at(place)
+        .effect("the program could never start");
+    keys.reader.findings.push(finding);
+    keys.failed = true;
+}
+
+/// `steadfast_command`, in which the places of our sockets are names as well.
+fn template(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Template> {
+    keys.entry("steadfast_command")?;
+    let mut vars = vars.clone();
+    for place in ["socket", "port", "fd"] {
+        vars.set(place, Val::Place);
+    }
+    let (text, span) = keys.text("steadfast_command", &vars)?;
+    let template = match Template::new(text.clone()) {
+        Ok(template) => template,
+        Err(error) => {
+            split_error(keys, "steadfast_command", &error, &text, span);
+            return None;
+        }
+    };
+    let found = template.places();
+    if found.len() != 1 {
+        let written: Vec<&str> = command::Place::ALL
+            .into_iter()
+            .map(command::Place::written)
+            .collect();
+        let message = format!(
+            "`steadfast_command` of [{}] must name one of {}",
+            keys.section.name,
+            written.join(", ")
+        );
+        keys.error("conf.steadfast-command", message, span);
+        return None;
+    }
+    Some(template)
+}
+
+/// `env_file`, absolute: it starts from the directory of the process, or from that of the configuration.
+fn env_file(
+    keys: &mut Keys<'_, '_>,
+    vars: &Vars<'_>,
+    directory: Option<&Spanned<String>>,
+) -> Option<Spanned<String>> {
+    let (env, files, here) = (keys.reader.env, keys.reader.files, keys.reader.here);
+    keys.optional("env_file", vars, |path| {
+        if path.is_empty() {
+            return Err("a file name is missing".to_string());
+        }
+        let base = directory.map_or(here.to_string(), |dir| join(&env.cwd, dir));
+        Ok(abspath(&expanduser(path, env, files), &base))
+    })
+}
+
+/// A stream's log. Supervisor expands the file name twice, so `%%` is not enough for a percent sign there: kept, since both must
+/// read the same.
+fn log(keys: &mut Keys<'_, '_>, stream: &str, vars: &Vars<'_>) -> LogTarget {
+    let key = format!("{stream}_logfile");
+    let mut file = Spanned::default_of(LogFile::Auto);
+    if let Some((once, span)) = keys.text(&key, vars)
+        && let Some(entry) = keys.entry(&key)
+        && let Some(text) = keys.expanded(&once, vars, entry)
+    {
+        match log_file(keys, &key, text.as_str(), &span) {
+            Ok(value) => {
+                file = Spanned {
+                    value,
+                    span: Some(span),
+                }
+            }
+            Err(words) => keys.bad_value(&key, &words, span),
+        }
+    }
+    let backups = keys
+        .value(
+            &format!("{stream}_logfile_backups"),
+            10,
+            vars,
+            values::count32,
+        )
+        .value;
+    let maxbytes_key = format!("{stream}_logfile_maxbytes");
+    let maxbytes = keys.value(&maxbytes_key, 50 << 20, vars, values::byte_size);
+    let syslog_key = format!("{stream}_syslog");
+    let syslog = keys.value(&syslog_key, false, vars, values::boolean);
+    if syslog.value {
+        keys.reader
+            .findings
+            .push(not_supported(&format!("`{syslog_key}`")).at(syslog.span));
+    }
+    if file.value == LogFile::Auto && maxbytes.value == 0 {
+        let message =
+            format!("the AUTO log of {stream} grows without limit: `{maxbytes_key}` is 0");
+        keys.warn("conf.unbounded-log", message, maxbytes.span.clone());
+    }
+    LogTarget {
+        file,
+        maxbytes: maxbytes.value,
+        backups,
+    }
+}
+
+fn log_file(
+    keys: &mut Keys<'_, '_>,
+    key: &str,
+    text: &str,
+    span: &finding::Span,
+) -> Result<LogFile, String> {
+    match text.to_lowercase().as_str() {
+        "none" | "off" => Ok(LogFile::None),
+        "auto" => Ok(LogFile::Auto),
+        "syslog" => {
+            let finding = not_supported(&format!("`{key} = syslog`")).at(span.clone());
+            keys.reader.findings.push(finding);
+            Ok(LogFile::None)
+        }
+        _ => existing_dirpath(text, keys.reader.env, keys.reader.files).map(LogFile::Path),
+    }
+}
+
+fn redirected(keys: &mut Keys<'_, '_>, stderr: LogTarget) -> LogTarget {
+    if let LogFile::Path(_) = stderr.file.value {
+        let message =
+            "`stderr_logfile` has no effect: redirect_stderr sends stderr where stdout goes";
+        keys.warn(
+            "conf.stderr-redirected",
+            message.to_string(),
+            stderr.file.span.clone(),
+        );
+    }
+    LogTarget {
+        file: Spanned {
+            value: LogFile::None,
+            span: stderr.file.span,
+        },
+        ..stderr
+    }
+}
