@@ -21,3 +21,16 @@ pub fn boottime_ns() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
+
+/// Seconds that local time (TZ, /etc/localtime) is east of UTC at a wall time in milliseconds. Times for people only.
+pub fn utc_offset_s(wall_ms: u64) -> i32 {
+    let seconds = (wall_ms / 1000) as libc::time_t;
+    // SAFETY: both pointers are to live values; localtime_r writes the second and keeps neither.
+    unsafe {
+        let mut local: libc::tm = std::mem::zeroed();
+        if libc::localtime_r(&seconds, &mut local).is_null() {
+            return 0;
+        }
+        local.tm_gmtoff as i32
+    }
+}
