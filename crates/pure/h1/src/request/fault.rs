@@ -32,9 +32,9 @@ pub(super) fn first(view: &[u8], otherwise: Reject) -> Reject {
     }
     let (line, mut rest) = match split_line(rest) {
         Ok(parts) => parts,
-        Err(line) => return request_line(line).unwrap_or(Reject::BareLf),
+        Err(line) => return request_line(line, End::Open).unwrap_or(Reject::BareLf),
     };
-    if let Some(fault) = request_line(line) {
+    if let Some(fault) = request_line(line, End::Crlf) {
         return fault;
     }
     // httparse reads one line more than it may keep.
@@ -42,9 +42,9 @@ pub(super) fn first(view: &[u8], otherwise: Reject) -> Reject {
         let (line, after) = match split_line(rest) {
             Ok((b"", _)) => break,
             Ok(parts) => parts,
-            Err(line) => return header_line(line).unwrap_or(otherwise),
+            Err(line) => return header_line(line, End::Open).unwrap_or(otherwise),
         };
-        if let Some(fault) = header_line(line) {
+        if let Some(fault) = header_line(line, End::Crlf) {
             return fault;
         }
         rest = after;
@@ -61,19 +61,30 @@ fn split_line(rest: &[u8]) -> Result<(&[u8], &[u8]), &[u8]> {
     }
 }
 
-fn request_line(line: &[u8]) -> Option<Reject> {
+/// Whether a line is whole, or may go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Crlf,
+    Open,
+}
+
+impl End {
+    /// What it means that a line ends here.
+    fn too_early(self, fault: Reject) -> Option<Reject> {
+        match self {
+            End::Crlf => Some(fault),
+            End::Open => None,
+        }
+    }
+}
+
+fn request_line(line: &[u8], end: End) -> Option<Reject> {
     let method_end = line
         .iter()
         .position(|&byte| !is_token(byte))
         .unwrap_or(line.len());
     let target = match line.get(method_end) {
-        None => {
-            return if method_end == 0 {
-                Some(Reject::RequestLine)
-            } else {
-                None
-            };
-        }
+        None => return end.too_early(Reject::RequestLine),
         Some(b' ') if method_end > 0 => &line[method_end + 1..],
         Some(_) => return Some(Reject::RequestLine),
     };
@@ -88,14 +99,14 @@ fn request_line(line: &[u8]) -> Option<Reject> {
         Some(b' ') if target_end > 0 => &target[target_end + 1..],
         Some(b' ' | b'\r' | b'\n') => return Some(Reject::RequestLine),
         // A line that ends after its target is the request of HTTP/0.9.
-        None => return Some(Reject::RequestLine),
+        None => return end.too_early(Reject::RequestLine),
         Some(_) => return Some(Reject::TargetCharacter),
     };
-    version_fault(version)
+    version_fault(version, end)
 }
 
 /// 505 as soon as the number is certain to be another one, 400 where it is none.
-fn version_fault(version: &[u8]) -> Option<Reject> {
+fn version_fault(version: &[u8], end: End) -> Option<Reject> {
     let known = b"HTTP/1.";
     let same = version
         .iter()
@@ -103,7 +114,7 @@ fn version_fault(version: &[u8]) -> Option<Reject> {
         .take_while(|(a, b)| a == b)
         .count();
     match (same, version.get(same)) {
-        (_, None) => None,
+        (_, None) => end.too_early(Reject::RequestLine),
         (5, Some(b'0' | b'2'..=b'9')) => Some(Reject::VersionUnsupported),
         (7, Some(b'2'..=b'9')) => Some(Reject::VersionUnsupported),
         (7, Some(b'0' | b'1')) => match &version[8..] {
@@ -116,14 +127,16 @@ fn version_fault(version: &[u8]) -> Option<Reject> {
     }
 }
 
-fn header_line(line: &[u8]) -> Option<Reject> {
+fn header_line(line: &[u8], end: End) -> Option<Reject> {
     match line.first()? {
         b' ' | b'\t' => return Some(Reject::FoldedLine),
         b'\r' => return Some(Reject::BareCr),
         b'\n' => return Some(Reject::BareLf),
         _ => {}
     }
-    let name_end = line.iter().position(|&byte| !is_token(byte))?;
+    let Some(name_end) = line.iter().position(|&byte| !is_token(byte)) else {
+        return end.too_early(Reject::HeaderName);
+    };
     if name_end == 0 || line[name_end] != b':' {
         return Some(Reject::HeaderName);
     }
