@@ -71,13 +71,9 @@ fn refused() {
     refuses(&request("&"));
     let bomb = "<!DOCTYPE m [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>";
     refuses(&request("&b;").replacen("\n", bomb, 1));
-    refuses(&request(
-        &"<array><data><value>".repeat(100_000),
-    ));
+    refuses(&request(&"<array><data><value>".repeat(100_000)));
     let deep = |n: usize| {
-        request(
-            &("<array><data><value>".repeat(n) + &"</value></data></array>".repeat(n)),
-        )
+        request(&("<array><data><value>".repeat(n) + &"</value></data></array>".repeat(n)))
     };
     assert!(call(&deep(DEPTH_MAX - 1)).is_ok());
     assert_eq!(call(&deep(DEPTH_MAX)), Err(Error::TooLarge));
@@ -93,7 +89,11 @@ fn written_as_python_writes_it() {
     let value = Value::members([
         (
             "a",
-            Value::Array(vec![Value::Int(1), Value::Bool(true), Value::from("<>&\"'")]),
+            Value::Array(vec![
+                Value::Int(1),
+                Value::Bool(true),
+                Value::from("<>&\"'"),
+            ]),
         ),
         ("b", Value::Double(1.5)),
         ("c", Value::members([])),

@@ -1,0 +1,187 @@
+//! One request: who asks, what for, and the answer. Every answer that is not 200 is made here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::auth::{Auth, Verdict};
+use super::{BODY_MS_MAX, follow};
+use crate::methods::Rpc;
+use crate::xmlrpc::{self, REQUEST_BYTES_MAX};
+
+type Answer = Response<BoxBody<Bytes, std::convert::Infallible>>;
+
+const WELCOME: &str = "Steadfast. There are no pages here yet: use `supervisorctl`, or `steadfast status` on the machine itself.\n";
+
+pub(super) struct Service {
+    pub(super) auth: Arc<Auth>,
+    pub(super) rpc: Rpc,
+    pub(super) followers: Arc<Semaphore>,
+}
+
+impl Service {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let authorization = request.headers().get(header::AUTHORIZATION);
+        match self.auth.check(authorization.map(HeaderValue::as_bytes)) {
+            Verdict::Welcome => {}
+            Verdict::Unauthorized => return unauthorized(),
+            Verdict::Malformed => return error(StatusCode::BAD_REQUEST),
+        }
+        let Some(path) = unquoted(request.uri().path()) else {
+            return error(StatusCode::BAD_REQUEST);
+        };
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let post = request.method() == Method::POST;
+        let get = request.method() == Method::GET;
+        match segments.as_slice() {
+            ["RPC2"] if post => self.rpc(request).await,
+            ["logtail", name] if get => self.log(name, false).await,
+            ["logtail", name, "stdout"] if get => self.log(name, false).await,
+            ["logtail", name, "stderr"] if get => self.log(name, true).await,
+            ["mainlogtail"] if get => self.main_log().await,
+            [""] if get => text(StatusCode::OK, WELCOME),
+            // Supervisor's word for a wrong method.
+            ["RPC2"] => error(StatusCode::BAD_REQUEST),
+            ["mainlogtail"] | ["logtail", ..] if !get => error(StatusCode::BAD_REQUEST),
+            _ => error(StatusCode::NOT_FOUND),
+        }
+    }
+
+    async fn rpc(&self, request: Request<Incoming>) -> Answer {
+        let body = request.into_body();
+        if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+            return error(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let whole = Limited::new(body, REQUEST_BYTES_MAX).collect();
+        let bytes = match tokio::time::timeout(Duration::from_millis(BODY_MS_MAX), whole).await {
+            Err(_) => return error(StatusCode::REQUEST_TIMEOUT),
+            Ok(Err(why)) if why.is::<http_body_util::LengthLimitError>() => {
+                return error(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            Ok(Err(_)) => return error(StatusCode::BAD_REQUEST),
+            Ok(Ok(whole)) => whole.to_bytes(),
+        };
+        let called = std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| xmlrpc::call(text).ok());
+        let Some((method, params)) = called.filter(|(method, _)| !method.is_empty()) else {
+            return error(StatusCode::BAD_REQUEST);
+        };
+        let xml = match self.rpc.call(&method, &params).await {
+            Ok(value) => xmlrpc::write_response(&value),
+            Err(fault) => xmlrpc::write_fault(&fault),
+        };
+        full(StatusCode::OK, "text/xml", xml)
+    }
+
+    /// Anything that is not there is 404: the name, the channel, and (for now) the file.
+    async fn log(&self, name: &str, stderr: bool) -> Answer {
+        match self.rpc.process(name).await {
+            Ok(info) if stderr => self.follow(&info.stderr_logfile),
+            Ok(info) => self.follow(&info.stdout_logfile),
+            Err(_) => error(StatusCode::NOT_FOUND),
+        }
+    }
+
+    async fn main_log(&self) -> Answer {
+        match self.rpc.main_log().await {
+            Ok(path) => self.follow(&path),
+            Err(_) => error(StatusCode::NOT_FOUND),
+        }
+    }
+
+    fn follow(&self, path: &str) -> Answer {
+        let Ok(permit) = self.followers.clone().try_acquire_owned() else {
+            return error(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let Some(body) = follow::start(path, permit) else {
+            return error(StatusCode::NOT_FOUND);
+        };
+        let mut answer = Response::new(body.boxed());
+        let headers = answer.headers_mut();
+        let kind = HeaderValue::from_static("text/plain;charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, kind);
+        // A proxy in between must pass on what there is.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        answer
+    }
+}
+
+/// The path with its percent-escapes resolved; None if they are none, or not UTF-8.
+fn unquoted(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn full(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()).boxed());
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn text(status: StatusCode, body: &'static str) -> Answer {
+    full(status, "text/plain;charset=utf-8", body)
+}
+
+fn error(status: StatusCode) -> Answer {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let mut answer = full(
+        status,
+        "text/plain;charset=utf-8",
+        format!("{} {reason}\n", status.as_u16()),
+    );
+    if status == StatusCode::PAYLOAD_TOO_LARGE || status == StatusCode::REQUEST_TIMEOUT {
+        close(&mut answer);
+    }
+    answer
+}
+
+fn unauthorized() -> Answer {
+    let mut answer = error(StatusCode::UNAUTHORIZED);
+    let realm = HeaderValue::from_static("Basic realm=\"default\"");
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    close(&mut answer);
+    answer
+}
+
+fn close(answer: &mut Answer) {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(header::CONNECTION, close);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_escapes() {
+        assert_eq!(
+            unquoted("/logtail/a%3Ab%20c"),
+            Some("/logtail/a:b c".into())
+        );
+        assert_eq!(unquoted("/plain"), Some("/plain".into()));
+        for bad in ["/%", "/%4", "/%zz", "/%ff", "/%é"] {
+            assert_eq!(unquoted(bad), None, "{bad}");
+        }
+    }
+}
