@@ -7,6 +7,9 @@ use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ffi::CString;
 use std::io;
 
+/// How often the list of threads is read before a second one counts as real: a few milliseconds in all.
+const THREAD_EXIT_LOOKS: usize = 500;
+
 /// Which side of a fork this is.
 #[derive(Debug)]
 pub enum Fork {
@@ -21,10 +24,10 @@ pub enum Fork {
 /// # Panics
 /// If the process has more than one thread: the child would hold locks that nobody releases.
 pub fn fork() -> io::Result<Fork> {
-    let threads = std::fs::read_dir("/proc/self/task")
-        .map(Iterator::count)
-        .unwrap_or(1);
-    assert_eq!(threads, 1, "fork from a process with {threads} threads");
+    let count = || std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    // A helper thread that was joined may still be on its way out of the kernel's list.
+    let threads = (0..THREAD_EXIT_LOOKS).map(|_| count()).find(|count| *count == 1);
+    assert!(threads.is_some(), "fork from a process with {} threads", count());
     // SAFETY: single-threaded (asserted), so the child's memory is consistent.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),

@@ -30,6 +30,8 @@ pub struct RootOptions {
     pub lock: OwnedFd,
     /// The run directory, for messages.
     pub run_dir: PathBuf,
+    /// Told by one byte that the daemon is up (`--daemon`); the starter waits for it.
+    pub ready: Option<OwnedFd>,
     /// Prints one line for people; root itself never writes.
     pub say: fn(&str),
 }
@@ -391,6 +393,9 @@ impl Root {
             Order::Up {} => {
                 if let Some(daemon) = &mut self.daemon {
                     daemon.up = true;
+                }
+                if let Some(ready) = self.options.ready.take() {
+                    let _ = rustix::io::write(ready, b"1");
                 }
             }
             Order::ShuttingDown {} => self.answer_by_ms = None,

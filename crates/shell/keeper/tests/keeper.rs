@@ -1,0 +1,608 @@
+//! A real keeper with real programs; this test is its daemon and its gateway.
+#![allow(missing_docs)]
+
+use rustix::event::{PollFd, PollFlags};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+use sys::seq::Conn;
+use wire::{
+    Address, Cause, Command, Fact, Hello, Notice, Outcome, Phase, Publish, Ready, Replace, Report,
+    Role, Sink, Spec, State, Transition, Why,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct Peer {
+    conn: Conn,
+    facts: Vec<Fact>,
+    transitions: Vec<Transition>,
+    answers: Vec<(u64, Outcome, String)>,
+    closed: bool,
+    gateway: bool,
+}
+
+impl Peer {
+    fn connect(path: &Path, role: Role, epoch: u64) -> Peer {
+        let end = Instant::now() + DEADLINE;
+        let conn = loop {
+            match Conn::connect(path) {
+                Ok(conn) => break conn,
+                Err(error) => assert!(Instant::now() < end, "no keeper: {error}"),
+            }
+        };
+        let hello = Hello {
+            role,
+            min: 1,
+            max: 1,
+            build: "test".into(),
+            epoch,
+            ..Hello::default()
+        };
+        conn.send(&wire::encode(&hello), &[]).unwrap();
+        let mut peer = Peer {
+            conn,
+            facts: vec![],
+            transitions: vec![],
+            answers: vec![],
+            closed: false,
+            gateway: role == Role::Gateway,
+        };
+        let frame = peer.frame().expect("a hello");
+        assert_eq!(wire::decode::<Hello>(&frame).unwrap().role, Role::Keeper);
+        peer
+    }
+
+    fn frame(&mut self) -> Option<Vec<u8>> {
+        let mut frame = Vec::new();
+        let timeout = rustix::time::Timespec {
+            tv_sec: DEADLINE.as_secs() as i64,
+            tv_nsec: 0,
+        };
+        rustix::event::poll(
+            &mut [PollFd::new(&self.conn, PollFlags::IN)],
+            Some(&timeout),
+        )
+        .unwrap();
+        match self.conn.recv(&mut frame).expect("a frame in time") {
+            Some(_) => Some(frame),
+            None => {
+                self.closed = true;
+                None
+            }
+        }
+    }
+
+    fn read_one(&mut self) {
+        let Some(frame) = self.frame() else { return };
+        if self.gateway {
+            let Publish::Now { fact } = wire::decode(&frame).unwrap();
+            self.facts.push(fact);
+            return;
+        }
+        match wire::decode::<Report>(&frame).unwrap() {
+            Report::Now { fact } => self.facts.push(fact),
+            Report::Happened { transition } => self.transitions.push(transition),
+            Report::Answer { op, outcome, text } => self.answers.push((op, outcome, text)),
+            Report::Listeners { .. } | Report::StaleEpoch { .. } | Report::Drain { .. } => {}
+        }
+    }
+
+    fn fact(&mut self, what: &str, wanted: impl Fn(&Fact) -> bool) -> Fact {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            if let Some(fact) = self.facts.last().filter(|fact| wanted(fact)) {
+                return fact.clone();
+            }
+            assert!(
+                Instant::now() < end && !self.closed,
+                "{what}: {:#?}",
+                self.facts.last()
+            );
+            self.read_one();
+        }
+    }
+
+    fn answer(&mut self, op: u64) -> (Outcome, String) {
+        loop {
+            if let Some((_, outcome, text)) = self.answers.iter().find(|(known, _, _)| *known == op)
+            {
+                return (*outcome, text.clone());
+            }
+            assert!(!self.closed, "closed before the answer to {op}");
+            self.read_one();
+        }
+    }
+
+    fn say(&mut self, command: &Command) {
+        self.conn.send(&wire::encode(command), &[]).unwrap();
+    }
+
+    fn install(&mut self, spec: &Spec, listeners: &[BorrowedFd<'_>]) {
+        let memory = sys::memfd::sealed("spec", &spec.to_bytes()).unwrap();
+        let mut fds = vec![memory.as_fd()];
+        fds.extend(listeners);
+        self.conn
+            .send(&wire::encode(&Command::Install { op: 900 }), &fds)
+            .unwrap();
+        assert_eq!(self.answer(900).0, Outcome::Done);
+        self.answers.retain(|(op, _, _)| *op != 900);
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        self.conn.send(&wire::encode(notice), &[]).unwrap();
+    }
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    keeper: Child,
+    daemon: Peer,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+fn operator() -> Cause {
+    Cause {
+        why: Why::Operator,
+        text: "test".into(),
+    }
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Process::new(env!("CARGO_BIN_EXE_keeper-alone"))
+        .arg(dir.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Peer::connect(&dir.path().join("control"), Role::Daemon, 1);
+    Bench {
+        dir,
+        keeper,
+        daemon,
+    }
+}
+
+impl Bench {
+    fn spec(&self, script: &str) -> Spec {
+        Spec {
+            program: "p".into(),
+            group: "p".into(),
+            process: "p".into(),
+            hash: script.into(),
+            argv: vec!["sh".into(), "-c".into(), script.into()],
+            env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
+            start_secs: 0,
+            start_retries: 3,
+            stop_signal: 15,
+            stop_wait_ms: 10_000,
+            ready_timeout_ms: 10_000,
+            drain_timeout_ms: 5_000,
+            exit_codes: vec![0],
+            stdout: Sink::File {
+                path: self.log(),
+                max_bytes: 0,
+                backups: 0,
+            },
+            redirect_stderr: true,
+            app_dir: self.dir.path().to_str().unwrap().into(),
+            ..Spec::default()
+        }
+    }
+    fn log(&self) -> String {
+        self.dir.path().join("out.log").to_str().unwrap().into()
+    }
+    fn start(&mut self, spec: &Spec) -> (Outcome, String) {
+        self.daemon.install(spec, &[]);
+        self.daemon.say(&Command::Start {
+            op: 1,
+            cause: operator(),
+        });
+        self.daemon.answer(1)
+    }
+    fn gateway(&self) -> Peer {
+        Peer::connect(&self.dir.path().join("events"), Role::Gateway, 0)
+    }
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_program_is_started_its_output_kept_and_stopped() {
+    let mut bench = bench();
+    let spec = bench.spec("echo hello; echo oops >&2; exec tail -f /dev/null");
+    let (outcome, text) = bench.start(&spec);
+    assert_eq!(outcome, Outcome::Done, "{text}");
+    let pid = bench
+        .daemon
+        .fact("running", |fact| fact.state == State::Running)
+        .pid;
+    let log = bench.log();
+    until("output in the log", || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text == "hello\noops\n")
+    });
+    bench.daemon.say(&Command::Stop {
+        op: 2,
+        cause: operator(),
+        window: false,
+    });
+    assert_eq!(bench.daemon.answer(2).0, Outcome::Done);
+    assert!(sys::proc::stat(pid).is_none());
+    let states: Vec<State> = bench
+        .daemon
+        .transitions
+        .iter()
+        .map(|transition| transition.to)
+        .collect();
+    assert_eq!(
+        states,
+        [
+            State::Starting,
+            State::Running,
+            State::Stopping,
+            State::Stopped
+        ]
+    );
+    assert_eq!(bench.daemon.transitions[3].exit, Some(-15));
+}
+
+#[test]
+fn a_crash_is_followed_by_a_new_pid_without_any_daemon() {
+    let mut bench = bench();
+    let spec = Spec {
+        autorestart: wire::Autorestart::Always,
+        ..bench.spec("exec tail -f /dev/null")
+    };
+    bench.start(&spec);
+    let mut gateway = bench.gateway();
+    let first = gateway
+        .fact("running", |fact| fact.phase == Phase::Ready)
+        .pid;
+    let (daemon, _) = Conn::pair().unwrap();
+    bench.daemon.conn = daemon;
+    sys::signal::send(first, 9).unwrap();
+    // It lived less than a second, so it comes back a second after its start; nobody asked.
+    let second = gateway.fact("running again", |fact| {
+        fact.phase == Phase::Ready && fact.pid != first
+    });
+    assert_eq!(second.generation, 1);
+    // A new daemon learns what it missed.
+    let mut daemon = Peer::connect(&bench.dir.path().join("control"), Role::Daemon, 2);
+    daemon.fact("the truth", |fact| fact.pid == second.pid);
+    while !daemon
+        .transitions
+        .iter()
+        .any(|transition| transition.to == State::Running && transition.pid == second.pid)
+    {
+        daemon.read_one();
+    }
+    let exited = daemon
+        .transitions
+        .iter()
+        .find(|transition| transition.to == State::Exited)
+        .unwrap();
+    assert_eq!((exited.exit, exited.pid), (Some(-9), first));
+}
+
+#[test]
+fn a_lower_epoch_is_refused() {
+    let bench = bench();
+    let path = bench.dir.path().join("control");
+    let _newer = Peer::connect(&path, Role::Daemon, 7);
+    let mut older = Peer::connect(&path, Role::Daemon, 3);
+    let frame = older.frame().unwrap();
+    assert_eq!(
+        wire::decode::<Report>(&frame).unwrap(),
+        Report::StaleEpoch { seen: 7 }
+    );
+    assert!(older.frame().is_none());
+}
+
+#[test]
+fn a_missing_command_is_refused_before_anything_happens() {
+    let mut bench = bench();
+    let spec = Spec {
+        argv: vec!["/no/such/thing".into()],
+        ..bench.spec("")
+    };
+    let (outcome, text) = bench.start(&spec);
+    assert_eq!(
+        (outcome, text.as_str()),
+        (Outcome::NoFile, "can't find command '/no/such/thing'")
+    );
+    assert!(bench.daemon.transitions.is_empty());
+}
+
+#[test]
+fn a_program_that_dies_at_once_shows_its_last_words() {
+    let mut bench = bench();
+    let spec = Spec {
+        start_secs: 1,
+        ..bench.spec("echo no module named x; exit 3")
+    };
+    let (outcome, text) = bench.start(&spec);
+    assert_eq!(outcome, Outcome::Abnormal);
+    assert!(
+        text.contains("exited with status 3") && text.contains("no module named x"),
+        "{text}"
+    );
+}
+
+#[test]
+fn readiness_by_descriptor_log_line_and_http() {
+    let fd = Ready::Descriptor { number: 9 };
+    let log = Ready::Log {
+        pattern: "^listening on [0-9]+$".into(),
+    };
+    for (ready, script) in [
+        (fd, "echo 1 >&$STEADFAST_READY_FD; exec tail -f /dev/null"),
+        (
+            log,
+            "echo starting; echo listening on 80; exec tail -f /dev/null",
+        ),
+    ] {
+        let mut bench = bench();
+        let spec = Spec {
+            ready,
+            ..bench.spec(script)
+        };
+        assert_eq!(bench.start(&spec).0, Outcome::Done, "{script}");
+    }
+    let http = Ready::Http {
+        path: "/".into(),
+        host: "localhost".into(),
+    };
+    let mut bench = bench();
+    let spec = Spec {
+        ready: http,
+        address: Address::GenerationPort {},
+        argv: vec![
+            "python3".into(),
+            "-m".into(),
+            "http.server".into(),
+            "--bind".into(),
+            "127.0.0.1".into(),
+            wire::Text::Port {
+                before: String::new(),
+                after: String::new(),
+            },
+        ],
+        ..bench.spec("")
+    };
+    let (outcome, text) = bench.start(&spec);
+    assert_eq!(outcome, Outcome::Done, "{text}");
+}
+
+#[test]
+fn a_restart_waits_for_the_gateway_and_a_gateway_that_is_silent_is_not_waited_for() {
+    let mut bench = bench();
+    let spec = Spec {
+        gated: true,
+        ..bench.spec("exec tail -f /dev/null")
+    };
+    bench.start(&spec);
+    let mut gateway = bench.gateway();
+    let first = gateway.fact("ready", |fact| fact.phase == Phase::Ready);
+    bench.daemon.say(&Command::Restart {
+        op: 5,
+        cause: operator(),
+        mode: None,
+    });
+    let draining = gateway.fact("draining", |fact| fact.phase == Phase::Draining);
+    gateway.notice(&Notice::Acknowledge {
+        seq: draining.seq,
+        in_flight: 1,
+    });
+    assert!(
+        sys::proc::stat(first.pid).is_some(),
+        "stopped before it was drained"
+    );
+    gateway.notice(&Notice::Drained {
+        generation: first.generation,
+        finished: 1,
+        cut: 0,
+    });
+    let second = gateway.fact("ready again", |fact| {
+        fact.phase == Phase::Ready && fact.pid != first.pid
+    });
+    assert_eq!(
+        (bench.daemon.answer(5).0, second.generation),
+        (Outcome::Done, 2)
+    );
+    // This time the gateway says nothing: after a second it goes on.
+    let begun = Instant::now();
+    bench.daemon.say(&Command::Restart {
+        op: 6,
+        cause: operator(),
+        mode: None,
+    });
+    assert_eq!(bench.daemon.answer(6).0, Outcome::Done);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn an_overlap_switches_and_a_broken_one_does_not() {
+    let mut bench = bench();
+    let fd = Ready::Descriptor { number: 9 };
+    let good = "echo 1 >&9; exec tail -f /dev/null";
+    let spec = Spec {
+        gated: true,
+        replace: Replace::Overlap,
+        ready: fd,
+        ..bench.spec(good)
+    };
+    bench.start(&spec);
+    let first = bench
+        .daemon
+        .fact("ready", |fact| fact.phase == Phase::Ready)
+        .pid;
+    bench.daemon.say(&Command::Restart {
+        op: 5,
+        cause: operator(),
+        mode: None,
+    });
+    assert_eq!(bench.daemon.answer(5).0, Outcome::Done);
+    let second = bench.daemon.fact("switched", |fact| {
+        fact.pid != first && fact.leaving.is_none()
+    });
+    assert_eq!((second.generation, second.state), (2, State::Running));
+    let broken = Spec {
+        hash: "broken".into(),
+        argv: vec!["sh".into(), "-c".into(), "echo boom; exit 1".into()],
+        ..spec
+    };
+    bench.daemon.install(&broken, &[]);
+    bench.daemon.say(&Command::Restart {
+        op: 6,
+        cause: operator(),
+        mode: None,
+    });
+    let (outcome, text) = bench.daemon.answer(6);
+    assert_eq!(outcome, Outcome::Abnormal);
+    assert!(
+        text.contains("generation 3 exited with status 1") && text.contains("boom"),
+        "{text}"
+    );
+    let fact = bench
+        .daemon
+        .fact("the old one", |fact| fact.refused_hash == "broken");
+    assert_eq!((fact.pid, fact.phase), (second.pid, Phase::Ready));
+}
+
+#[test]
+fn listeners_are_handed_over_and_given_back() {
+    let mut bench = bench();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let script = "test $LISTEN_FDS = 1 && test $LISTEN_PID = $$ && exec python3 -c 'import socket,sys\ns=socket.socket(fileno=3)\nwhile 1:\n c,_=s.accept(); c.send(b\"hi\"); c.close()'";
+    let spec = Spec {
+        listeners: 1,
+        address: Address::Tcp {
+            address: address.to_string(),
+        },
+        ready: Ready::Tcp {},
+        ..bench.spec(script)
+    };
+    bench.daemon.install(&spec, &[listener.as_fd()]);
+    drop(listener);
+    bench.daemon.say(&Command::Start {
+        op: 1,
+        cause: operator(),
+    });
+    assert_eq!(bench.daemon.answer(1).0, Outcome::Done);
+    let mut text = String::new();
+    std::io::Read::read_to_string(
+        &mut std::net::TcpStream::connect(address).unwrap(),
+        &mut text,
+    )
+    .unwrap();
+    assert_eq!(text, "hi");
+    bench.daemon.say(&Command::GiveListeners { op: 3 });
+    let mut frame = Vec::new();
+    let fds = loop {
+        rustix::event::poll(&mut [PollFd::new(&bench.daemon.conn, PollFlags::IN)], None).unwrap();
+        let fds = bench.daemon.conn.recv(&mut frame).unwrap().unwrap();
+        if matches!(
+            wire::decode(&frame),
+            Ok(Report::Listeners { op: 3, count: 1 })
+        ) {
+            break fds;
+        }
+    };
+    assert_eq!(fds.len(), 1);
+}
+
+#[test]
+fn leftovers_are_named_or_killed() {
+    for kill in [false, true] {
+        let mut bench = bench();
+        let spec = Spec {
+            kill_leftovers: kill,
+            ..bench.spec("tail -f /dev/null & echo $! > pid; exec tail -f /dev/null")
+        };
+        let spec = Spec {
+            directory: Some(bench.dir.path().to_str().unwrap().into()),
+            ..spec
+        };
+        bench.start(&spec);
+        let pid_file = bench.dir.path().join("pid");
+        let mut left = 0;
+        until("the grandchild", || {
+            left = std::fs::read_to_string(&pid_file)
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(0);
+            left > 0
+        });
+        bench.daemon.say(&Command::Stop {
+            op: 2,
+            cause: operator(),
+            window: false,
+        });
+        assert_eq!(bench.daemon.answer(2).0, Outcome::Done);
+        let said = |bench: &Bench| {
+            bench
+                .daemon
+                .transitions
+                .iter()
+                .any(|transition| transition.note.contains(&left.to_string()))
+        };
+        while !said(&bench) {
+            bench.daemon.read_one();
+        }
+        let lives = || sys::proc::stat(left).is_some_and(|stat| stat.state != 'Z');
+        if kill {
+            until("the grandchild is dead", || !lives());
+        } else {
+            assert!(lives());
+            sys::signal::send(left, 9).unwrap();
+        }
+    }
+}
+
+#[test]
+fn when_the_keeper_dies_its_process_dies_with_it() {
+    let mut bench = bench();
+    let spec = bench.spec("exec tail -f /dev/null");
+    bench.start(&spec);
+    let pid = bench.daemon.fact("running", |fact| fact.pid > 0).pid;
+    bench.keeper.kill().unwrap();
+    bench.keeper.wait().unwrap();
+    until("the process is dead", || {
+        sys::proc::stat(pid).is_none_or(|stat| stat.state == 'Z')
+    });
+}
+
+#[test]
+fn sigterm_to_the_keeper_ends_its_process_and_itself() {
+    let mut bench = bench();
+    let spec = bench.spec("exec tail -f /dev/null");
+    bench.start(&spec);
+    sys::signal::send(bench.keeper.id() as i32, 15).unwrap();
+    assert_eq!(bench.keeper.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_burst_of_ten_thousand_lines_is_all_there() {
+    let mut bench = bench();
+    let spec = bench.spec("seq 1 10000; exec tail -f /dev/null");
+    bench.start(&spec);
+    let log = bench.log();
+    until("all lines", || {
+        std::fs::read_to_string(&log)
+            .is_ok_and(|text| text.lines().count() == 10_000 && text.ends_with("10000\n"))
+    });
+}
