@@ -1,0 +1,215 @@
+//! What a worker knows of one slot: its keeper's last word, and what its own connects taught it since.
+
+use wire::{Counts, Fact, Phase};
+
+use crate::limits::{PROBE_FIRST_MS, PROBE_MAX_MS};
+use crate::table::Why;
+
+/// May a request go to a slot now?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// Not before this time (a probe's, or the end of a window).
+    Until(u64),
+    /// Not before the keeper says something new.
+    Wait,
+    /// No, and there is nothing to wait for.
+    Down(Why),
+}
+
+/// Tries to connect after a failure: one request at a time is the probe.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    wait_ms: u64,
+    next_ms: u64,
+    out: bool,
+}
+
+/// One slot.
+#[derive(Debug)]
+pub struct Slot {
+    phase: Phase,
+    generation: u64,
+    pid: i32,
+    address: String,
+    window_until_ms: u64,
+    leaving: Option<u64>,
+    silent: bool,
+    probe: Option<Probe>,
+    flying: Vec<(u64, u64)>,
+    /// A repeat ended with the program, and nothing was answered since.
+    pub(crate) suspicion: bool,
+    /// What this worker counted for the slot.
+    pub counts: Counts,
+}
+
+impl Slot {
+    /// A slot whose keeper has not spoken yet.
+    pub fn unknown() -> Slot {
+        Slot {
+            phase: Phase::Starting,
+            generation: 0,
+            pid: 0,
+            address: String::new(),
+            window_until_ms: 0,
+            leaving: None,
+            silent: true,
+            probe: None,
+            flying: Vec::new(),
+            suspicion: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// A server that somebody else runs: always worth a try.
+    pub fn fixed(address: &str) -> Slot {
+        Slot {
+            phase: Phase::Ready,
+            address: address.to_owned(),
+            ..Slot::unknown()
+        }
+    }
+
+    /// Where the current generation answers.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The current generation.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether a connection to the current generation may be kept for the next request.
+    pub fn keeps_idle(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    /// Takes the keeper's word. True if idle connections are to be closed.
+    pub(crate) fn told(&mut self, fact: &Fact) -> bool {
+        let same = self.generation == fact.generation
+            && self.address == fact.address
+            && self.pid == fact.pid
+            && self.phase == fact.phase
+            && !self.silent;
+        self.silent = false;
+        self.phase = fact.phase;
+        self.generation = fact.generation;
+        self.pid = fact.pid;
+        self.window_until_ms = fact.window_until_ms;
+        self.leaving = fact.leaving.as_ref().map(|old| old.generation);
+        if self.address != fact.address {
+            self.address.clone_from(&fact.address);
+        }
+        if !same {
+            self.probe = None;
+        }
+        !same
+    }
+
+    /// The keeper's connection is gone: its last word may be old.
+    pub(crate) fn lost(&mut self) {
+        self.silent = true;
+        self.probe = None;
+    }
+
+    pub(crate) fn leaving(&self) -> Option<u64> {
+        self.leaving
+    }
+
+    /// See [`Gate`].
+    pub fn gate(&self, now: u64) -> Gate {
+        match (self.phase, self.silent) {
+            (Phase::Ready, _) | (Phase::Starting | Phase::Restarting | Phase::Draining, true) => {
+                self.probe_gate(now)
+            }
+            // A server may accept before its app works, so a connect proves nothing: wait for *ready*.
+            (Phase::Starting | Phase::Restarting | Phase::Draining, false) => Gate::Wait,
+            (Phase::Exited | Phase::Stopped | Phase::Removed, _) => match self.window_until_ms {
+                u64::MAX => Gate::Wait,
+                until if now < until => Gate::Until(until),
+                _ => Gate::Down(Why::Stopped),
+            },
+            (Phase::DrainingToStop, _) => Gate::Down(Why::Stopped),
+            (Phase::Fatal, _) => Gate::Down(Why::Fatal),
+        }
+    }
+
+    fn probe_gate(&self, now: u64) -> Gate {
+        match self.probe {
+            _ if self.address.is_empty() => Gate::Wait,
+            None => Gate::Open,
+            Some(Probe { out: true, .. }) => Gate::Wait,
+            Some(Probe { next_ms, .. }) if now < next_ms => Gate::Until(next_ms),
+            Some(_) => Gate::Open,
+        }
+    }
+
+    /// A request goes to the slot. True if it is the probe.
+    pub(crate) fn take_off(&mut self) -> bool {
+        let generation = self.generation;
+        match self.flying.iter_mut().find(|(of, _)| *of == generation) {
+            Some((_, count)) => *count += 1,
+            None => self.flying.push((generation, 1)),
+        }
+        match &mut self.probe {
+            Some(probe) => {
+                probe.out = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A request is no longer at the slot.
+    pub(crate) fn land(&mut self, generation: u64) {
+        if let Some(at) = self.flying.iter().position(|(of, _)| *of == generation) {
+            self.flying[at].1 = self.flying[at].1.saturating_sub(1);
+            if self.flying[at].1 == 0 && generation != self.generation {
+                self.flying.swap_remove(at);
+            }
+        }
+    }
+
+    /// A connect worked.
+    pub(crate) fn connected(&mut self) {
+        self.probe = None;
+    }
+
+    /// The probe came back without having tried (its client left).
+    pub(crate) fn probe_back(&mut self) {
+        if let Some(probe) = &mut self.probe {
+            probe.out = false;
+        }
+    }
+
+    /// A connect failed.
+    pub(crate) fn failed(&mut self, now: u64, was_probe: bool) {
+        let wait_ms = match self.probe {
+            None => PROBE_FIRST_MS,
+            Some(probe) if was_probe => (probe.wait_ms * 2).min(PROBE_MAX_MS),
+            // Others that were under way when the first one failed teach nothing new.
+            Some(_) => return,
+        };
+        self.probe = Some(Probe {
+            wait_ms,
+            next_ms: now.saturating_add(wait_ms),
+            out: false,
+        });
+    }
+
+    /// Requests of this worker at a generation.
+    pub fn in_flight(&self, generation: u64) -> u64 {
+        self.flying
+            .iter()
+            .filter(|(of, _)| *of == generation)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Requests of this worker at the slot.
+    pub fn in_flight_all(&self) -> u64 {
+        self.flying.iter().map(|(_, count)| count).sum()
+    }
+}
