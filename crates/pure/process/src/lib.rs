@@ -19,9 +19,14 @@
 //! *Invariant*: no clock, process, socket or random number is known here. [`handle`] takes an event and the
 //! time and returns [`Effect`]s; [`Slot::next_timer`] is the only reason to call it without an event.
 
+mod end;
 mod fact;
 mod life;
+mod overlap;
+mod ready;
 mod slot;
+mod start;
+mod stop;
 mod table;
 
 pub use slot::{CheckMode, Effect, Event, Now, Slot};

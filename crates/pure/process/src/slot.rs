@@ -312,9 +312,18 @@ impl Slot {
     /// A line for the ledger that is no change of state: leftovers, an output that was dropped.
     pub fn remark(&mut self, pid: i32, text: String, now: Now) -> Effect {
         let (state, mut out) = (self.state(), Vec::new());
-        self.record(state, state, self.generation, pid, Cause::default(), now, &mut out, |transition| {
-            transition.note = text;
-        });
+        self.record(
+            state,
+            state,
+            self.generation,
+            pid,
+            Cause::default(),
+            now,
+            &mut out,
+            |transition| {
+                transition.note = text;
+            },
+        );
         out.remove(0)
     }
 

@@ -1,0 +1,287 @@
+//! Ending: stopped, ended by itself, or never got up; and what follows.
+use crate::life::{FATAL_RETRY_MS, GAP_FIRST_MS, GAP_MAX_MS, LIFE_SHORT_MS, exit_cause};
+use crate::slot::{Current, Down, Effect, Life, Now, Slot, Stage, Then};
+use std::rc::Rc;
+use wire::{Cause, Outcome, Spec, State, Transition, Why};
+
+impl Slot {
+    /// The current process is dead.
+    pub(crate) fn current_exited(&mut self, exit: i32, oom: bool, now: Now, out: &mut Vec<Effect>) {
+        let Current::Live(life) = &self.current else {
+            return;
+        };
+        let life = life.clone();
+        out.push(Effect::EndChecks {
+            generation: life.generation,
+        });
+        out.push(Effect::Sweep {
+            pid: life.pid,
+            kill: life.spec.kill_leftovers,
+        });
+        self.stopped_wall_ms = now.wall_ms;
+        self.exit_status = exit.max(-1);
+        match &life.stage {
+            Stage::Draining { then, .. } | Stage::Stopping { then, .. } => {
+                self.stopped(&life, then.clone(), exit, now, out);
+            }
+            Stage::Up => self.ended_by_itself(&life, exit, oom, now, out),
+        }
+    }
+
+    pub(crate) fn stopped(
+        &mut self,
+        life: &Life,
+        then: Then,
+        exit: i32,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let lived_ms = now.mono_ms.saturating_sub(life.started.mono_ms);
+        let note = |transition: &mut Transition| {
+            transition.exit = Some(exit);
+            transition.lived_ms = lived_ms;
+        };
+        if then == Then::Failed {
+            let text = self.spawn_error.clone();
+            self.failed_start(Outcome::Abnormal, text, life.cause.clone(), now, out);
+            return;
+        }
+        let window = matches!(then, Then::Stay { window: true });
+        self.current = Current::Down(Down::Stopped {
+            window_until_ms: if window { u64::MAX } else { 0 },
+        });
+        self.record(
+            State::Stopping,
+            State::Stopped,
+            life.generation,
+            life.pid,
+            life.cause.clone(),
+            now,
+            out,
+            note,
+        );
+        self.answer_stops(out);
+        match then {
+            Then::Stay { .. } | Then::Failed => {}
+            Then::Replace | Then::Again if self.no_restarts => {}
+            Then::Replace => {
+                let Some(spec) = self.installed.clone() else {
+                    return;
+                };
+                self.wanted = true;
+                self.generation += 1;
+                self.spawn(self.generation, spec, life.cause.clone(), now, out);
+            }
+            Then::Again => self.spawn(
+                life.generation,
+                life.spec.clone(),
+                life.cause.clone(),
+                now,
+                out,
+            ),
+        }
+    }
+
+    pub(crate) fn ended_by_itself(
+        &mut self,
+        life: &Life,
+        exit: i32,
+        oom: bool,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let cause = exit_cause(exit, oom);
+        if !life.running() {
+            self.spawn_error = "Exited too quickly (process log may have details)".into();
+            let text = format!(
+                "generation {} {} before it was ready",
+                life.generation, cause.text
+            );
+            self.failed_start_with(Outcome::Abnormal, text, cause, Some((exit, life)), now, out);
+            return;
+        }
+        let expected = life.spec.exit_codes.contains(&exit);
+        let cause = if expected {
+            Cause {
+                why: Why::Exit,
+                ..cause
+            }
+        } else {
+            cause
+        };
+        let lived_ms = now.mono_ms.saturating_sub(life.started.mono_ms);
+        let again = match life.spec.autorestart {
+            wire::Autorestart::Always => true,
+            wire::Autorestart::Unexpected => !expected,
+            wire::Autorestart::Never => false,
+        } && !self.no_restarts;
+        self.current = Current::Down(Down::Exited);
+        self.record(
+            State::Running,
+            State::Exited,
+            life.generation,
+            life.pid,
+            cause.clone(),
+            now,
+            out,
+            |transition| {
+                transition.exit = Some(exit);
+                transition.lived_ms = lived_ms;
+                transition.expected = expected;
+            },
+        );
+        for op in std::mem::take(&mut self.starts) {
+            out.push(Effect::Answer {
+                op,
+                outcome: Outcome::Abnormal,
+                text: format!("{} after {lived_ms} ms", cause.text),
+                output_of: Some(life.generation),
+            });
+        }
+        if self.promote_next(life, now, out) {
+            return;
+        }
+        if !again {
+            self.wanted = false;
+            return;
+        }
+        let long_ms = LIFE_SHORT_MS.max(u64::from(life.spec.start_secs) * 1000);
+        if lived_ms >= long_ms {
+            self.short_lives = 0;
+            self.spawn(life.generation, life.spec.clone(), cause, now, out);
+            return;
+        }
+        // RUNNING, but briefly (startsecs = 0, or ready at once): only the pause counts it.
+        self.short_lives += 1;
+        let until_ms = now.mono_ms.max(life.started.mono_ms + self.gap_ms());
+        self.wait(until_ms, State::Exited, life.spec.clone(), cause, now);
+    }
+
+    pub(crate) fn wait(
+        &mut self,
+        until_ms: u64,
+        state: State,
+        again: Rc<Spec>,
+        cause: Cause,
+        now: Now,
+    ) {
+        let until_wall_ms = now.wall_ms + (until_ms - now.mono_ms);
+        self.current = Current::Down(Down::Waiting {
+            until_ms,
+            until_wall_ms,
+            state,
+            again,
+            cause,
+        });
+    }
+
+    /// 1 s doubling to 60 s by the number of tries, up to 10 % more so that many slots spread.
+    pub(crate) fn gap_ms(&mut self) -> u64 {
+        self.jitter = self
+            .jitter
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let gap = (GAP_FIRST_MS
+            << u64::from(self.tries.max(self.short_lives).saturating_sub(1).min(6)))
+        .min(GAP_MAX_MS);
+        gap + gap * u64::from(self.jitter >> 16) / 10 / 65_536
+    }
+
+    pub(crate) fn failed_start(
+        &mut self,
+        outcome: Outcome,
+        text: String,
+        cause: Cause,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        self.failed_start_with(outcome, text, cause, None, now, out);
+    }
+
+    /// The current generation did not come up: BACKOFF, then again or FATAL; or back to the spec before it.
+    pub(crate) fn failed_start_with(
+        &mut self,
+        outcome: Outcome,
+        text: String,
+        cause: Cause,
+        ended: Option<(i32, &Life)>,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let Current::Live(life) = &self.current else {
+            return;
+        };
+        let life = life.clone();
+        self.tries += 1;
+        let tries = self.tries;
+        let lived_ms = now.mono_ms.saturating_sub(life.started.mono_ms);
+        let from = life.state();
+        let until_ms = now.mono_ms.max(life.started.mono_ms + self.gap_ms());
+        self.wait(
+            until_ms,
+            State::Backoff,
+            life.spec.clone(),
+            cause.clone(),
+            now,
+        );
+        let note = text.clone();
+        self.record(
+            from,
+            State::Backoff,
+            life.generation,
+            life.pid,
+            cause.clone(),
+            now,
+            out,
+            |transition| {
+                transition.tries = tries;
+                transition.note = note;
+                transition.exit = ended.map(|(exit, _)| exit);
+                transition.lived_ms = lived_ms;
+            },
+        );
+        for op in self.starts.drain(..).chain(self.next_op.take()) {
+            out.push(Effect::Answer {
+                op,
+                outcome,
+                text: text.clone(),
+                output_of: Some(life.generation),
+            });
+        }
+        self.answer_stops(out);
+        if let Some(spec) = self.fallback.take().filter(|_| !self.no_restarts) {
+            self.refused_hash = life.spec.hash.clone();
+            self.tries = 0;
+            self.generation += 1;
+            self.spawn(
+                self.generation,
+                spec,
+                Cause {
+                    why: Why::Crash,
+                    text: "back to the definition before".into(),
+                },
+                now,
+                out,
+            );
+        } else if self.no_restarts {
+            self.current = Current::Down(Down::Stopped { window_until_ms: 0 });
+        } else if tries > life.spec.start_retries {
+            let retry_ms = life
+                .spec
+                .retry_fatal
+                .then_some(now.mono_ms + FATAL_RETRY_MS);
+            self.current = Current::Down(Down::Fatal { retry_ms });
+            self.record(
+                State::Backoff,
+                State::Fatal,
+                life.generation,
+                0,
+                cause,
+                now,
+                out,
+                |transition| transition.tries = tries,
+            );
+            self.tries = 0;
+        }
+    }
+}

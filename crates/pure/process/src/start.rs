@@ -1,0 +1,131 @@
+//! Starting: a spec becomes a generation, a generation a process.
+use crate::slot::{CheckMode, Current, Effect, Life, Now, Slot};
+use crate::table::answer;
+use std::rc::Rc;
+use wire::{Cause, Outcome, Ready, Spec, State, Why};
+
+impl Slot {
+    /// Puts the installed spec into service as a new generation.
+    pub(crate) fn begin(&mut self, op: Option<u64>, cause: Cause, now: Now, out: &mut Vec<Effect>) {
+        let Some(spec) = self.installed.clone() else {
+            out.extend(op.map(|op| answer(op, Outcome::Refused, "nothing was installed")));
+            return;
+        };
+        if self.no_restarts {
+            out.extend(op.map(|op| answer(op, Outcome::Refused, "everything is being shut down")));
+            return;
+        }
+        self.starts.extend(op);
+        if self.generation > 0 {
+            self.count_operator(&cause);
+        }
+        self.wanted = true;
+        self.generation += 1;
+        self.spawn(self.generation, spec, cause, now, out);
+    }
+
+    pub(crate) fn count_operator(&mut self, cause: &Cause) {
+        if cause.why == Why::Operator {
+            self.operator_restarts += 1;
+        }
+    }
+
+    /// Makes a life of `spec` the current one and asks for its process.
+    pub(crate) fn spawn(
+        &mut self,
+        generation: u64,
+        spec: Rc<Spec>,
+        cause: Cause,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut life = Life::new(generation, spec.clone(), cause, now);
+        life.from = self.state();
+        self.current = Current::Live(life);
+        out.push(Effect::Spawn { generation, spec });
+    }
+
+    /// The STARTING of Supervisor's log, told once its pid (0 = none) is known.
+    pub(crate) fn record_starting(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let Current::Live(life) = &self.current else {
+            return;
+        };
+        let (from, generation, pid) = (life.from, life.generation, life.pid);
+        let (cause, tries) = (life.cause.clone(), self.tries);
+        self.record(
+            from,
+            State::Starting,
+            generation,
+            pid,
+            cause,
+            now,
+            out,
+            |transition| {
+                transition.tries = tries;
+            },
+        );
+    }
+
+    pub(crate) fn spawned(&mut self, generation: u64, pid: i32, now: Now, out: &mut Vec<Effect>) {
+        self.starts_total += 1;
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        life.pid = pid;
+        life.started = now;
+        let check = match life.spec.ready {
+            Ready::Lived {} => life.spec.start_secs == 0,
+            Ready::Connect {}
+            | Ready::Http { .. }
+            | Ready::Tcp {}
+            | Ready::Descriptor { .. }
+            | Ready::Log { .. } => {
+                out.push(Effect::Check {
+                    generation,
+                    mode: CheckMode::UntilReady,
+                });
+                life.spec.start_secs == 0
+            }
+        };
+        if self.is_current(generation) {
+            self.spawn_error.clear();
+            self.record_starting(now, out);
+        }
+        if check {
+            self.advance(now, out);
+        }
+    }
+
+    pub(crate) fn spawn_failed(
+        &mut self,
+        generation: u64,
+        text: String,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.is_current(generation) {
+            self.spawn_error = text.clone();
+            self.record_starting(now, out);
+            self.failed_start(
+                Outcome::SpawnError,
+                text,
+                Cause {
+                    why: Why::Crash,
+                    text: "not started".into(),
+                },
+                now,
+                out,
+            );
+        } else if self
+            .next
+            .as_ref()
+            .is_some_and(|next| next.generation == generation)
+        {
+            self.fail_next(
+                format!("generation {generation} could not be started: {text}"),
+                now,
+                out,
+            );
+        }
+    }
+}

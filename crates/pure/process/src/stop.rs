@@ -1,0 +1,143 @@
+//! Commands while it is down or on its way down.
+use crate::slot::{Current, Down, Effect, Life, Now, Slot, Stage, Then};
+use crate::table::answer;
+use wire::{Cause, Outcome, State};
+
+impl Slot {
+    pub(crate) fn drained(&mut self, generation: u64, now: Now, out: &mut Vec<Effect>) {
+        if let Some(life) = self.life_mut(generation)
+            && matches!(life.stage, Stage::Draining { .. })
+        {
+            life.signal_stop(None, now, out);
+        }
+    }
+
+    pub(crate) fn stop_what_is_down(&mut self, op: u64, window: bool, out: &mut Vec<Effect>) {
+        self.wanted = false;
+        if let Current::Down(Down::Fatal { retry_ms }) = &mut self.current {
+            *retry_ms = None;
+        }
+        if let Current::Down(Down::Stopped { window_until_ms }) = &mut self.current
+            && !window
+        {
+            *window_until_ms = 0;
+        }
+        out.push(answer(op, Outcome::AlreadySo, "not running"));
+    }
+
+    pub(crate) fn stop_waiting(
+        &mut self,
+        op: u64,
+        cause: Cause,
+        window: bool,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        self.wanted = false;
+        self.tries = 0;
+        let from = self.state();
+        self.current = Current::Down(Down::Stopped {
+            window_until_ms: if window { u64::MAX } else { 0 },
+        });
+        self.record(
+            from,
+            State::Stopped,
+            self.generation,
+            0,
+            cause,
+            now,
+            out,
+            |_| {},
+        );
+        self.answer_starts(Outcome::Superseded, "stopped meanwhile", out);
+        out.push(answer(op, Outcome::Done, ""));
+    }
+
+    pub(crate) fn answer_starts(&mut self, outcome: Outcome, text: &str, out: &mut Vec<Effect>) {
+        for op in std::mem::take(&mut self.starts) {
+            out.push(answer(op, outcome, text));
+        }
+    }
+
+    /// A stop is done when no process of the slot is left.
+    pub(crate) fn answer_stops(&mut self, out: &mut Vec<Effect>) {
+        let live = matches!(self.current, Current::Live(_));
+        if !live && self.next.is_none() && self.leaving.is_none() {
+            out.extend(self.stops.drain(..).map(|op| answer(op, Outcome::Done, "")));
+        }
+    }
+
+    pub(crate) fn then_mut(&mut self) -> Option<&mut Then> {
+        match &mut self.current {
+            Current::Live(Life {
+                stage: Stage::Draining { then, .. } | Stage::Stopping { then, .. },
+                ..
+            }) => Some(then),
+            Current::Live(Life {
+                stage: Stage::Up, ..
+            })
+            | Current::Down(_) => None,
+        }
+    }
+
+    /// A start while it is being stopped: it comes back once it is dead.
+    pub(crate) fn return_instead(&mut self, op: u64, cause: Cause, out: &mut Vec<Effect>) {
+        if self.no_restarts {
+            out.push(answer(
+                op,
+                Outcome::Refused,
+                "everything is being shut down",
+            ));
+            return;
+        }
+        self.turn_to_replace();
+        self.count_operator(&cause);
+        self.starts.push(op);
+    }
+
+    /// Whatever was to follow the death, a new generation of the installed spec follows it.
+    pub(crate) fn turn_to_replace(&mut self) {
+        if let Some(then) = self.then_mut() {
+            *then = Then::Replace;
+        }
+    }
+
+    /// A stop while it is being stopped: it stays down.
+    pub(crate) fn stay_instead(&mut self, op: u64, window: bool, now: Now, out: &mut Vec<Effect>) {
+        self.wanted = false;
+        self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
+        self.answer_starts(Outcome::Superseded, "stopped meanwhile", out);
+        if let Some(then) = self.then_mut() {
+            let window = window || matches!(then, Then::Stay { window: true });
+            *then = Then::Stay { window };
+        }
+        self.stops.push(op);
+    }
+
+    pub(crate) fn begin_window(&mut self, now: Now) {
+        let window_ms = self
+            .installed
+            .as_ref()
+            .map_or(0, |spec| spec.restart_window_ms);
+        if let Current::Down(Down::Stopped { window_until_ms }) = &mut self.current
+            && *window_until_ms == u64::MAX
+        {
+            *window_until_ms = now.mono_ms + window_ms;
+        }
+    }
+
+    pub(crate) fn forbid_restarts(&mut self, out: &mut Vec<Effect>) {
+        self.no_restarts = true;
+        if let Some(queued) = self.queued.take() {
+            out.push(answer(
+                queued.op,
+                Outcome::Superseded,
+                "everything is being shut down",
+            ));
+        }
+        if let Current::Down(Down::Waiting { .. }) = &self.current {
+            self.current = Current::Down(Down::Stopped { window_until_ms: 0 });
+        }
+        self.answer_starts(Outcome::Superseded, "everything is being shut down", out);
+    }
+}
