@@ -1,1 +1,37 @@
-//! Not built yet.
+//! Keys: read them where people keep them, make them once, hand them over, never show them.
+//!
+//! ```text
+//!               beats                 beats                 beats
+//! environment ────────> env_file ────────> state_dir ────────> making one
+//! ```
+//! A key that exists is never made again: a new one would sign everyone out. Where two places disagree, the stronger
+//! one wins, the other value is kept in the keyring as *verify-only* (tokens that it signed still verify) and the
+//! disagreement is reported. A new key goes into the program's `env_file`, so that going back to Supervisor keeps
+//! everyone signed in if the app reads that file; without one it goes into `state_dir`.
+//!
+//! Programs that name the same key share it: one trust domain per name and state directory.
+//!
+//! *Invariant*: no value leaves this crate but through [`Secret::expose`]; errors, warnings and `Debug` never hold one.
+//! *Invariant*: a file is never left half written: a new one is renamed over it. The exception is a file that cannot
+//! be replaced (a bind mount of the file itself, a directory without write permission): it is appended to in place by
+//! one write. *Invariant*: reading ([`find`], [`list`]) writes nothing.
+
+mod envfile;
+mod envtext;
+mod error;
+mod home;
+mod keyring;
+mod model;
+mod replace;
+mod resolve;
+mod secret;
+mod strength;
+
+pub use envfile::{Entry, EnvFile, Problem, parse};
+pub use error::{Error, Step};
+pub use home::Volatile;
+pub use keyring::Status;
+pub use model::{Env, Found, Listed, Origin, Request, Resolved, Value, Warning};
+pub use resolve::{find, list, load_env_file, resolve, set, show};
+pub use secret::{Random, Secret, SystemRandom};
+pub use strength::{Weakness, strength};

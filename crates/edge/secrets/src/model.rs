@@ -1,0 +1,189 @@
+//! What is asked, what is answered, what is warned about.
+
+use crate::home::Volatile;
+use crate::keyring::Status;
+use crate::secret::Secret;
+use crate::strength::Weakness;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// An environment: names to values.
+pub type Env = BTreeMap<String, String>;
+
+/// Whose keys are wanted, and where to look.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The program, for messages.
+    pub program: &'a str,
+    /// Names of its keys (`secrets = …`).
+    pub names: &'a [String],
+    /// The environment that it would get (inherited, and `environment = …`).
+    pub environment: &'a Env,
+    /// Its env file, absolute.
+    pub env_file: Option<&'a Path>,
+    /// Where keys are kept that have no env file.
+    pub state_dir: &'a Path,
+    /// Who owns an env file that is made anew: the program's user and group, so that the app can read it itself.
+    pub owner: Option<(u32, u32)>,
+    /// Seconds since 1970, for the record.
+    pub now_unix_s: u64,
+}
+
+/// Where a value was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The environment of the program.
+    Environment,
+    /// The env file.
+    EnvFile(PathBuf),
+    /// The keyring in the state directory.
+    StateDir(PathBuf),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Environment => f.write_str("the environment"),
+            Self::EnvFile(path) | Self::StateDir(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// One key, to be handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// Name of the variable.
+    pub name: String,
+    /// The value.
+    pub secret: Secret,
+    /// Where it lives.
+    pub origin: Origin,
+    /// True if it was made just now.
+    pub made: bool,
+}
+
+/// Something the operator should know. Never holds a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// The env file does not exist.
+    NoEnvFile(PathBuf),
+    /// A line of the env file says nothing.
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Two places name different values.
+    Disagree {
+        /// The key.
+        name: String,
+        /// The place that counts.
+        wins: Origin,
+        /// The place whose value verifies only.
+        loses: Origin,
+    },
+    /// The key is weak.
+    Weak {
+        /// The key.
+        name: String,
+        /// Why.
+        why: Weakness,
+    },
+    /// The key's home does not last.
+    Volatile {
+        /// The key.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// In what way.
+        how: Volatile,
+    },
+    /// Others than the owner and its group may read the key's file.
+    Readable {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoEnvFile(path) => write!(f, "the env file {} does not exist", path.display()),
+            Self::Line { path, line, why } => {
+                write!(f, "{}:{line}: {why}; the line is skipped", path.display())
+            }
+            Self::Disagree { name, wins, loses } => write!(
+                f,
+                "{name} differs between {wins} and {loses}: {wins} counts, the other value verifies old tokens only"
+            ),
+            Self::Weak { name, why } => write!(f, "{name} is weak: {why}"),
+            Self::Volatile { name, path, how } => {
+                write!(f, "{name} is kept in {}, {how}", path.display())
+            }
+            Self::Readable { path } => write!(
+                f,
+                "everyone on this machine can read {}: chmod o-rwx it",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// What a program gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Variables of the env file that its environment does not set itself; keys excluded.
+    pub env_file: BTreeMap<String, Secret>,
+    /// Its keys, in the order asked for.
+    pub keys: Vec<Value>,
+    /// Values that verify only, by name of the key.
+    pub verify_only: Vec<(String, Secret)>,
+    /// What the operator should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Resolved {
+    /// All variables to add to the program's environment.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let files = self
+            .env_file
+            .iter()
+            .map(|(name, value)| (name.as_str(), value));
+        files.chain(self.keys.iter().map(|key| (key.name.as_str(), &key.secret)))
+    }
+}
+
+/// A key as [`find`] sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The value that counts.
+    pub secret: Secret,
+    /// Where it lives.
+    pub origin: Origin,
+    /// Other values, strongest first, and where they are.
+    pub losers: Vec<(Secret, Origin)>,
+}
+
+/// A key in a listing: no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Number of the kept value, from 1; 0 if the value is not in the keyring.
+    pub id: u32,
+    /// What it does.
+    pub status: Status,
+    /// Where it lives; `None` if there is none yet.
+    pub origin: Option<Origin>,
+    /// Eight digits to tell values apart; empty if there is none yet.
+    pub fingerprint: String,
+    /// The programs that name it.
+    pub programs: Vec<String>,
+    /// What is wrong with it.
+    pub weak: Vec<Weakness>,
+    /// When the keyring took it in, in seconds since 1970.
+    pub since_unix_s: Option<u64>,
+}
