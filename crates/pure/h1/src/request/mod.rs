@@ -7,7 +7,7 @@ mod write;
 
 pub use write::{Forward, write_upstream};
 
-use crate::head::{Found, Scan, Status, bare_lf, take_lines};
+use crate::head::{Found, Scan, Status, take_lines};
 use crate::kind::Kind;
 use crate::limits::{HEADER_LINES_MAX, Limits, METHOD_BYTES_MAX};
 use crate::reject::Reject;
@@ -188,7 +188,6 @@ fn leading(view: &[u8], method_start: usize) -> Result<(), Reject> {
     match method_start {
         0 => Ok(()),
         2 if view.starts_with(b"\r\n") => Ok(()),
-        _ if bare_lf(&view[..method_start]).is_some() => Err(Reject::BareLf),
-        _ => Err(Reject::LeadingLines),
+        _ => Err(fault::first(view, Reject::LeadingLines)),
     }
 }
