@@ -1,1 +1,40 @@
-fn main() {}
+//! Chores, the one entry for them: `cargo xtask test | ci | bench [gateway|supervise]`.
+//!
+//! Everything that a chore needs beside Rust it installs itself, pinned, and says so. Nothing is skipped in
+//! silence: what cannot be had ends the chore.
+
+mod bench;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "cargo xtask CHORE
+
+  test               install what the tests need, check format and lints, run every test
+  test FILTER…       only the tests whose names contain a filter, without format and lints
+  ci                 the same as test, as .ci/run calls it
+  bench gateway      the gateway beside nginx
+  bench supervise    supervision beside supervisord and s6
+  bench              both";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ended = match words.as_slice() {
+        ["ci" | "test"] => test::all(),
+        ["test", filters @ ..] => test::some(filters),
+        ["bench"] => bench::gateway::run().and_then(|()| bench::supervise::run()),
+        ["bench", "gateway"] => bench::gateway::run(),
+        ["bench", "supervise"] => bench::supervise::run(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            shell::note(&why);
+            ExitCode::FAILURE
+        }
+    }
+}

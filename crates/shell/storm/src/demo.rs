@@ -32,8 +32,8 @@ const WARM_REQUESTS: usize = 200;
 pub struct DemoOptions {
     /// This binary.
     pub exe: PathBuf,
-    /// Port; None = [`PORT`], or a free one if that is taken.
-    pub port: Option<u16>,
+    /// Port; [`PORT`] becomes a free one if it is taken, any other must be free.
+    pub port: u16,
     /// Storm for so long instead of waiting for Ctrl-C.
     pub storm: Option<Duration>,
     /// Users of the storm.
@@ -116,19 +116,19 @@ fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn port(asked: Option<u16>, notes: &mut dyn Write) -> Result<u16, String> {
+fn port(asked: u16, notes: &mut dyn Write) -> Result<u16, String> {
     let free = |port: u16| {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.local_addr().map(|address| address.port())
     };
-    match (asked, free(asked.unwrap_or(PORT))) {
-        (_, Ok(port)) => Ok(port),
-        (Some(port), Err(error)) => Err(format!("port {port} is not free: {error}")),
-        (None, Err(_)) => {
+    match free(asked) {
+        Ok(port) => Ok(port),
+        Err(_) if asked == PORT => {
             let port = free(0).map_err(|error| format!("no free port: {error}"))?;
             let _ = writeln!(notes, "port {PORT} is taken, so the demo takes {port}");
             Ok(port)
         }
+        Err(error) => Err(format!("port {asked} cannot be had: {error}")),
     }
 }
 

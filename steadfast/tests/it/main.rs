@@ -1,0 +1,17 @@
+//! The promise, shown on real parts: the whole binary, real uvicorn, gunicorn and Node, the real supervisorctl
+//! and supervisord, users under load. See `harness` for what a test stands on.
+//!
+//! `cargo xtask test` makes the venv that they need. STEADFAST_LONG=1 makes the load tests as long as the
+//! figures in the README were measured (24 s each instead of 8 s).
+
+mod bad_input;
+mod crashes;
+mod differential;
+mod gateway;
+mod harness;
+mod kept;
+mod listens;
+mod pid1;
+mod replace;
+mod restarts;
+mod storm_itself;

@@ -1,0 +1,169 @@
+//! What tests and benches need beside Rust, on a bare Debian 12: packages of the distribution and a venv.
+//!
+//! Versions: Debian's are fixed by the release; those of the venv by `requirements.txt`.
+
+use crate::shell::{note, output, run, target, which, workspace};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A program and the Debian package that has it.
+pub(crate) struct Needed {
+    /// Looked up first: what is there is used.
+    pub(crate) program: &'static str,
+    /// Installed otherwise.
+    pub(crate) package: &'static str,
+}
+
+/// For the tests.
+pub(crate) const TESTS: [Needed; 4] = [
+    Needed {
+        program: "python3",
+        package: "python3",
+    },
+    Needed {
+        program: "node",
+        package: "nodejs",
+    },
+    Needed {
+        program: "unshare",
+        package: "util-linux",
+    },
+    Needed {
+        program: "mount",
+        package: "mount",
+    },
+];
+
+/// For the benches.
+pub(crate) const BENCHES: [Needed; 3] = [
+    Needed {
+        program: "nginx",
+        package: "nginx-light",
+    },
+    Needed {
+        program: "wrk",
+        package: "wrk",
+    },
+    Needed {
+        program: "s6-svscan",
+        package: "s6",
+    },
+];
+
+/// Installs what is not there.
+pub(crate) fn packages(needed: &[Needed]) -> Result<(), String> {
+    let missing: Vec<&str> = needed
+        .iter()
+        .filter(|each| which(each.program).is_none())
+        .map(|each| each.package)
+        .collect();
+    install(&missing)?;
+    for each in needed {
+        match which(each.program) {
+            Some(path) => note(&format!("have {}: {}", each.program, path.display())),
+            None => {
+                return Err(format!(
+                    "{} is missing although package {} was installed",
+                    each.program, each.package
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn install(packages: &[&str]) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    note(&format!(
+        "installing Debian packages: {}",
+        packages.join(" ")
+    ));
+    let install = || {
+        run(apt()
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(packages))
+    };
+    // Fresh images have no package lists, old ones have stale ones; both are mended by an update.
+    install().or_else(|_| {
+        run(apt().arg("update"))?;
+        install()
+    })
+}
+
+fn apt() -> Command {
+    let mut command = if rustix::process::geteuid().is_root() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+        sudo
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// Makes the venv of `requirements.txt`, or finds the one that was made from the same.
+pub(crate) fn venv() -> Result<PathBuf, String> {
+    let venv = target().join("venv");
+    let stamp = venv.join("requirements.txt");
+    let wanted_path = workspace().join("xtask/requirements.txt");
+    let wanted = std::fs::read_to_string(&wanted_path)
+        .map_err(|error| format!("{}: {error}", wanted_path.display()))?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        note(&format!("have the venv {}", venv.display()));
+        return Ok(venv);
+    }
+    let python = python()?;
+    note(&format!(
+        "making the venv {} with:\n{}",
+        venv.display(),
+        wanted.trim_end()
+    ));
+    run(Command::new(python)
+        .args(["-m", "venv", "--clear"])
+        .arg(&venv))?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+    ];
+    run(Command::new(venv.join("bin/python"))
+        .args(pip)
+        .arg(&wanted_path))?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    let list = output(Command::new(venv.join("bin/python")).args([
+        "-m",
+        "pip",
+        "list",
+        "--format=freeze",
+        "--disable-pip-version-check",
+    ]))?;
+    note(&format!(
+        "installed in it: {}",
+        list.split_whitespace().collect::<Vec<_>>().join(" ")
+    ));
+    Ok(venv)
+}
+
+/// A Python that can make venvs.
+fn python() -> Result<PathBuf, String> {
+    let able = |python: &PathBuf| {
+        output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok()
+    };
+    if let Some(python) = which("python3").filter(able) {
+        return Ok(python);
+    }
+    install(&["python3", "python3-venv"])?;
+    [which("python3"), Some(PathBuf::from("/usr/bin/python3"))]
+        .into_iter()
+        .flatten()
+        .find(able)
+        .ok_or_else(|| {
+            "no Python that can make a venv, although python3-venv was installed".to_owned()
+        })
+}

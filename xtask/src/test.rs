@@ -1,0 +1,70 @@
+//! `cargo xtask test`: the whole of it, and what CI runs.
+
+use crate::setup;
+use crate::shell::{cargo, note, output, run};
+use std::process::Command;
+
+/// Format, lints, every test. The runner's summary is the last thing that is printed.
+pub(crate) fn all() -> Result<(), String> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    setup::packages(&setup::TESTS)?;
+    let venv = setup::venv()?;
+    run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    tests(&venv, &[])
+}
+
+/// Only the tests whose names contain one of `filters`.
+pub(crate) fn some(filters: &[&str]) -> Result<(), String> {
+    setup::packages(&setup::TESTS)?;
+    tests(&setup::venv()?, filters)
+}
+
+fn tests(venv: &std::path::Path, filters: &[&str]) -> Result<(), String> {
+    let with_environment = |command: &mut Command| {
+        command
+            .env("STEADFAST_VENV", venv)
+            .env("STEADFAST_PY", venv.join("bin/python"));
+        run(command)
+    };
+    if output(cargo().args(["nextest", "--version"])).is_ok() {
+        // Which tests run alone is said in .config/nextest.toml.
+        return with_environment(
+            cargo()
+                .args([
+                    "nextest",
+                    "run",
+                    "--workspace",
+                    "--locked",
+                    "--no-fail-fast",
+                ])
+                .args(filters),
+        );
+    }
+    note(
+        "cargo-nextest is not installed: cargo test runs the same tests, those on real parts one at a time",
+    );
+    let rest = cargo_test(&["--workspace", "--exclude", "steadfast"], filters, "2");
+    let binary = cargo_test(&["--package", "steadfast", "--bins"], filters, "2");
+    let real = cargo_test(&["--package", "steadfast", "--test", "it"], filters, "1");
+    [rest, binary, real]
+        .into_iter()
+        .try_for_each(|mut command| with_environment(&mut command))
+}
+
+fn cargo_test(which: &[&str], filters: &[&str], threads: &str) -> Command {
+    let mut command = cargo();
+    command
+        .args(["test", "--locked"])
+        .args(which)
+        .args(["--", "--test-threads", threads])
+        .args(filters);
+    command
+}
