@@ -141,13 +141,22 @@ impl Happened {
             started: self.keeper_started,
         }
     }
+    /// Something about a state that did not change: ready before or after RUNNING, the old generation of an
+    /// overlap gone, a replacement refused. `note` says which.
+    pub fn is_remark(&self) -> bool {
+        self.from == self.to && !self.replaced
+    }
     /// A process was started.
     pub fn is_start(&self) -> bool {
-        self.to == "STARTING"
+        self.to == "STARTING" && !self.is_remark()
     }
-    /// A process became ready (or took over in an overlap).
-    pub fn is_ready(&self) -> bool {
-        self.to == "RUNNING"
+    /// A process is RUNNING now (or took over in an overlap).
+    pub fn is_running(&self) -> bool {
+        self.to == "RUNNING" && !self.is_remark()
+    }
+    /// The remark that a process is ready, where that is not the moment at which it is RUNNING.
+    pub fn is_ready_remark(&self) -> bool {
+        self.is_remark() && self.note == "ready"
     }
     /// A process ended.
     pub fn is_end(&self) -> bool {

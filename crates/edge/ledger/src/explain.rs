@@ -53,7 +53,10 @@ struct Episode<'a> {
     left: Option<&'a Happened>,
     ended: Option<&'a Happened>,
     start: Option<&'a Happened>,
+    /// RUNNING.
     ready: Option<&'a Happened>,
+    /// Ready, where that was another moment.
+    remark: Option<&'a Happened>,
     tries: u32,
     at_ms: u64,
 }
@@ -79,6 +82,14 @@ fn episodes<'a>(mine: &[(u64, &'a Happened)]) -> Vec<Episode<'a>> {
     let mut done = Vec::new();
     let mut open: Option<Episode<'a>> = None;
     for &(at_ms, h) in mine {
+        if h.is_remark() {
+            if let Some(episode) = open.as_mut().or(done.last_mut())
+                && h.is_ready_remark()
+            {
+                episode.remark.get_or_insert(h);
+            }
+            continue;
+        }
         if h.replaced {
             done.push(Episode {
                 left: Some(h),
@@ -109,7 +120,7 @@ fn episodes<'a>(mine: &[(u64, &'a Happened)]) -> Vec<Episode<'a>> {
                 episode.tries += 1;
             }
         }
-        if h.is_ready() {
+        if h.is_running() {
             let mut episode = open.take().unwrap_or_default();
             episode.ready = Some(h);
             episode.at_ms = at_ms;
@@ -180,12 +191,16 @@ fn why(episode: &Episode) -> String {
 }
 
 fn cost(episode: &Episode, next: Option<&Episode>, now: &Now) -> String {
+    // How long it was away is said once, by whichever of RUNNING and ready came with it.
+    let said = [episode.ready, episode.remark].into_iter().flatten();
+    let away_ms = said.map(|h| h.away_ms).max().unwrap_or(0);
+    let took_ms = episode.remark.or(episode.ready).map_or(0, |h| h.took_ms);
     let mut words = match episode.ready {
         Some(h) if h.replaced => "away 0.0 s (overlap)".to_owned(),
-        Some(h) if episode.left.is_none() && h.away_ms == 0 => {
-            format!("ready in {}", duration(h.took_ms))
+        Some(_) if episode.left.is_none() && away_ms == 0 => {
+            format!("ready in {}", duration(took_ms))
         }
-        Some(h) => format!("away {}", duration(h.away_ms)),
+        Some(_) => format!("away {}", duration(away_ms)),
         None if next.is_none() => "not back".to_owned(),
         None => "did not get ready".to_owned(),
     };

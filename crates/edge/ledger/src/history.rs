@@ -74,15 +74,13 @@ fn say_happened(h: &Happened) -> String {
     if h.replaced {
         return format!("replaced without a gap, pid {}  {why}", h.pid);
     }
+    if h.is_remark() {
+        return remark(h);
+    }
     match h.to.as_str() {
         "STARTING" if h.tries > 1 => format!("starting, try {}  {why}", h.tries),
         "STARTING" => format!("starting  {why}"),
-        "RUNNING" => format!(
-            "ready in {}, pid {}, away {}",
-            duration(h.took_ms),
-            h.pid,
-            duration(h.away_ms)
-        ),
+        "RUNNING" => format!("running {}", ready_words(h)),
         "STOPPING" => format!("stopping, pid {}  {why}", h.pid),
         _ => {
             let word = match h.to.as_str() {
@@ -100,6 +98,29 @@ fn say_happened(h: &Happened) -> String {
             }
         }
     }
+}
+
+fn remark(h: &Happened) -> String {
+    if h.is_ready_remark() {
+        return format!("ready {}", ready_words(h));
+    }
+    match ending(h) {
+        Some(end) => format!(
+            "generation {} left, {end}, lived {}",
+            h.generation,
+            duration(h.lived_ms)
+        ),
+        None => one_line(&h.note),
+    }
+}
+
+/// `after 1.4 s, pid 2203, away 1.4 s`.
+fn ready_words(h: &Happened) -> String {
+    let mut words = format!("after {}, pid {}", duration(h.took_ms), h.pid);
+    if h.away_ms > 0 {
+        words += &format!(", away {}", duration(h.away_ms));
+    }
+    words
 }
 
 /// `status 1`, `SIGKILL`.

@@ -348,6 +348,47 @@ fn a_crash_loop_is_one_episode_with_a_hint_and_the_last_words() {
     }
 }
 
+/// A gateway's program: ready before RUNNING, and an overlap whose old generation leaves.
+#[test]
+fn remarks_are_neither_starts_nor_ends() {
+    use State::{Exited, Running, Starting};
+    let mut s = Story {
+        seq: 0,
+        entries: vec![],
+    };
+    let end = s.add(0, Running, Exited, Why::Crash, "SIGKILL");
+    (end.exit, end.lived_ms) = (Some(-9), 5000);
+    s.add(0, Exited, Starting, Why::Crash, "SIGKILL");
+    let ready = s.add(1, Starting, Starting, Why::Crash, "SIGKILL");
+    (ready.note, ready.took_ms, ready.away_ms) = ("ready".into(), 340, 350);
+    s.add(1, Starting, Running, Why::Crash, "SIGKILL").took_ms = 1000;
+    let over = s.add(9, Running, Running, Why::Operator, "restart by root");
+    (over.replaced, over.pid, over.generation) = (true, 2203, 2);
+    let left = s.add(10, Running, Running, Why::Operator, "restart by root");
+    (left.exit, left.note, left.generation, left.lived_ms) = (Some(0), "left".into(), 1, 9000);
+    let refused = s.add(20, Running, Running, Why::Operator, "restart by root");
+    refused.note = "generation 3 exited with status 1".into();
+    let mut now = now("ready");
+    now.gated = false;
+    assert_eq!(
+        explain("backend", &s.entries, &now).join("\n"),
+        "\
+backend is ready, pid 2203, up 4 min. It started 2 times in the last 24 h:
+  21:00:09  operator: restart by root  away 0.0 s (overlap)
+  21:00:01  crash: SIGKILL             away 0.3 s"
+    );
+    assert_eq!(
+        history(&s.entries, Zone::UTC)[1..].join("\n"),
+        "  21:00:00  backend           ended, lived 5.0 s  crash: SIGKILL
+  21:00:00  backend           starting  crash: SIGKILL
+  21:00:01  backend           ready after 0.3 s, pid 1067, away 0.3 s
+  21:00:01  backend           running after 1.0 s, pid 1067
+  21:00:09  backend           replaced without a gap, pid 2203  operator: restart by root
+  21:00:10  backend           generation 1 left, status 0, lived 9.0 s
+  21:00:20  backend           generation 3 exited with status 1"
+    );
+}
+
 #[test]
 fn history_in_words() {
     let mut entries = evening().entries;
@@ -372,7 +413,7 @@ fn history_in_words() {
         "\
 2026-11-25
   22:00:00  backend           starting  boot
-  22:00:01  backend           ready in 1.4 s, pid 1067, away 0.0 s
+  22:00:01  backend           running after 1.4 s, pid 1067
   22:10:00  backend           stopping, pid 1067  operator: restart by root (pts/0)
   22:10:01  backend           stopped, status 0, lived 10 min 00 s  operator: restart by root (pts/0)
 2026-11-26
