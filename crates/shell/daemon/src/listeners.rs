@@ -1,0 +1,176 @@
+//! Listening sockets: bound here and nowhere else, once, and then handed on.
+//!
+//! SO_REUSEADDR so that a restart of everything does not wait for TIME_WAIT; never SO_REUSEPORT, since closing one of
+//! several such sockets resets what is queued on it. TCP_NODELAY is set on the listener because accepted sockets inherit
+//! it and servers that take the listener by `--fd` do not set it (measured: a quarter of the throughput otherwise).
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+
+/// Connections that may wait for accept. A restart of 2 s at 1000 new connections a second fits.
+const BACKLOG: i32 = 4096;
+/// Processes that are looked through for the holder of a port; more would make a failed start slow.
+const PROCESSES_MAX: usize = 20_000;
+
+/// Binds `key`: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`. The error says who holds it if that can be seen.
+pub(crate) fn open(key: &str) -> Result<OwnedFd, String> {
+    match key.strip_prefix("unix:") {
+        Some(path) => open_unix(path),
+        None => open_tcp(key),
+    }
+}
+
+fn open_tcp(key: &str) -> Result<OwnedFd, String> {
+    let address = resolve(key)?;
+    match bind_tcp(address) {
+        Ok(fd) => Ok(fd),
+        Err(rustix::io::Errno::ADDRINUSE) => Err(match holder(address.port()) {
+            Some(who) => format!("{key} is in use by {who}"),
+            None => format!("{key} is in use by another program"),
+        }),
+        // Every address, on a machine without IPv6.
+        Err(rustix::io::Errno::AFNOSUPPORT) if address.ip().is_unspecified() && address.is_ipv6() => {
+            let v4 = SocketAddr::from(([0, 0, 0, 0], address.port()));
+            bind_tcp(v4).map_err(|why| format!("cannot listen on {key}: {}", std::io::Error::from(why)))
+        }
+        Err(why) => Err(format!("cannot listen on {key}: {}", std::io::Error::from(why))),
+    }
+}
+
+/// The address of `HOST:PORT`, IPv4 first for names that have both (as people's `localhost` is meant).
+fn resolve(key: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = key.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    let found: Vec<SocketAddr> = match key.to_socket_addrs() {
+        Ok(found) => found.collect(),
+        Err(why) => return Err(format!("cannot find the address of {key}: {why}")),
+    };
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("{key} has no address"))
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<OwnedFd, rustix::io::Errno> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    // Programs expect a blocking listener unless they change it themselves.
+    rustix::io::ioctl_fionbio(&socket, false)?;
+    Ok(socket)
+}
+
+fn open_unix(path: &str) -> Result<OwnedFd, String> {
+    let failed = |why: rustix::io::Errno| format!("cannot listen on {path}: {}", std::io::Error::from(why));
+    clear_stale(Path::new(path))?;
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+    let address = rustix::net::SocketAddrUnix::new(path).map_err(failed)?;
+    bind(&socket, &address).map_err(failed)?;
+    // Everybody may connect, as to the TCP port in its place and as the servers themselves do.
+    rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(0o666)).map_err(failed)?;
+    listen(&socket, BACKLOG).map_err(failed)?;
+    Ok(socket)
+}
+
+/// Removes a socket file that nobody listens on any more; refuses to touch anything else.
+pub(crate) fn clear_stale(path: &Path) -> Result<(), String> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !meta.file_type().is_socket() {
+        return Err(format!("{} exists and is not a socket; remove it", path.display()));
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(format!("{} is in use by another program", path.display()));
+    }
+    std::fs::remove_file(path).map_err(|why| format!("cannot remove the stale socket {}: {why}", path.display()))
+}
+
+/// Who listens on a TCP port: `pid 842 (uvicorn)`, by /proc/net/tcp and the descriptors of processes that we may see.
+pub(crate) fn holder(port: u16) -> Option<String> {
+    let inodes: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .flat_map(|table| listening_inodes(&table, port))
+        .collect();
+    if inodes.is_empty() {
+        return None;
+    }
+    for pid in sys::proc::pids().into_iter().take(PROCESSES_MAX) {
+        let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        // The metadata of the link's target: a socket's inode, the same number as in the table.
+        let holds = fds.flatten().any(|fd| {
+            std::fs::metadata(fd.path()).is_ok_and(|meta| meta.file_type().is_socket() && inodes.contains(&meta.ino()))
+        });
+        if holds {
+            let name = sys::proc::stat(pid).map(|stat| stat.name).unwrap_or_default();
+            return Some(format!("pid {pid} ({name})"));
+        }
+    }
+    None
+}
+
+/// Inodes of listening sockets (state 0A) on `port` in a table of /proc/net/tcp (proc_net(5)).
+fn listening_inodes(table: &str, port: u16) -> Vec<u64> {
+    let of_line = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (_, hex) = fields.get(1)?.rsplit_once(':')?;
+        let matches = u16::from_str_radix(hex, 16) == Ok(port) && fields.get(3) == Some(&"0A");
+        if matches { fields.get(9)?.parse().ok() } else { None }
+    };
+    table.lines().skip(1).filter_map(of_line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_occupied_port_names_its_holder() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").expect("free port");
+        let key = held.local_addr().expect("address").to_string();
+        let error = open(&key).expect_err("occupied");
+        let own = std::process::id();
+        assert!(error.starts_with(&format!("{key} is in use by pid {own} (")), "{error}");
+        drop(held);
+        open(&key).expect("free again");
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_nodelay() {
+        let listener: std::net::TcpListener = open("127.0.0.1:0").expect("bound").into();
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("address")).expect("connected");
+        let (accepted, _) = listener.accept().expect("accepted");
+        assert!(accepted.nodelay().expect("option"));
+        drop(client);
+    }
+
+    #[test]
+    fn stale_sockets_are_replaced_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("s");
+        let key = format!("unix:{}", path.display());
+        let first = open(&key).expect("bound");
+        assert!(open(&key).expect_err("in use").contains("in use"));
+        drop(first);
+        open(&key).expect("stale is replaced");
+        let file = dir.path().join("f");
+        std::fs::write(&file, "precious").expect("written");
+        assert!(open(&format!("unix:{}", file.display())).expect_err("a file").contains("not a socket"));
+        assert_eq!(std::fs::read_to_string(&file).expect("still there"), "precious");
+    }
+
+    #[test]
+    fn unknown_hosts_are_said() {
+        assert!(open("no-such-host.invalid:1").expect_err("unknown").contains("no-such-host.invalid:1"));
+    }
+}

@@ -1,0 +1,302 @@
+//! The active model: what the daemon wants to be true. It is written before the daemon acts, so that the next daemon
+//! knows what the last one was about, and it is all that the next one needs: the file on disk may be half edited.
+//!
+//! Definitions are kept as the bytes that keepers get. Their environments share nearly everything with the base
+//! environment, so only what differs is stored: 1000 programs fit in about a megabyte.
+
+use std::collections::BTreeMap;
+
+use control::ConfigInfo;
+use plan::Key;
+use serde::{Deserialize, Serialize};
+use wire::{Spec, Text};
+
+/// Version of `active.json`. A reader refuses a newer one: a model read wrongly would stop the wrong programs.
+const VERSION: u32 = 1;
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Active {
+    /// [`VERSION`].
+    pub(crate) version: u32,
+    /// Real path of the configuration; empty for `run -- COMMAND`.
+    pub(crate) config: String,
+    /// Hash of all its files when it was read.
+    pub(crate) stamp: String,
+    /// Root's environment as it was at the first boot: programs get the same one for as long as anything is kept.
+    pub(crate) base_env: BTreeMap<String, String>,
+    /// `[supervisord]` and the servers.
+    pub(crate) settings: Settings,
+    /// Explicit gateways and what derived ones need.
+    pub(crate) gateway: GatewayDef,
+    /// Everything that has a place.
+    pub(crate) slots: Vec<Slot>,
+    /// The next slot's number; never reused while anything is kept.
+    pub(crate) next_slot: u32,
+}
+
+/// What the daemon itself is told by the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    /// There is a `[steadfast]` section.
+    pub(crate) steadfast: bool,
+    /// Activity log; empty = none.
+    pub(crate) logfile: String,
+    /// Bytes at which it is rotated; 0 = never.
+    pub(crate) logfile_bytes_max: u64,
+    /// Rotated files that are kept.
+    pub(crate) logfile_backups: u32,
+    /// Supervisor's number of the least level (`info` = 20).
+    pub(crate) loglevel: u32,
+    /// Pidfile; empty = none.
+    pub(crate) pidfile: String,
+    /// Stay in the foreground.
+    pub(crate) nodaemon: bool,
+    /// No log on stdout.
+    pub(crate) silent: bool,
+    /// `identifier`.
+    pub(crate) identifier: String,
+    /// Directory of AUTO logs.
+    pub(crate) childlogdir: String,
+    /// Old AUTO logs stay.
+    pub(crate) nocleanup: bool,
+    /// Where ledger and keys are; empty = the default of the installation.
+    pub(crate) state_dir: String,
+    /// `[unix_http_server]` and `[inet_http_server]`.
+    pub(crate) servers: Vec<Server>,
+}
+
+/// One of Supervisor's HTTP servers.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Server {
+    /// Path of a Unix socket, or empty.
+    pub(crate) unix: String,
+    /// `HOST:PORT` otherwise.
+    pub(crate) tcp: String,
+    /// Mode of the Unix socket.
+    pub(crate) mode: u32,
+    /// Owner of the Unix socket.
+    pub(crate) owner: Option<(u32, Option<u32>)>,
+    /// User, or empty.
+    pub(crate) username: String,
+    /// Password, plain or `{SHA}…`.
+    pub(crate) password: String,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({}{})", self.unix, self.tcp)
+    }
+}
+
+impl Server {
+    /// Key under which root keeps its listener.
+    pub(crate) fn key(&self) -> String {
+        if self.unix.is_empty() { format!("rpc:{}", self.tcp) } else { format!("rpc:unix:{}", self.unix) }
+    }
+}
+
+/// The gateway, but for what follows from the slots.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct GatewayDef {
+    /// Listeners of `[gateway:x]` sections; their order is that of the file.
+    pub(crate) listeners: Vec<routes::Listener>,
+    /// `[upstream:x]`: name to address.
+    pub(crate) upstreams: BTreeMap<String, String>,
+    /// Workers.
+    pub(crate) workers: u32,
+    /// Client connections per worker.
+    pub(crate) connections_max: u32,
+    /// User it runs as: name, uid, gid, groups. None = as the daemon.
+    pub(crate) user: Option<(String, u32, u32, Vec<u32>)>,
+}
+
+/// One slot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Slot {
+    /// Number of its directory.
+    pub(crate) number: u32,
+    /// Supervisor's group.
+    pub(crate) group: String,
+    /// Supervisor's process name.
+    pub(crate) process: String,
+    /// Program.
+    pub(crate) program: String,
+    /// Definition, without the environment that it shares; see [`Active::to_bytes`].
+    #[serde(with = "spec_hex")]
+    pub(crate) spec: Spec,
+    /// Variables of the base environment that it must not have.
+    pub(crate) without: Vec<String>,
+    /// Whether it should run: `autostart` at first, then the last command.
+    pub(crate) up: bool,
+    /// Priority of the group.
+    pub(crate) group_priority: i64,
+    /// Priority.
+    pub(crate) priority: i64,
+    /// A gateway.
+    pub(crate) first: bool,
+    /// Programs that must be ready before it.
+    pub(crate) depends_on: Vec<String>,
+    /// Keys of its listeners in the order of the spec.
+    pub(crate) listeners: Vec<String>,
+    /// Name by which gateways' routes call it; empty = not behind a gateway.
+    pub(crate) target: String,
+    /// Listeners that the gateway opens for it (`listen = gateway`).
+    pub(crate) derived: Vec<routes::Listener>,
+    /// Where it is reached, for people.
+    pub(crate) shown: String,
+    /// Out of service since an operator removed it; it vanishes at this wall time. 0 = in service.
+    pub(crate) removed_until_ms: u64,
+    /// Supervisor's view of its configuration.
+    pub(crate) config: ConfigInfo,
+    /// Parts of the definition in words, for differences; no secret values.
+    pub(crate) parts: BTreeMap<String, String>,
+    /// Owner of its sockets' directory.
+    pub(crate) owner: Option<u32>,
+}
+
+impl Slot {
+    /// Its name.
+    pub(crate) fn key(&self) -> Key {
+        Key::new(self.group.clone(), self.process.clone())
+    }
+    /// In service: shown and started.
+    pub(crate) fn in_service(&self) -> bool {
+        self.removed_until_ms == 0
+    }
+    /// Identity of everything that an update compares.
+    pub(crate) fn definition(&self) -> (&str, bool, i64, i64, &[String], &[routes::Listener]) {
+        (
+            &self.spec.hash,
+            self.config.autostart,
+            self.group_priority,
+            self.priority,
+            &self.depends_on,
+            &self.derived,
+        )
+    }
+}
+
+impl Active {
+    /// The slot of this name.
+    pub(crate) fn slot(&self, key: &Key) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.group == key.group && slot.process == key.process)
+    }
+    /// Likewise.
+    pub(crate) fn slot_mut(&mut self, key: &Key) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.group == key.group && slot.process == key.process)
+    }
+    /// Slots in service that are no gateways.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.in_service() && !slot.first)
+    }
+    /// Names of groups in service, in order of priority.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        let mut groups: Vec<(i64, String)> =
+            self.programs().map(|slot| (slot.group_priority, slot.group.clone())).collect();
+        groups.sort();
+        groups.dedup();
+        groups.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// The bytes of `active.json`.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut stored = self.clone();
+        stored.version = VERSION;
+        for slot in &mut stored.slots {
+            let own: BTreeMap<&str, ()> = slot.spec.env.iter().map(|(name, _)| (name.as_str(), ())).collect();
+            slot.without = self.base_env.keys().filter(|name| !own.contains_key(name.as_str())).cloned().collect();
+            slot.spec.env.retain(|(name, value)| match value {
+                Text::Plain { text } => self.base_env.get(name) != Some(text),
+                Text::Socket { .. } | Text::Port { .. } => true,
+            });
+        }
+        // Strings, numbers and string-keyed maps always serialize.
+        serde_json::to_vec(&stored).unwrap_or_default()
+    }
+
+    /// Reads them.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Active, String> {
+        let mut active: Active = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if active.version > VERSION {
+            return Err(format!("it was written by a newer version (format {})", active.version));
+        }
+        for slot in &mut active.slots {
+            let mut env: BTreeMap<String, Text> =
+                active.base_env.iter().map(|(name, value)| (name.clone(), Text::from(value.as_str()))).collect();
+            for name in std::mem::take(&mut slot.without) {
+                env.remove(&name);
+            }
+            env.extend(slot.spec.env.drain(..));
+            slot.spec.env = env.into_iter().collect();
+        }
+        Ok(active)
+    }
+}
+
+/// A definition as hexadecimal digits of its wire bytes.
+mod spec_hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use wire::Spec;
+
+    pub(super) fn serialize<S: Serializer>(spec: &Spec, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::hex(&spec.to_bytes()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Spec, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = super::unhex(&text).ok_or_else(|| D::Error::custom("a definition is not hexadecimal"))?;
+        Spec::from_bytes(&bytes).map_err(D::Error::custom)
+    }
+}
+
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_comes_back_whole_and_shares_the_environment() {
+        let base: BTreeMap<String, String> =
+            [("PATH", "/bin"), ("LANG", "C"), ("X", "1")].map(|(a, b)| (a.into(), b.into())).into();
+        let spec = Spec {
+            program: "a".into(),
+            env: vec![
+                ("LANG".into(), "de".into()),
+                ("PATH".into(), "/bin".into()),
+                ("SOCK".into(), Text::Socket { before: "x".into(), after: String::new() }),
+            ],
+            ..Spec::default()
+        };
+        let slot = Slot { number: 3, group: "g".into(), process: "a".into(), spec, up: true, ..Slot::default() };
+        let active = Active { version: VERSION, base_env: base, slots: vec![slot], ..Active::default() };
+        let bytes = active.to_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(text.matches(&hex(b"/bin")).count(), 0, "{text}");
+        assert_eq!(Active::from_bytes(&bytes).as_ref(), Ok(&active));
+        let newer = text.replace("\"version\":1", "\"version\":2");
+        assert!(Active::from_bytes(newer.as_bytes()).expect_err("newer").contains("newer version"));
+        assert!(Active::from_bytes(b"{\"slots\":[{\"spec\":\"zz\"}]}").is_err());
+    }
+}

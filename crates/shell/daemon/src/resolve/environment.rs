@@ -1,0 +1,87 @@
+//! The environment of a process: what it inherits, Supervisor's variables, its own, its env file, its keys.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use conf::ProcessDef;
+use finding::Finding;
+use secrets::{Request, SystemRandom};
+
+use super::{Context, Resolved};
+
+/// What an environment was made of.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// All of it.
+    pub(super) all: BTreeMap<String, String>,
+    /// Names whose values are never shown or compared in words.
+    pub(super) secret: Vec<String>,
+}
+
+/// The environment of one process.
+pub(super) fn environment(
+    model: &conf::Model,
+    program: &conf::Program,
+    process: &ProcessDef,
+    context: &Context<'_>,
+    out: &mut Resolved,
+) -> Result<Made, Box<Finding>> {
+    let mut all = context.base_env.clone();
+    all.insert("SUPERVISOR_ENABLED".into(), "1".into());
+    let own_url = program.serverurl.as_ref().map(|url| url.value.clone());
+    if let Some(url) = own_url.or_else(|| super::settings::server_url(model)) {
+        all.insert("SUPERVISOR_SERVER_URL".into(), url);
+    }
+    all.insert("SUPERVISOR_PROCESS_NAME".into(), process.name.clone());
+    all.insert("SUPERVISOR_GROUP_NAME".into(), program.group.clone());
+    all.extend(process.environment.clone());
+    if program.secrets.is_empty() && process.env_file.is_none() {
+        return Ok(Made { all, secret: Vec::new() });
+    }
+
+    let names: Vec<String> = program.secrets.iter().map(|name| name.value.clone()).collect();
+    let env_file = process.env_file.as_ref().map(|path| Path::new(path.value.as_str()));
+    let state_dir = Path::new(&out.active.settings.state_dir).to_path_buf();
+    let request = Request {
+        program: &program.name,
+        names: &names,
+        environment: &all,
+        env_file,
+        state_dir: &state_dir,
+        owner: program.user.as_ref().map(|user| (user.uid, user.gid)),
+        now_unix_s: sys::clock::wall_ms() / 1000,
+    };
+    let failed = |why: secrets::Error| {
+        let span = process.env_file.as_ref().and_then(|path| path.span.clone());
+        let span = span.or_else(|| program.secrets.first().and_then(|name| name.span.clone()));
+        Box::new(Finding::error("secrets", format!("[program:{}] {why}", program.name)).at(span))
+    };
+    let resolved = if names.is_empty() || context.dry {
+        secrets::load_env_file(&request)
+    } else {
+        secrets::resolve(&request, &mut SystemRandom)
+    };
+    let mut resolved = resolved.map_err(failed)?;
+    if context.dry {
+        for name in &names {
+            if let Some(found) = secrets::find(&request, name).map_err(failed)? {
+                let value = secrets::Value { name: name.clone(), secret: found.secret, origin: found.origin, made: false };
+                resolved.keys.push(value);
+            }
+        }
+    }
+    for warning in &resolved.warnings {
+        let span = process.env_file.as_ref().and_then(|path| path.span.clone());
+        out.findings.push(Finding::warning("secrets", format!("[program:{}] {warning}", program.name)).at(span));
+    }
+    for key in &resolved.keys {
+        let what = if key.made { "made, kept in" } else { "found in" };
+        out.keys.push(format!("{}  {what} {}", key.name, key.origin));
+    }
+    let mut secret: Vec<String> = resolved.keys.iter().map(|key| key.name.clone()).collect();
+    secret.extend(resolved.env_file.keys().cloned());
+    let added: Vec<(String, String)> =
+        resolved.variables().map(|(name, value)| (name.to_owned(), value.expose().to_owned())).collect();
+    all.extend(added);
+    Ok(Made { all, secret })
+}

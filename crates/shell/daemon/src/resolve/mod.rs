@@ -1,0 +1,97 @@
+//! From the configuration to definitions: users, addresses, sockets, environments, keys. What a keeper gets has nothing
+//! left to look up.
+//!
+//! ```text
+//! conf::Model ──program (per process)──> Slot { Spec, … } ──┐
+//!            └──gateways─────────────────> GatewayDef ───────┴──> Active (a candidate, compared with the one in force)
+//! ```
+//! Everything wrong is said at once and what is wrong is left out. In a *dry* run (`check`, `reread`, `plan`) no file is
+//! made: no log, no key.
+
+mod config;
+mod difference;
+mod environment;
+mod gateways;
+mod handover;
+mod program;
+mod settings;
+
+pub(crate) use difference::{difference, group_changes};
+pub(crate) use gateways::{refresh_gateway, wanted_addresses};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use finding::Finding;
+use sha2::{Digest, Sha256};
+
+use crate::model::{Active, hex};
+
+/// What the configuration is resolved against.
+pub(crate) struct Context<'a> {
+    /// The model in force: numbers and AUTO logs stay.
+    pub(crate) before: &'a Active,
+    /// Environment that programs inherit.
+    pub(crate) base_env: &'a BTreeMap<String, String>,
+    /// Run directory, for sockets.
+    pub(crate) run_dir: &'a Path,
+    /// Default of `state_dir`.
+    pub(crate) state_dir: &'a Path,
+    /// Make no file.
+    pub(crate) dry: bool,
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    /// The candidate.
+    pub(crate) active: Active,
+    /// What is wrong or worth knowing beyond what the reader found.
+    pub(crate) findings: Vec<Finding>,
+    /// For people: keys that were found or made, `SECRET_KEY made, kept in …`.
+    pub(crate) keys: Vec<String>,
+}
+
+/// Resolves a whole configuration.
+pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
+    let mut out = Resolved::default();
+    out.active.base_env = context.base_env.clone();
+    out.active.next_slot = context.before.next_slot;
+    out.active.config = context.before.config.clone();
+    out.active.settings = settings::settings(model, context);
+    let user = gateways::user(model, &mut out.findings);
+    let routed: BTreeSet<&str> =
+        model.gateways.iter().flat_map(|gateway| &gateway.routes).map(|route| route.target.as_str()).collect();
+    let mut routable = BTreeMap::new();
+    for program in &model.programs {
+        let group_priority = model.group(&program.group).map_or(999, |group| group.priority);
+        let one = program::Program { model, program, group_priority, routed: routed.contains(program.name.as_str()) };
+        match program::resolve(&one, context, user.as_ref(), &mut out) {
+            Ok(made) => {
+                routable.insert(program.name.clone(), made.public);
+                out.active.slots.extend(made.slots);
+            }
+            Err(finding) => out.findings.push(*finding),
+        }
+    }
+    out.active.gateway = gateways::definition(model, user, &routable, &mut out.findings);
+    gateways::conflicts(model, context.base_env, &mut out.findings);
+    out
+}
+
+/// Identity of bytes: the first 128 bits of SHA-256. Environments hold keys, so it must not lead back to them.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..16])
+}
+
+/// Hash of all files of a configuration as they were read.
+pub(crate) fn stamp(loaded: &conf::Loaded) -> String {
+    let mut all = Vec::new();
+    for file in &loaded.tree {
+        all.extend_from_slice(file.path.as_bytes());
+        all.push(0);
+        all.extend_from_slice(file.bytes());
+        all.push(0);
+    }
+    hash(&all)
+}
