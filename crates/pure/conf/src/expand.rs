@@ -13,6 +13,9 @@ use crate::suggest::did_you_mean;
 /// The widest field or longest precision, in characters: Python has no limit and would fill memory.
 const FIELD_CHARS_MAX: usize = 10_000;
 
+/// The longest expanded value, in bytes: far beyond what can be started (128 KiB for one argument).
+const VALUE_BYTES_MAX: usize = 4 << 20;
+
 /// A value that a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Val {
@@ -71,6 +74,9 @@ impl<'a> Vars<'a> {
                 "the variable {variable} is not set in the environment that this file is read in"
             );
         }
+        if ["socket", "port", "fd"].contains(&name) {
+            return format!("`%({name})s` exists only in `steadfast_command`");
+        }
         let names = self.names.iter().map(|(known, _)| *known);
         match did_you_mean(name, names.clone()) {
             Some(near) => format!("`%({name})s` is not known here; did you mean `%({near})s`?"),
@@ -120,6 +126,12 @@ pub(crate) fn expand(text: &Text, vars: &Vars<'_>) -> Result<Text, ExpandError> 
                     start..end,
                 ),
             },
+        }
+        if out.as_str().len() > VALUE_BYTES_MAX {
+            return Err(fail(format!(
+                "the value is longer than {} MB when expanded",
+                VALUE_BYTES_MAX >> 20
+            )));
         }
         at = end;
     }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use finding::{Finding, Span};
+use finding::{Finding, Severity, Span};
 
 use crate::expand::replace_here;
+use crate::findings::Findings;
 use crate::mapped::{FileText, Text};
 use crate::tree::Item;
 
@@ -19,12 +20,21 @@ pub(crate) struct Entry {
     pub(crate) text: Text,
     file: Arc<FileText>,
     key_range: Range<usize>,
+    /// Copied from `[DEFAULT]` by [`Ini::expand_here`].
+    pub(crate) inherited: bool,
 }
 
 impl Entry {
     /// Where the key stands.
     pub(crate) fn key_span(&self) -> Span {
         self.file.span(self.key_range.clone())
+    }
+
+    /// Bytes of the line that [`Entry::span`] carries.
+    pub(crate) fn shown_bytes(&self) -> usize {
+        self.file
+            .line_range(self.file.line_of(self.key_range.start))
+            .len()
     }
 
     /// Where the value stands, or the key if the value is empty.
@@ -53,7 +63,12 @@ pub(crate) struct Ini {
     fresh: Vec<(usize, String)>,
     /// Files merged so far: a file that comes twice is not a contradiction.
     files: HashSet<String>,
+    /// Sections and keys so far.
+    items: usize,
 }
+
+/// Sections and keys that are kept: ten thousand programs have two hundred thousand.
+const ITEMS_MAX: usize = 500_000;
 
 /// Python's name for the section of defaults.
 const DEFAULT: &str = "DEFAULT";
@@ -76,12 +91,23 @@ impl Ini {
         file: &Arc<FileText>,
         path: &str,
         items: Vec<Item>,
-        findings: &mut Vec<Finding>,
+        findings: &mut Findings,
     ) {
         let again = !self.files.insert(path.to_string());
         let mut current: Option<usize> = None;
         let mut headers: HashMap<usize, Span> = HashMap::new();
         for item in items {
+            self.items += 1;
+            if self.items > ITEMS_MAX {
+                let message =
+                    format!("more than {ITEMS_MAX} sections and keys; the rest is left out");
+                findings.push(Finding::error("conf.too-much", message).at(Span::line(
+                    Arc::clone(&file.name),
+                    1,
+                    "",
+                )));
+                return;
+            }
             match item {
                 Item::Header { name, range } if name == DEFAULT => {
                     current = None;
@@ -107,6 +133,7 @@ impl Ini {
                         text: joined(file, &parts),
                         file: Arc::clone(file),
                         key_range,
+                        inherited: false,
                     };
                     self.set(current, key, entry, again, findings);
                 }
@@ -125,7 +152,7 @@ impl Ini {
         index
     }
 
-    fn said_before(&self, index: usize, span: &Span, again: bool, findings: &mut Vec<Finding>) {
+    fn said_before(&self, index: usize, span: &Span, again: bool, findings: &mut Findings) {
         let Some(section) = self.sections.get(index).filter(|_| !again) else {
             return;
         };
@@ -147,7 +174,7 @@ impl Ini {
         key: String,
         entry: Entry,
         again: bool,
-        findings: &mut Vec<Finding>,
+        findings: &mut Findings,
     ) {
         let (name, options) = match section.and_then(|index| self.sections.get_mut(index)) {
             Some(section) => (section.name.as_str(), &mut section.options),
@@ -156,6 +183,7 @@ impl Ini {
         if let Some(old) = options.get(&key)
             && !again
             && name != "include"
+            && !findings.is_full("conf.duplicate-key", Severity::Warning)
         {
             let message = if old.text.as_str() == entry.text.as_str() {
                 format!("`{key}` of [{name}] is set twice")
@@ -193,6 +221,7 @@ impl Ini {
                     key.clone(),
                     Entry {
                         text: replace_here(&entry.text, here)?,
+                        inherited: true,
                         ..entry.clone()
                     },
                 ))

@@ -235,6 +235,11 @@ pub(crate) fn key(kind: Kind, name: &str) -> Result<Known, Option<&'static str>>
     ))
 }
 
+/// Whether [`key`] would be an error, without looking for what was meant.
+pub(crate) fn key_is_unknown(kind: Kind, name: &str) -> bool {
+    keys(kind).is_some_and(|lists| !lists.iter().any(|(names, _)| names.contains(&name)))
+}
+
 /// Whether any section knows the key: what `[DEFAULT]` may hold.
 pub(crate) fn any_key(name: &str) -> bool {
     let kinds = SECTIONS.iter().map(|(_, kind)| *kind);

@@ -33,6 +33,7 @@ mod command;
 mod environ;
 mod expand;
 mod files;
+mod findings;
 mod gateway;
 mod glob;
 mod ini;

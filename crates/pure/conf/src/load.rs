@@ -1,6 +1,6 @@
 //! From a path to a [`Loaded`]: the main file, its includes, the merged sections, the model, all findings.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use finding::{Finding, Span};
@@ -8,6 +8,7 @@ use finding::{Finding, Span};
 use crate::FILE_BYTES_MAX;
 use crate::expand::{Vars, expand};
 use crate::files::{Environment, Files, Kind, ReadError};
+use crate::findings::Findings;
 use crate::glob::glob;
 use crate::ini::Ini;
 use crate::mapped::FileText;
@@ -53,10 +54,12 @@ pub fn load(path: &str, files: &dyn Files, env: &Environment) -> Loaded {
         }
     };
     let mut ctl = Ini::default();
+    let mut is_text = false;
     if let Ok((text, items)) = main {
+        is_text = loader.is_text;
         // supervisorctl reads the same file by itself and follows no includes.
         let only_ctl = of_section(&items, "supervisorctl");
-        ctl.merge(&text, &main_path, only_ctl, &mut Vec::new());
+        ctl.merge(&text, &main_path, only_ctl, &mut Findings::default());
         loader
             .ini
             .merge(&text, &main_path, items, &mut loader.findings);
@@ -76,9 +79,11 @@ pub fn load(path: &str, files: &dyn Files, env: &Environment) -> Loaded {
         env,
         ini: &ini,
         ctl: &ctl,
+        is_text,
         findings: &mut findings,
+        expanded_bytes: 0,
     });
-    let report = finding::Report::new(without_repeats(findings));
+    let report = finding::Report::new(findings.into_list());
     model.has_errors = report.has_errors();
     Loaded {
         tree,
@@ -95,8 +100,10 @@ struct Loader<'a> {
     env: &'a Environment,
     ini: Ini,
     tree: Vec<SourceFile>,
-    findings: Vec<Finding>,
+    findings: Findings,
     bytes: u64,
+    /// Whether the last file that was read is text.
+    is_text: bool,
 }
 
 type Main = (Arc<FileText>, Vec<Item>);
@@ -112,8 +119,9 @@ impl<'a> Loader<'a> {
             env,
             ini: Ini::default(),
             tree: Vec::new(),
-            findings: Vec::new(),
+            findings: Findings::default(),
             bytes: 0,
+            is_text: false,
         }
     }
 
@@ -125,6 +133,7 @@ impl<'a> Loader<'a> {
         let read = tree::read(path, name, bytes);
         self.tree.push(read.file);
         self.findings.extend(read.findings);
+        self.is_text = read.text.is_some();
         let text = read
             .text
             .unwrap_or_else(|| Arc::new(FileText::new(name, String::new())));
@@ -292,27 +301,6 @@ fn of_section(items: &[Item], wanted: &str) -> Vec<Item> {
         }
     }
     kept
-}
-
-/// A value of `[DEFAULT]`, or of a program in two groups, is complained about once.
-fn without_repeats(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut seen = HashSet::new();
-    let place = |finding: &Finding| {
-        finding
-            .span
-            .as_ref()
-            .map(|span| (span.file.to_string(), span.line, span.column))
-    };
-    findings
-        .into_iter()
-        .filter(|finding| {
-            seen.insert((
-                finding.code.clone(),
-                finding.message.clone(),
-                place(finding),
-            ))
-        })
-        .collect()
 }
 
 /// The environment of `%(ENV_x)s`.

@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use finding::Span;
 
+/// A line longer than this is not carried by spans into it, in bytes: every value of a line has one.
+const SHOWN_LINE_BYTES_MAX: usize = 16 << 10;
+
 /// A file's text with the starts of its lines: what a span is cut from. Shared by everything that was read from the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FileText {
@@ -78,8 +81,12 @@ impl FileText {
         };
         let column = chars(line_range.start..start).saturating_add(1);
         let number = u32::try_from(line + 1).unwrap_or(u32::MAX);
-        Span::line(Arc::clone(&self.name), number, &self.text[line_range])
-            .marked(column, chars(start..end))
+        let text = if line_range.len() <= SHOWN_LINE_BYTES_MAX {
+            &self.text[line_range]
+        } else {
+            ""
+        };
+        Span::line(Arc::clone(&self.name), number, text).marked(column, chars(start..end))
     }
 }
 
@@ -235,7 +242,25 @@ impl Text {
     /// The place in the file of a byte range of this text, cut at the end of its first line; `None` for a default.
     pub fn span(&self, range: Range<usize>) -> Option<Span> {
         let source = self.source(range)?;
-        self.file.as_ref().map(|file| file.span(source))
+        let file = self.file.as_ref()?;
+        let mut span = file.span(source.clone());
+        if self.in_open_quotes(file, source.start) {
+            span.text = Arc::from("");
+        }
+        Some(span)
+    }
+
+    /// Whether the line of a place in the file begins between quotes that an earlier line of this text opened: it may be the rest of
+    /// a secret whose name stands above, so it is not shown.
+    fn in_open_quotes(&self, file: &FileText, place: usize) -> bool {
+        let Some(first) = self.pieces.first() else {
+            return false;
+        };
+        let start = file.line_range(file.line_of(place)).start;
+        let before = file.text.get(first.source.start..start).unwrap_or_default();
+        before
+            .lines()
+            .any(|line| line.matches(['"', '\'']).count() % 2 == 1)
     }
 
     /// The place in the file of the whole text; `None` for a default.

@@ -85,6 +85,9 @@ pub(crate) fn existing_directory(
     files: &dyn Files,
 ) -> Result<String, String> {
     let expanded = expanduser(path, env, files);
+    if expanded.is_empty() {
+        return Err("a directory is missing".to_string());
+    }
     match files.kind(&join(&env.cwd, &expanded)) {
         Some(Kind::Dir) => Ok(expanded),
         Some(Kind::File) => Err(format!("`{path}` is not a directory")),

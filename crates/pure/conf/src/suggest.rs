@@ -14,6 +14,7 @@ pub(crate) fn did_you_mean<'k>(
     let bound = (wanted.len() / 3).clamp(1, 4);
     known
         .into_iter()
+        .take(CANDIDATES_MAX)
         .map(|candidate| {
             (
                 distance(
@@ -28,6 +29,8 @@ pub(crate) fn did_you_mean<'k>(
         .map(|(_, candidate)| candidate)
 }
 
+/// Candidates that are compared: there may be a hundred thousand programs, and the hint is only a hint.
+const CANDIDATES_MAX: usize = 1000;
 /// No name of ours is longer, in letters; a longer one was not mistyped from it.
 const LETTERS_MAX: usize = 64;
 

@@ -381,11 +381,11 @@ impl<'a> Cutter<'a> {
         self.token(TokenKind::Delimiter, range.start + delimiter + 1);
         self.token(TokenKind::Blank, part_start);
         self.token(TokenKind::Value, part_start + part.len());
-        let parts = vec![part_start..part_start + part.len()];
+        let first = part_start..part_start + part.len();
         self.items.push(Item::Option {
             key: key.to_lowercase(),
             key_range,
-            parts,
+            parts: vec![first],
         });
         self.open_value = true;
     }

@@ -24,7 +24,7 @@ pub(crate) fn shown(value: &str) -> String {
 
 /// Python's `int(text, radix)`: blanks around, a sign, digits with single `_` between them. Out of range is its own error.
 fn int(text: &str, radix: u32) -> Result<i64, bool> {
-    let text = strip(text);
+    let text = text.trim();
     let (negative, digits) = match text.strip_prefix(['-', '+']) {
         Some(digits) => (text.starts_with('-'), digits),
         None => (false, text),

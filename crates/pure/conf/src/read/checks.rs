@@ -1,6 +1,6 @@
 //! What only the whole model can tell: names that meet, dependencies, keys that need one another.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use finding::{Finding, Span};
@@ -16,19 +16,22 @@ pub(super) fn check(reader: &mut Reader<'_>, model: &mut Model) {
         together(reader, program);
     }
     overlap(reader, model);
-    dependencies(reader, model);
+    super::depends::check(reader, model);
     gateways(reader, model);
     for program in &model.programs {
         drain(reader, program, model);
     }
     // A group that a program made for itself goes with it.
-    let programs = &model.programs;
+    let present: HashSet<(&str, &str)> = model
+        .programs
+        .iter()
+        .map(|p| (p.group.as_str(), p.name.as_str()))
+        .collect();
     for group in &mut model.groups {
-        group.programs.retain(|name| {
-            programs
-                .iter()
-                .any(|p| p.name == *name && p.group == group.name)
-        });
+        let name = group.name.clone();
+        group
+            .programs
+            .retain(|program| present.contains(&(name.as_str(), program.as_str())));
     }
     model
         .groups
@@ -94,14 +97,13 @@ fn together(reader: &mut Reader<'_>, program: &Program) {
         }
     } else if let Some(Ready::Fd(_) | Ready::Log(_)) =
         program.ready.as_ref().map(|ready| &ready.value)
+        && let Some(keepalive) = &program.keepalive
     {
-        if let Some(keepalive) = &program.keepalive {
-            useless(
-                &keepalive.span,
-                "keepalive",
-                "this kind of `ready` says it once and cannot be asked again",
-            );
-        }
+        useless(
+            &keepalive.span,
+            "keepalive",
+            "this kind of `ready` says it once and cannot be asked again",
+        );
     }
     if program.keepalive.is_none() && matches!(program.unhealthy.value, Unhealthy::RestartAfter(_))
     {
@@ -153,82 +155,15 @@ fn overlap(reader: &mut Reader<'_>, model: &mut Model) {
     });
 }
 
-/// `depends_on` must name programs that exist and never lead back. Who depends on what was left out is left out.
-fn dependencies(reader: &mut Reader<'_>, model: &mut Model) {
-    let sections: Vec<&str> = super::sections(reader.ini, crate::known::Kind::Program)
-        .map(|(_, own)| own.trim())
-        .collect();
-    let circle = in_a_circle(&model.programs);
-    loop {
-        let present: HashSet<String> = model.programs.iter().map(|p| p.name.clone()).collect();
-        let before = model.programs.len();
-        model.programs.retain(|program| {
-            let why = |wanted: &str| {
-                if circle.contains(&program.name) && circle.contains(wanted) {
-                    return Some(", and the dependencies lead back to where they began: none could ever start".to_string());
-                }
-                if present.contains(wanted) {
-                    return None;
-                }
-                if sections.contains(&wanted) {
-                    return Some(", which has an error".to_string());
-                }
-                let near = did_you_mean(wanted, sections.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-                Some(format!(", which is not a program{}", near.unwrap_or_default()))
-            };
-            let found = program.depends_on.iter().find_map(|wanted| Some((wanted, why(&wanted.value)?)));
-            if let Some((wanted, why)) = &found {
-                let message = format!("[program:{}] depends on {}{why}", program.name, wanted.value);
-                reader.findings.push(Finding::error("conf.depends-on", message).at(wanted.span.clone()).effect("the program is left out"));
-            }
-            found.is_none()
-        });
-        if model.programs.len() == before {
-            return;
-        }
-    }
-}
-
-/// Programs whose dependencies lead in a circle: what is left after taking away, again and again, whoever depends on nobody and
-/// whoever nobody depends on.
-fn in_a_circle(programs: &[Program]) -> HashSet<String> {
-    let mut edges: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
-    for program in programs {
-        edges.entry(&program.name).or_default().extend(
-            program
-                .depends_on
-                .iter()
-                .map(|wanted| wanted.value.as_str()),
-        );
-    }
-    loop {
-        let wanted: HashSet<&str> = edges.values().flatten().copied().collect();
-        let gone: HashSet<&str> = edges
-            .iter()
-            .filter(|(name, on)| on.is_empty() || !wanted.contains(*name))
-            .map(|(name, _)| *name)
-            .collect();
-        let known: HashSet<&str> = edges.keys().copied().collect();
-        let mut changed = !gone.is_empty();
-        edges.retain(|name, _| !gone.contains(name));
-        for on in edges.values_mut() {
-            let before = on.len();
-            on.retain(|name| known.contains(name) && !gone.contains(name));
-            changed |= on.len() != before;
-        }
-        if !changed {
-            return edges.into_keys().map(str::to_string).collect();
-        }
-    }
-}
-
 /// Routes must lead somewhere, and no two gateways may want one address.
 fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
-    let programs = &model.programs;
+    let programs: BTreeMap<&str, &Program> = model
+        .programs
+        .iter()
+        .map(|p| (p.name.as_str(), p))
+        .collect();
     model.upstreams.retain(|upstream| {
-        let both = programs
-            .iter()
-            .find(|program| program.name == upstream.name);
+        let both = programs.get(upstream.name.as_str());
         if let Some(program) = both {
             let message = format!(
                 "[upstream:{}] has the name of a program; routes could not tell them apart",
@@ -241,24 +176,32 @@ fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
         }
         both.is_none()
     });
-    let upstreams = &model.upstreams;
+    let upstreams: BTreeSet<&str> = model.upstreams.iter().map(|u| u.name.as_str()).collect();
     let mut taken: HashMap<ListenAddr, Span> = HashMap::new();
     model.gateways.retain(|gateway| {
         let mut right = true;
         for route in &gateway.routes {
             let target = route.target.as_str();
-            if upstreams.iter().any(|upstream| upstream.name == target) {
+            if upstreams.contains(target) {
                 continue;
             }
-            let finding = match programs.iter().find(|program| program.name == target) {
+            let finding = match programs.get(target) {
                 Some(program) if program.listen.value == Listen::Gateway => continue,
-                Some(program) => Finding::error("conf.route", format!("[gateway:{}] leads to {target}, which keeps its own port", gateway.name))
-                    .related("the program is here", program.header.clone())
-                    .fix(format!("write in [program:{target}]: listen = gateway")),
+                Some(program) => {
+                    let message = format!("[gateway:{}] leads to {target}, which keeps its own port", gateway.name);
+                    Finding::error("conf.route", message)
+                        .related("the program is here", program.header.clone())
+                        .fix(format!("write in [program:{target}]: listen = gateway"))
+                }
                 None => {
-                    let names = programs.iter().map(|p| p.name.as_str()).chain(upstreams.iter().map(|u| u.name.as_str()));
-                    let near = did_you_mean(target, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    Finding::error("conf.route", format!("[gateway:{}] leads to {target}, which is neither a program nor an upstream{near}", gateway.name))
+                    let names = programs.keys().chain(upstreams.iter()).copied();
+                    let near = did_you_mean(target, names).map(|near| format!("; did you mean `{near}`?"));
+                    let message = format!(
+                        "[gateway:{}] leads to {target}, which is neither a program nor an upstream{}",
+                        gateway.name,
+                        near.unwrap_or_default()
+                    );
+                    Finding::error("conf.route", message)
                 }
             };
             reader.findings.push(finding.at(route.span.clone()));

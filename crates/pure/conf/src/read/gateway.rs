@@ -5,7 +5,7 @@ use std::time::Duration;
 use finding::Span;
 
 use super::group::name_of;
-use super::ours::items;
+use super::ours::list_items;
 use super::{Keys, Reader, here_vars, not_supported, sections};
 use crate::expand::Vars;
 use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
@@ -131,7 +131,7 @@ fn list<T>(
     let Some((text, span)) = keys.text(key, vars) else {
         return Vec::new();
     };
-    let found = items(&text, &span, |c| c == ',' || is_space(c));
+    let found = list_items(keys, key, &text, &span, |c| c == ',' || is_space(c));
     read_items(keys, key, found, read)
 }
 
@@ -160,7 +160,7 @@ fn routes(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Vec<Spanned<Route>> {
     let Some((text, span)) = keys.text("route", vars) else {
         return Vec::new();
     };
-    let lines = items(&text, &span, |c| c == '\n');
+    let lines = list_items(keys, "route", &text, &span, |c| c == '\n');
     read_items(keys, "route", lines, route)
 }
 

@@ -91,7 +91,7 @@ fn explicit<'a>(
     let mut keys = Keys::new(reader, section);
     let priority = keys.value("priority", 999, &vars, values::integer).value;
     let members: Vec<(String, Option<Span>)> = match keys.text("programs", &vars) {
-        Some((text, span)) => super::ours::comma_items(&text, &span),
+        Some((text, span)) => super::ours::comma_items(&mut keys, "programs", &text, &span),
         None => Vec::new(),
     };
     if members.is_empty() && !keys.failed {

@@ -5,6 +5,7 @@ use finding::Finding;
 use super::{Keys, Reader, here_vars, sections};
 use crate::expand::Vars;
 use crate::files::Files;
+use crate::findings::Findings;
 use crate::known::Kind;
 use crate::load::EnvMap;
 use crate::model::{Ctl, InetHttp, Login, Model, Spanned, UnixHttp};
@@ -160,7 +161,7 @@ pub(crate) fn ctl(reader: &mut Reader<'_>) -> Option<Ctl> {
     let env = reader.env.env.clone();
     let vars = Vars::new(&env);
     let here = here_vars(reader, &env);
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let (machine, files) = (reader.env, reader.files);
     let mut own = Reader {
         findings: &mut findings,
@@ -196,7 +197,7 @@ pub(crate) fn ctl(reader: &mut Reader<'_>) -> Option<Ctl> {
             password: password.map(|p| p.value).unwrap_or_default(),
         }),
     };
-    for mut finding in findings {
+    for mut finding in findings.into_list() {
         finding.severity = finding::Severity::Warning;
         reader
             .findings

@@ -1,6 +1,7 @@
 //! From sections to the model. Each file here reads one kind of section; this one has what they share.
 
 mod checks;
+mod depends;
 mod gateway;
 mod group;
 mod http;
@@ -10,17 +11,23 @@ mod program;
 mod supervisord;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use finding::{Finding, Span, looks_secret};
+use finding::{Finding, Severity, Span, looks_secret, mask_line};
 
 use crate::environ;
 use crate::expand::{Vars, expand};
 use crate::files::{Environment, Files};
+use crate::findings::Findings;
 use crate::ini::{Entry, Ini, Section};
 use crate::known::{self, Known};
 use crate::load::EnvMap;
 use crate::mapped::Text;
 use crate::model::{Model, Spanned, User};
+
+/// Bytes of all expanded values of one configuration, with the lines that are quoted for them. A long command that a thousand
+/// processes expand, or a long variable, would otherwise fill memory from a small file.
+const EXPANDED_BYTES_MAX: usize = 256 << 20;
 
 /// Everything that reading needs.
 pub(crate) struct Reader<'a> {
@@ -30,7 +37,11 @@ pub(crate) struct Reader<'a> {
     pub(crate) env: &'a Environment,
     pub(crate) ini: &'a Ini,
     pub(crate) ctl: &'a Ini,
-    pub(crate) findings: &'a mut Vec<Finding>,
+    /// Whether the main file could be read; if not, that was said, and nothing is missing from it.
+    pub(crate) is_text: bool,
+    pub(crate) findings: &'a mut Findings,
+    /// Bytes that expanded values took so far; see [`EXPANDED_BYTES_MAX`].
+    pub(crate) expanded_bytes: usize,
 }
 
 /// Reads every section into a model.
@@ -66,7 +77,11 @@ fn check_names(reader: &mut Reader<'_>) {
             let mut finding = Finding::warning("conf.unknown-section", message)
                 .at(section.header.clone())
                 .effect("it is ignored");
-            if let Some(near) = known::suggest_section(&section.name) {
+            if !reader
+                .findings
+                .is_full("conf.unknown-section", Severity::Warning)
+                && let Some(near) = known::suggest_section(&section.name)
+            {
                 finding.message = format!("{}; did you mean [{near}]?", finding.message);
             }
             reader.findings.push(finding);
@@ -79,7 +94,7 @@ fn check_names(reader: &mut Reader<'_>) {
                 .effect("the section is left out; the rest runs");
             reader.findings.push(finding);
         }
-        for (key, entry) in &section.options {
+        for (key, entry) in section.options.iter().filter(|(_, entry)| !entry.inherited) {
             check_key(kind, &section.name, key, entry, reader.findings);
         }
     }
@@ -111,17 +126,15 @@ fn unsupported_section(kind: known::Kind) -> Option<&'static str> {
     }
 }
 
-fn check_key(
-    kind: known::Kind,
-    section: &str,
-    key: &str,
-    entry: &Entry,
-    findings: &mut Vec<Finding>,
-) {
+fn check_key(kind: known::Kind, section: &str, key: &str, entry: &Entry, findings: &mut Findings) {
     let shown = match section.split_once(':') {
         Some((kind, _)) => format!("{kind}:x"),
         None => section.to_string(),
     };
+    if findings.is_full("conf.unknown-key", Severity::Warning) && known::key_is_unknown(kind, key) {
+        findings.push(Finding::warning("conf.unknown-key", ""));
+        return;
+    }
     let finding = match known::key(kind, key) {
         Ok(Known::Yes) => return,
         Ok(Known::Ignored) => Finding::warning(
@@ -138,7 +151,15 @@ fn check_key(
             format!("`{key}` is not a key of [{shown}]; it is ignored"),
         ),
     };
-    findings.push(finding.at(entry.key_span()));
+    let mut span = entry.key_span();
+    // A mistyped `password` is still one.
+    if let Err(Some(near)) = known::key(kind, key)
+        && looks_secret(near)
+    {
+        span.text = key.into();
+        span.column = 1;
+    }
+    findings.push(finding.at(span));
 }
 
 /// The warning for what is understood and not done yet.
@@ -184,7 +205,22 @@ impl<'r, 'a> Keys<'r, 'a> {
     /// Expands a text of an entry, or complains.
     fn expanded(&mut self, text: &Text, vars: &Vars<'_>, entry: &Entry) -> Option<Text> {
         match expand(text, vars) {
-            Ok(text) => Some(text),
+            Ok(text) => {
+                let shown = entry.shown_bytes();
+                self.reader.expanded_bytes = self
+                    .reader
+                    .expanded_bytes
+                    .saturating_add(text.as_str().len() + shown);
+                if self.reader.expanded_bytes > EXPANDED_BYTES_MAX {
+                    let message = format!(
+                        "the values of this configuration take more than {} MB when expanded",
+                        EXPANDED_BYTES_MAX >> 20
+                    );
+                    self.error("conf.too-much", message, None);
+                    return None;
+                }
+                Some(text)
+            }
             Err(error) => {
                 let span = text.span(error.range).unwrap_or_else(|| entry.span());
                 self.error("conf.expansion", error.message, span);
@@ -262,38 +298,38 @@ impl<'r, 'a> Keys<'r, 'a> {
         };
         for range in parsed.comments {
             let message = "in an `environment`, `#` begins a comment, even inside a word; put the value into quotes";
-            self.warn(
-                "conf.environment-cut",
-                message.to_string(),
-                text.span(range),
-            );
+            self.warn_in("conf.environment-cut", message.to_string(), text, range);
         }
         let mut variables = BTreeMap::new();
         for pair in parsed.pairs {
-            if pair.cut.is_some() {
+            if let Some(range) = pair.cut {
                 let message = format!(
                     "the value of {} ends before this character; put the value into quotes",
                     pair.key
                 );
-                self.warn(
-                    "conf.environment-cut",
-                    message,
-                    pair.cut.and_then(|range| text.span(range)),
-                );
+                self.warn_in("conf.environment-cut", message, text, range);
             }
-            if variables.insert(pair.key.clone(), pair.value).is_some() {
+            if variables.contains_key(&pair.key) {
                 let message = format!("{} is set twice; this one counts", pair.key);
-                self.warn("conf.environment-twice", message, text.span(pair.range));
+                self.warn_in("conf.environment-twice", message, text, pair.range);
             }
+            variables.insert(pair.key, pair.value);
         }
         Some(variables)
     }
 
+    /// Complains about a value, without showing it if it may be a secret.
     fn bad_value(&mut self, key: &str, words: &str, span: Span) {
-        let what = if looks_secret(key) {
-            "the value cannot be used"
+        let raw = self.entry(key).map_or("", |entry| entry.text.as_str());
+        let mut variables = raw
+            .split("%(ENV_")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        let secret = looks_secret(key) || variables.any(looks_secret);
+        let what = if secret {
+            "the value cannot be used".to_string()
         } else {
-            words
+            mask_line(words)
         };
         self.error(
             "conf.value",
@@ -307,6 +343,13 @@ impl<'r, 'a> Keys<'r, 'a> {
         self.reader
             .findings
             .push(Finding::error(code, message).at(span));
+    }
+
+    /// A warning at a range of a text, whose place is looked for only if the warning is kept.
+    fn warn_in(&mut self, code: &str, message: String, text: &Text, range: Range<usize>) {
+        let full = self.reader.findings.is_full(code, Severity::Warning);
+        let span = if full { None } else { text.span(range) };
+        self.warn(code, message, span);
     }
 
     fn warn(&mut self, code: &str, message: String, span: impl Into<Option<Span>>) {

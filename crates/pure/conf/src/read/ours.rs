@@ -1,5 +1,6 @@
 //! Our own keys of `[program:x]`, and `[steadfast]`. Supervisor ignores them all.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a start may follow a stop so that the two are a restart.
 const RESTART_WINDOW: Duration = Duration::from_secs(5);
+/// Items of one list. Each has its place in the file, which takes time to find in a long line.
+const LIST_ITEMS_MAX: usize = 10_000;
 /// Descriptors 0, 1 and 2 are the streams.
 const READY_FD_MIN: i32 = 3;
 
@@ -234,9 +237,10 @@ fn names(
     let Some((text, span)) = keys.text(key, vars) else {
         return Vec::new();
     };
+    let mut seen = HashSet::new();
     let mut names: Vec<Spanned<String>> = Vec::new();
-    for (name, place) in items(&text, &span, |c| c == ',' || is_space(c)) {
-        if name.is_empty() || names.iter().any(|known| known.value == name) {
+    for (name, place) in list_items(keys, key, &text, &span, |c| c == ',' || is_space(c)) {
+        if name.is_empty() || !seen.insert(name.clone()) {
             continue;
         }
         match check(&name) {
@@ -244,18 +248,37 @@ fn names(
                 value: name,
                 span: place,
             }),
-            Err(words) => keys.error(
-                "conf.value",
-                format!("`{key}` of [{}]: {words}", keys.section.name),
-                place,
-            ),
+            Err(words) => {
+                let message = format!("`{key}` of [{}]: {words}", keys.section.name);
+                keys.error("conf.value", message, place);
+            }
         }
     }
     names
 }
 
+/// [`items`], unless there are too many.
+pub(super) fn list_items(
+    keys: &mut Keys<'_, '_>,
+    key: &str,
+    text: &Text,
+    whole: &Span,
+    separator: impl Fn(char) -> bool,
+) -> Vec<(String, Option<Span>)> {
+    let separators = text.as_str().chars().filter(|c| separator(*c)).count();
+    if separators >= LIST_ITEMS_MAX {
+        let message = format!(
+            "`{key}` of [{}] has more than {LIST_ITEMS_MAX} items",
+            keys.section.name
+        );
+        keys.error("conf.too-much", message, whole.clone());
+        return Vec::new();
+    }
+    items(text, whole, separator)
+}
+
 /// The parts of a text between separators, stripped, each with its place.
-pub(super) fn items(
+fn items(
     text: &Text,
     whole: &Span,
     separator: impl Fn(char) -> bool,
@@ -288,12 +311,16 @@ pub(super) fn items(
 }
 
 /// Supervisor's list: split at commas only; an empty value has no items, an empty item is one.
-pub(super) fn comma_items(text: &Text, whole: &Span) -> Vec<(String, Option<Span>)> {
+pub(super) fn comma_items(
+    keys: &mut Keys<'_, '_>,
+    key: &str,
+    text: &Text,
+    whole: &Span,
+) -> Vec<(String, Option<Span>)> {
     if text.as_str().is_empty() {
-        Vec::new()
-    } else {
-        items(text, whole, |c| c == ',')
+        return Vec::new();
     }
+    list_items(keys, key, text, whole, |c| c == ',')
 }
 
 fn is_variable(name: &str) -> bool {

@@ -76,15 +76,20 @@ fn process_name(keys: &mut Keys<'_, '_>, place: &Place<'_>, vars: &Vars<'_>) -> 
         return Some(place.name.to_string());
     };
     let stripped = strip_text(&entry.text);
+    // What is wrong before the expansion was said for the program.
+    values::name(stripped.as_str()).ok()?;
     let text = keys.expanded(&stripped, vars, entry)?;
     match values::expanded_name(text.as_str()) {
         Ok(name) => Some(name),
         Err(words) => {
-            keys.error(
-                "conf.name",
-                format!("`process_name` of [{}]: {words}", place.section.name),
-                entry.span(),
-            );
+            let hidden = entry.text.as_str().contains("%(ENV_");
+            let words = if hidden {
+                "what it stands for cannot be a name"
+            } else {
+                &words
+            };
+            let message = format!("`process_name` of [{}]: {words}", place.section.name);
+            keys.error("conf.name", message, entry.span());
             None
         }
     }
@@ -125,6 +130,12 @@ fn split_error(
     let finding = finding::Finding::error("conf.command", message)
         .at(place)
         .effect("the program could never start");
+    let finding = match error {
+        SplitError::NoClosingQuotation(_) => {
+            finding.hint("a `;` or `#` behind a blank begins a comment, even between quotes")
+        }
+        SplitError::NoEscapedCharacter(_) | SplitError::Empty => finding,
+    };
     keys.reader.findings.push(finding);
     keys.failed = true;
 }
@@ -184,16 +195,26 @@ fn log(keys: &mut Keys<'_, '_>, stream: &str, vars: &Vars<'_>) -> LogTarget {
     let mut file = Spanned::default_of(LogFile::Auto);
     if let Some((once, span)) = keys.text(&key, vars)
         && let Some(entry) = keys.entry(&key)
-        && let Some(text) = keys.expanded(&once, vars, entry)
     {
-        match log_file(keys, &key, text.as_str(), &span) {
-            Ok(value) => {
+        match keys
+            .expanded(&once, vars, entry)
+            .map(|text| log_file(keys, &key, text.as_str(), &span))
+        {
+            Some(Ok(value)) => {
                 file = Spanned {
                     value,
                     span: Some(span),
                 }
             }
-            Err(words) => keys.bad_value(&key, &words, span),
+            Some(Err(words)) => keys.bad_value(&key, &words, span),
+            None => {
+                if let Some(finding) = keys.reader.findings.last_mut() {
+                    finding.hint = Some(
+                        "the name of a log file is expanded twice: a percent sign is `%%%%`"
+                            .to_string(),
+                    );
+                }
+            }
         }
     }
     let backups = keys

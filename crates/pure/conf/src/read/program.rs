@@ -32,16 +32,12 @@ pub(super) fn read(reader: &mut Reader<'_>, place: &Place<'_>) -> Option<Program
         .with("program_name", place.name)
         .with("host_node_name", reader.env.hostname.clone())
         .with("group_name", place.group);
+    let few = super::here_vars(reader, place.env);
+    let mut keys = Keys::new(reader, place.section);
     // For a program that is its own group, Supervisor reads the priority once more, when it knows fewer names.
     if !place.grouped {
-        let few = super::here_vars(reader, place.env);
-        let mut keys = Keys::new(reader, place.section);
         keys.value("priority", 0, &few, values::integer);
-        if keys.failed {
-            return None;
-        }
     }
-    let mut keys = Keys::new(reader, place.section);
     let mut program = base(&mut keys, place, &vars);
     ours::program(&mut keys, &vars, &mut program);
     checked(&mut keys, &program, &vars);

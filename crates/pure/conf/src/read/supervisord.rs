@@ -17,7 +17,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> (Supervisord, EnvMap) {
     let mut out = defaults(reader);
     let ini = reader.ini;
     let Some(section) = ini.section("supervisord") else {
-        if !ini.sections.is_empty() {
+        if reader.is_text {
             let span = Span::line(reader.path, 1, "");
             let finding =
                 Finding::error("conf.no-supervisord", "there is no [supervisord] section")
