@@ -102,7 +102,7 @@ fn a_part_of_a_word() {
     let command = &model.programs[0].processes[0].command;
     let at = command.as_str().find("--reload").expect("there");
     let span = command.span_of(at..at + 8).expect("a place");
-    assert_eq!((span.line, span.column, span.length), (3, 34, 8));
+    assert_eq!((span.line, span.column, span.length), (3, 33, 8));
 }
 
 #[test]
