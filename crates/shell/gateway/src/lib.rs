@@ -1,1 +1,266 @@
-//! Not built yet.
+//! The gateway: a worker process that keeps the listening sockets of programs, and their requests through a restart.
+//!
+//! ```text
+//!  listeners ── accept ── client task ── exchange ── attempt ── deliver / tunnel
+//!                             │              │ park        │ one send, its outcome
+//!                             │              ▼             ▼
+//!                          worker         target (hold::Program: queue, pace, table)
+//!                                            ▲ facts            │ Acknowledge, Drained, Counted
+//!                                            └──── keeper ◄─────┘
+//! ```
+//! One process, one thread, one task per client connection; that task also reads and writes the program's connection, so
+//! a request costs two reads and two writes and no hand-over. More workers are more slots. What may wait and what may be
+//! repeated is [`hold`]'s to decide; what is HTTP is [`h1`]'s.
+//!
+//! *Invariants*: the configuration comes frozen from the daemon and no other file is read; the truth about a slot comes
+//! from its keeper, never from the daemon; nothing is closed that a client might be about to use.
+
+mod accept;
+mod attempt;
+mod buf;
+mod client;
+mod deliver;
+mod exchange;
+mod forward;
+mod handle;
+mod keeper;
+mod limits;
+mod note;
+mod own;
+mod site;
+mod stream;
+mod target;
+mod tunnel;
+mod upload;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hold::{Room, Slot};
+use rustix::fd::OwnedFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::LocalSet;
+
+use crate::accept::Socket;
+use crate::keeper::Unheard;
+use crate::limits::{CONFIG_BYTES_MAX, LEAVE_LOOK_MS, SUBSCRIBE_MS_MAX};
+use crate::site::Site;
+use crate::target::Target;
+use crate::worker::Worker;
+
+/// The configuration, which stands in a crate of its own so that the daemon can write it.
+pub mod config {
+    pub use routes::{Config, Listener, Route, Slot, Target};
+}
+
+/// Environment variable with the number of the descriptor that holds the configuration.
+pub const CONFIG_FD: &str = "STEADFAST_CONFIG_FD";
+/// Environment variable with the number of the descriptor on which readiness is told.
+pub const READY_FD: &str = "STEADFAST_READY_FD";
+
+/// Why a worker did not start.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no configuration.
+    NoConfig,
+    /// The configuration cannot be read.
+    Config(String),
+    /// A listener is described but not handed over.
+    Listeners {
+        /// In the configuration.
+        wanted: usize,
+        /// Handed over.
+        given: usize,
+    },
+    /// A socket, the runtime or a signal handler failed.
+    Io(&'static str, io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoConfig => write!(f, "no configuration: {CONFIG_FD} names no descriptor"),
+            Error::Config(why) => f.write_str(why),
+            Error::Listeners { wanted, given } => {
+                write!(
+                    f,
+                    "{wanted} listeners are configured, {given} were handed over"
+                )
+            }
+            Error::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A gateway worker as a keeper starts it: see the module and [`CONFIG_FD`], [`READY_FD`], LISTEN_FDS. Ends with 0 when
+/// it was asked to leave and all its requests are over.
+pub fn run() -> ExitCode {
+    match run_from_environment() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note::Notes::default().say(&format!("gateway: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_from_environment() -> Result<(), Error> {
+    let listeners = sys::fds::listeners_from_env();
+    let memory = sys::fds::fd_from_env(CONFIG_FD).ok_or(Error::NoConfig)?;
+    let bytes = sys::memfd::read(&memory, CONFIG_BYTES_MAX)
+        .map_err(|error| Error::Config(format!("configuration: {error}")))?;
+    let config = config::Config::from_bytes(&bytes).map_err(Error::Config)?;
+    let ready = sys::fds::fd_from_env(READY_FD);
+    raise_descriptor_limit();
+    let on_ready = move || {
+        if let Some(ready) = ready {
+            // If the keeper is gone, nobody wants to know.
+            let _ = rustix::io::write(&ready, b"ready\n");
+        }
+    };
+    serve(config, listeners, on_ready, asked_to_leave())
+}
+
+/// SIGTERM or SIGINT.
+async fn asked_to_leave() {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    match signals {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        (Err(_), _) | (_, Err(_)) => std::future::pending().await,
+    }
+}
+
+/// Every connection is a descriptor, and the usual soft limit of 1,024 is for programs that use select.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Only raised: where it is refused, fewer connections fit, and accept copes with that.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+/// Serves `listeners` (in the order of the configuration) on this thread until `leave` is ready and all requests are
+/// over. `on_ready` is called when connections are accepted.
+pub fn serve(
+    config: config::Config,
+    listeners: Vec<OwnedFd>,
+    on_ready: impl FnOnce(),
+    leave: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    if listeners.len() < config.listeners.len() {
+        return Err(Error::Listeners {
+            wanted: config.listeners.len(),
+            given: listeners.len(),
+        });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| Error::Io("async runtime", error))?;
+    LocalSet::new().block_on(&runtime, work(config, listeners, on_ready, leave))
+}
+
+async fn work(
+    config: config::Config,
+    listeners: Vec<OwnedFd>,
+    on_ready: impl FnOnce(),
+    leave: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let mut sockets = Vec::new();
+    for fd in listeners {
+        sockets.push(Socket::new(fd).map_err(|error| Error::Io("listener", error))?);
+    }
+    let targets: BTreeMap<&str, Rc<Target>> = config
+        .targets
+        .iter()
+        .map(|(name, target)| (name.as_str(), Rc::new(Target::new(name, slots(target)))))
+        .collect();
+    let bound =
+        |of: fn(&config::Listener) -> u64| config.listeners.iter().map(of).max().unwrap_or(0);
+    let room = Room::new(
+        u32::try_from(bound(|listener| u64::from(listener.hold_max))).unwrap_or(u32::MAX),
+        bound(|listener| listener.hold_bytes_max),
+    );
+    let worker = Rc::new(Worker::new(
+        targets.values().cloned().collect(),
+        room,
+        config.connections_max.max(1) as usize,
+    ));
+    background(&worker, &config, &targets).await;
+    let mut accepting = Vec::new();
+    for (listener, socket) in config.listeners.iter().zip(sockets) {
+        let find = |name: &str| targets.get(name).cloned();
+        let site = Rc::new(Site::new(listener.clone(), find));
+        let accept = accept::accept(worker.clone(), site, socket);
+        accepting.push(tokio::task::spawn_local(accept));
+    }
+    on_ready();
+    leave.await;
+    for task in accepting {
+        task.abort();
+    }
+    worker.leave_all(config.leave_ms_max, LEAVE_LOOK_MS).await;
+    Ok(())
+}
+
+/// Starts the tick, the probes and the talks with keepers; returns when every keeper that answers has spoken.
+async fn background(
+    worker: &Rc<Worker>,
+    config: &config::Config,
+    targets: &BTreeMap<&str, Rc<Target>>,
+) {
+    let tick = worker.clone();
+    tokio::task::spawn_local(async move { tick.tick_loop().await });
+    let unheard = Rc::new(Unheard::default());
+    for (name, kind) in &config.targets {
+        let Some(target) = targets.get(name.as_str()) else {
+            continue;
+        };
+        let (of, probe) = (worker.clone(), target.clone());
+        tokio::task::spawn_local(async move { probe.probe_loop(&of.room).await });
+        let config::Target::Program { slots } = kind else {
+            continue;
+        };
+        for (at, slot) in slots.iter().enumerate() {
+            unheard.add();
+            tokio::task::spawn_local(keeper::follow(
+                worker.clone(),
+                target.clone(),
+                at,
+                slot.events.clone(),
+                unheard.clone(),
+            ));
+        }
+    }
+    let limit = Duration::from_millis(SUBSCRIBE_MS_MAX);
+    // A keeper that does not answer in time is followed all the same.
+    let _ = tokio::time::timeout(limit, unheard.none()).await;
+}
+
+fn slots(target: &config::Target) -> Vec<Slot> {
+    match target {
+        config::Target::Program { slots } => slots.iter().map(|_| Slot::unknown()).collect(),
+        config::Target::Upstream { address } => vec![Slot::fixed(address)],
+    }
+}

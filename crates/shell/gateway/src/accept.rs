@@ -1,0 +1,71 @@
+//! Accepting connections: as many as there is room for, and never in a hurry when the system has none.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, sockopt};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::client;
+use crate::limits::ACCEPT_PAUSE_MS;
+use crate::site::Site;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Socket {
+    /// Takes a descriptor that listens, whatever its family.
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Socket> {
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        if sockopt::socket_domain(&fd)? == AddressFamily::UNIX {
+            let listener = std::os::unix::net::UnixListener::from(fd);
+            return Ok(Socket::Unix(UnixListener::from_std(listener)?));
+        }
+        // Accepted sockets inherit it: one call here instead of one for each.
+        sockopt::set_tcp_nodelay(&fd, true)?;
+        let listener = std::net::TcpListener::from(fd);
+        Ok(Socket::Tcp(TcpListener::from_std(listener)?))
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Option<std::net::SocketAddr>)> {
+        match self {
+            Socket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Some(peer)))
+            }
+            Socket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), None))
+            }
+        }
+    }
+}
+
+/// Accepts until the task is ended; what is queued on the socket then is the next worker's.
+pub(crate) async fn accept(worker: Rc<Worker>, site: Rc<Site>, socket: Socket) {
+    loop {
+        worker.has_room().await;
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                let peer = site.trust.peer(peer);
+                tokio::task::spawn_local(client::serve(worker.clone(), site.clone(), stream, peer));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                // No descriptor or no memory: the socket stays readable, so without a pause this would spin.
+                worker
+                    .notes
+                    .say(&format!("accept on {}: {error}", site.config.address));
+                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One client connection: one task that reads a head, has it served, and begins again.
+//!
+//! ```text
+//!            readable              head complete                     answered, kept alive
+//!   Idle ───────────────► Head ────────────────► exchange ───────────────────────────────► Idle
+//!    │ idle time-out       │ 408, 4xx             │ answered, not kept │ gone
+//!    ▼                     ▼                      ▼                    ▼
+//!  closed               linger                 linger                closed
+//! ```
+//! An idle connection holds no buffer: ten thousand of them cost their tasks and sockets only.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use h1::respond::{self, Own};
+use h1::{Reject, Scan, Status};
+
+use crate::buf::Buf;
+use crate::exchange;
+use crate::forward::Peer;
+use crate::handle::Handle;
+use crate::limits::{CLIENT_WRITE_MS_MAX, LINGER_BYTES_MAX, LINGER_MS, STREAM_BYTES};
+use crate::note::Failed;
+use crate::site::Site;
+use crate::stream::Stream;
+use crate::worker::{Scratch, Worker};
+
+/// What follows a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The next request on the same connection.
+    Again,
+    /// Close, after the client had time to read the answer.
+    Close,
+    /// The client is gone, or has nothing to read.
+    Gone,
+    /// Cut the connection: the answer is broken.
+    Abort,
+}
+
+/// How a read ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// There are more bytes.
+    Data,
+    /// The client has closed.
+    End,
+    /// The deadline has passed.
+    Late,
+    /// The buffer holds as much as it may.
+    Full,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) site: Rc<Site>,
+    pub(crate) stream: Stream,
+    pub(crate) peer: Peer,
+    pub(crate) handle: Rc<Handle>,
+    pub(crate) buf: Buf,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.worker.leave(&self.handle);
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, site: Rc<Site>, stream: Stream, peer: Peer) {
+    let handle = worker.enter();
+    let mut client = Client {
+        worker,
+        site,
+        stream,
+        peer,
+        handle,
+        buf: Buf::default(),
+    };
+    client.handle.adopt().await;
+    loop {
+        if client.buf.is_empty() && !client.idle().await {
+            return;
+        }
+        let mut desk = Some(client.worker.take_scratch());
+        let next = client.request(&mut desk).await;
+        if let Some(scratch) = desk {
+            client.worker.give_scratch(scratch);
+        }
+        match next {
+            Next::Again => {
+                if client.buf.is_empty() {
+                    let buffer = std::mem::take(&mut client.buf);
+                    client.worker.give_buffer(buffer);
+                }
+            }
+            Next::Close => return client.linger().await,
+            Next::Gone => return,
+            Next::Abort => return client.stream.reset_on_close(),
+        }
+    }
+}
+
+impl Client {
+    /// Waits for the first byte of a request.
+    async fn idle(&mut self) -> bool {
+        self.arm(self.site.config.idle_ms_max);
+        let ready = poll_fn(|cx| match self.stream.poll_read_ready(cx) {
+            Poll::Ready(result) => Poll::Ready(result.is_ok()),
+            Poll::Pending if self.is_due() => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        if ready {
+            self.buf = self.worker.take_buffer();
+        }
+        ready
+    }
+
+    /// Reads one head and has it served.
+    async fn request(&mut self, desk: &mut Option<Box<Scratch>>) -> Next {
+        let Some(scratch) = desk.as_deref_mut() else {
+            return Next::Gone;
+        };
+        self.arm(self.site.config.head_ms_max);
+        let mut scan = Scan::default();
+        loop {
+            if !self.buf.is_empty() {
+                let read = self.buf.bytes();
+                match h1::request::parse(read, &mut scan, &self.site.limits, &mut scratch.head) {
+                    Ok(Status::Complete) => return exchange::exchange(self, desk).await,
+                    Ok(Status::Partial) => {}
+                    Err(reject) => return self.refuse(scratch, reject).await,
+                }
+            }
+            match self.fill(STREAM_BYTES).await {
+                Fill::Data => {}
+                Fill::End => return Next::Gone,
+                Fill::Full => return self.refuse(scratch, Reject::HeadTooLong).await,
+                Fill::Late if self.buf.is_empty() => return Next::Gone,
+                Fill::Late => return self.late(scratch).await,
+            }
+        }
+    }
+
+    /// Answers a request that breaks the rules; nothing on this connection can be trusted any more.
+    pub(crate) async fn refuse(&mut self, scratch: &mut Scratch, reject: Reject) -> Next {
+        scratch.down.clear();
+        respond::refusal(&mut scratch.down, reject, b"");
+        self.note("", reject.status(), reject.reason());
+        self.last(scratch).await
+    }
+
+    /// Answers a request that does not arrive.
+    pub(crate) async fn late(&mut self, scratch: &mut Scratch) -> Next {
+        scratch.down.clear();
+        let own = Own {
+            status: 408,
+            detail: "the request did not arrive in time",
+            ..Own::default()
+        };
+        respond::own(&mut scratch.down, &own);
+        self.note("", own.status, own.detail);
+        self.last(scratch).await
+    }
+
+    async fn last(&mut self, scratch: &Scratch) -> Next {
+        match self.write(&scratch.down).await {
+            true => Next::Close,
+            false => Next::Gone,
+        }
+    }
+
+    /// A note of something that failed before there was a head to speak of.
+    fn note(&self, program: &str, status: u16, why: &str) {
+        let failed = Failed {
+            program,
+            method: b"",
+            path: b"",
+            status,
+            why,
+            waited_ms: 0,
+            repeats: 0,
+        };
+        self.worker.notes.failed(&failed, self.worker.now());
+    }
+
+    /// The deadline is `ms` from now.
+    pub(crate) fn arm(&self, ms: u64) {
+        self.handle.arm(self.worker.now().saturating_add(ms));
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.handle.is_due(self.worker.now())
+    }
+
+    /// Reads once, if fewer than `max` bytes are held.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Fill> {
+        let Some(room) = self.buf.room(max) else {
+            return Poll::Ready(Fill::Full);
+        };
+        match ready!(self.stream.poll_read(cx, room)) {
+            Ok(0) | Err(_) => Poll::Ready(Fill::End),
+            Ok(count) => {
+                self.buf.filled(count);
+                Poll::Ready(Fill::Data)
+            }
+        }
+    }
+
+    /// Reads once, before the deadline.
+    pub(crate) async fn fill(&mut self, max: usize) -> Fill {
+        poll_fn(|cx| match self.poll_fill(cx, max) {
+            Poll::Ready(fill) => Poll::Ready(fill),
+            Poll::Pending if self.is_due() => Poll::Ready(Fill::Late),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Notices that the client has gone; reads ahead no more than `max`.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<()> {
+        loop {
+            match ready!(self.poll_fill(cx, max)) {
+                Fill::End => return Poll::Ready(()),
+                Fill::Data => {}
+                Fill::Full | Fill::Late => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Writes all of it; false if the client is gone or takes nothing for too long.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> bool {
+        let mut at = 0;
+        let mut armed = false;
+        poll_fn(|cx| {
+            while at < bytes.len() {
+                match self.stream.poll_write(cx, &bytes[at..]) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+                    Poll::Ready(Ok(count)) => {
+                        at += count;
+                        armed = false;
+                    }
+                    Poll::Pending if armed && self.is_due() => return Poll::Ready(false),
+                    Poll::Pending => {
+                        if !armed {
+                            self.arm(CLIENT_WRITE_MS_MAX);
+                            armed = true;
+                        }
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await
+    }
+
+    /// Closes so that no reset overtakes the answer: says that we are done, then drops what still comes for a while.
+    async fn linger(&mut self) {
+        self.stream.shutdown();
+        self.arm(LINGER_MS);
+        let mut dropped = 0;
+        while dropped < LINGER_BYTES_MAX {
+            dropped += self.buf.len();
+            self.buf.clear();
+            if self.fill(STREAM_BYTES).await != Fill::Data {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The answer on its way to the client: a small one as a whole, a large one in pieces, a stream until somebody ends it.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use h1::Framing;
+use h1::body::Decoder;
+use h1::chunk;
+use h1::response::{Answer, BodyAs, Deliver, write_downstream};
+use h1::{Version, response::Delivered};
+use hold::{Event, Proof, Stage, Verdict};
+
+use crate::attempt::{Exchange, Outcome, Step};
+use crate::client::Next;
+use crate::limits::{
+    CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
+};
+use crate::own;
+use crate::tunnel;
+
+/// Passes the answer on, whose head is parsed.
+pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
+    {
+        let flight = &mut *exchange.flight;
+        flight
+            .target
+            .answered(&flight.worker.room, &mut flight.request);
+    }
+    let answer = &exchange.scratch.answer;
+    let stream = answer.answer == Answer::Switched || answer.event_stream;
+    match answer.framing {
+        _ if stream => {}
+        Framing::None => return whole(exchange, 0).await,
+        Framing::Length(length) if length <= WHOLE_ANSWER_BYTES_MAX => {
+            return whole(exchange, length as usize).await;
+        }
+        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {}
+    }
+    let flight = &mut *exchange.flight;
+    if stream {
+        let handle = exchange.client.handle.clone();
+        flight
+            .target
+            .stream(&flight.worker.room, &mut flight.request, &handle);
+        let step = match exchange.scratch.answer.answer {
+            Answer::Switched => {
+                head(&mut exchange, true);
+                tunnel::tunnel(&mut exchange).await
+            }
+            Answer::Final | Answer::Continue | Answer::Interim => relay(&mut exchange).await,
+        };
+        exchange.flight.target.stream_over(&handle);
+        return step;
+    }
+    flight
+        .target
+        .begun(&flight.worker.room, &mut flight.request);
+    exchange.scratch.up.reserve(STREAM_BYTES);
+    let step = relay(&mut exchange).await;
+    let Exchange {
+        client,
+        scratch,
+        flight,
+        up,
+        ..
+    } = exchange;
+    if step_is_again(&step) && scratch.answer.keep_alive && scratch.up.is_empty() {
+        let slot = flight.request.slot();
+        flight.target.give_back(slot, up, client.worker.now());
+    }
+    step
+}
+
+fn step_is_again(step: &Step) -> bool {
+    matches!(step, Step::Next(Next::Again))
+}
+
+/// Writes the head for the client into `down`.
+fn head(exchange: &mut Exchange<'_>, may_keep: bool) -> Delivered {
+    let client = &exchange.client;
+    let request = &exchange.scratch.head;
+    let timing = own::timing(exchange.flight.request.waited_ms());
+    let deliver = Deliver {
+        keep_alive: request.keep_alive && may_keep && !client.worker.leaving.get(),
+        client_is_1_0: request.version == Version::Http10,
+        extra: timing.as_bytes(),
+    };
+    let scratch = &mut *exchange.scratch;
+    scratch.down.clear();
+    write_downstream(
+        &mut scratch.down,
+        &scratch.answer,
+        scratch.up.bytes(),
+        &deliver,
+    )
+}
+
+/// Reads a small answer to its end before the client gets a byte; until then it can still be repeated.
+async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
+    let need = exchange.scratch.answer.len + body;
+    if exchange.scratch.up.len() < need {
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = exchange.poll_upload(cx) {
+                return Poll::Ready(outcome);
+            }
+            while exchange.scratch.up.len() < need {
+                match exchange.poll_up(cx, need) {
+                    Poll::Ready(Ok(0) | Err(_)) => {
+                        return Poll::Ready(Outcome::Event(Event::Ended(Proof::Read)));
+                    }
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending => return exchange.poll_others(cx),
+                }
+            }
+            Poll::Ready(Outcome::There)
+        })
+        .await;
+        if let Some(step) = outcome.settle(exchange.flight) {
+            return step;
+        }
+    }
+    let uploaded = exchange.is_uploaded();
+    let delivered = head(&mut exchange, uploaded);
+    let Exchange {
+        client,
+        scratch,
+        flight,
+        upload,
+        up,
+        ..
+    } = exchange;
+    scratch
+        .down
+        .extend_from_slice(&scratch.up.bytes()[scratch.answer.len..need]);
+    let in_step = scratch.up.len() == need;
+    let slot = flight.request.slot();
+    flight
+        .target
+        .begun(&flight.worker.room, &mut flight.request);
+    flight.done();
+    if uploaded && in_step && scratch.answer.keep_alive {
+        flight.target.give_back(slot, up, client.worker.now());
+    }
+    if !client.write(&scratch.down).await {
+        return Step::Next(Next::Gone);
+    }
+    if !delivered.keep_alive {
+        return Step::Next(Next::Close);
+    }
+    upload.consume(&mut client.buf);
+    Step::Next(Next::Again)
+}
+
+/// How the pieces of an answer are written.
+struct Relay {
+    decoder: Decoder,
+    /// Chunks of ours around what the decoder hands out.
+    chunks: bool,
+    stream: bool,
+}
+
+/// Passes a large answer or an event stream on as it comes.
+async fn relay(exchange: &mut Exchange<'_>) -> Step {
+    let stream = exchange.flight.request.stage() == Stage::Stream;
+    // While the body is still on its way up, nobody knows where the next request would begin.
+    let delivered = head(exchange, exchange.is_uploaded());
+    let framing = exchange.scratch.answer.framing;
+    let answer_len = exchange.scratch.answer.len;
+    exchange.scratch.up.consume(answer_len);
+    let (chunks, payload) = match delivered.body {
+        BodyAs::Chunks => (stream, stream),
+        BodyAs::Rechunked => (true, true),
+        BodyAs::Plain | BodyAs::Nothing | BodyAs::Tunnel => (false, true),
+    };
+    let mut relay = Relay {
+        decoder: match payload {
+            true => Decoder::payload(framing, u64::MAX),
+            false => Decoder::framed(framing, u64::MAX),
+        },
+        chunks,
+        stream,
+    };
+    loop {
+        if let Some(step) = forward(exchange, &mut relay).await {
+            return step;
+        }
+        if relay.decoder.is_finished() {
+            return finish(exchange, &relay, &delivered).await;
+        }
+        let outcome = poll_fn(|cx| relay.poll_more(cx, exchange)).await;
+        let Outcome::There = outcome else {
+            return broken(exchange, &relay, outcome).await;
+        };
+    }
+}
+
+impl Relay {
+    /// Waits for more of the answer.
+    fn poll_more(&mut self, cx: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Outcome> {
+        if self.stream && exchange.client.handle.must_end() {
+            return Poll::Ready(Outcome::Event(Event::HoldDrain));
+        }
+        if let Poll::Ready(outcome) = exchange.poll_upload(cx) {
+            return Poll::Ready(outcome);
+        }
+        if exchange.is_uploaded() && !exchange.client.is_due() {
+            exchange.client.arm(match self.stream {
+                true => STREAM_IDLE_MS_MAX,
+                false => exchange.client.site.config.answer_ms_max,
+            });
+        }
+        match exchange.poll_up(cx, STREAM_BYTES) {
+            Poll::Ready(Ok(0)) => Poll::Ready(match self.decoder.end_of_input() {
+                Ok(()) => Outcome::There,
+                Err(_) => Outcome::Event(Event::Ended(Proof::Read)),
+            }),
+            Poll::Ready(Ok(_)) => Poll::Ready(Outcome::There),
+            Poll::Ready(Err(_)) => Poll::Ready(Outcome::Event(Event::Ended(Proof::Read))),
+            Poll::Pending => exchange.poll_others(cx),
+        }
+    }
+}
+
+/// Writes what is there, the head in front.
+async fn forward(exchange: &mut Exchange<'_>, relay: &mut Relay) -> Option<Step> {
+    loop {
+        let scratch = &mut *exchange.scratch;
+        let more = !scratch.up.is_empty() && !relay.decoder.is_finished();
+        if !more && scratch.down.is_empty() {
+            return None;
+        }
+        if more {
+            let Ok(progress) = relay.decoder.decode(scratch.up.bytes()) else {
+                let outcome = Outcome::Event(Event::BadAnswer);
+                return Some(broken(exchange, relay, outcome).await);
+            };
+            let data = &scratch.up.bytes()[progress.data];
+            match relay.chunks {
+                true => chunk::write(&mut scratch.down, data),
+                false => scratch.down.extend_from_slice(data),
+            }
+            scratch.up.consume(progress.consumed);
+            if !scratch.up.is_empty() && scratch.down.len() < STREAM_BYTES {
+                continue;
+            }
+        }
+        let mut at = 0;
+        exchange.client.arm(CLIENT_WRITE_MS_MAX);
+        let outcome = poll_fn(|cx| poll_down(cx, exchange, &mut at)).await;
+        exchange.scratch.down.clear();
+        let Outcome::There = outcome else {
+            return Some(broken(exchange, relay, outcome).await);
+        };
+    }
+}
+
+fn poll_down(cx: &mut Context<'_>, exchange: &mut Exchange<'_>, at: &mut usize) -> Poll<Outcome> {
+    let gone = Poll::Ready(Outcome::Event(Event::ClientGone));
+    if let Poll::Ready(outcome) = exchange.poll_upload(cx) {
+        return Poll::Ready(outcome);
+    }
+    while *at < exchange.scratch.down.len() {
+        let rest = &exchange.scratch.down[*at..];
+        match exchange.client.stream.poll_write(cx, rest) {
+            Poll::Ready(Ok(0) | Err(_)) => return gone,
+            Poll::Ready(Ok(count)) => {
+                *at += count;
+                exchange.client.arm(CLIENT_WRITE_MS_MAX);
+            }
+            Poll::Pending if exchange.client.is_due() => return gone,
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    exchange.client.handle.disarm();
+    Poll::Ready(Outcome::There)
+}
+
+/// The answer is complete.
+async fn finish(exchange: &mut Exchange<'_>, relay: &Relay, delivered: &Delivered) -> Step {
+    if relay.chunks && !exchange.client.write(chunk::END).await {
+        return Step::Verdict(exchange.flight.event(Event::ClientGone));
+    }
+    exchange.flight.done();
+    if !delivered.keep_alive || !exchange.is_uploaded() {
+        return Step::Next(Next::Close);
+    }
+    exchange.upload.consume(&mut exchange.client.buf);
+    Step::Next(Next::Again)
+}
+
+/// The answer will not be complete.
+async fn broken(exchange: &mut Exchange<'_>, relay: &Relay, outcome: Outcome) -> Step {
+    let event = match outcome {
+        Outcome::Event(event) => event,
+        // The client breaks the rules or is too slow in the middle of its own answer.
+        Outcome::There | Outcome::Refuse(_) | Outcome::Late => Event::ClientGone,
+    };
+    let verdict = exchange.flight.event(event);
+    if verdict == Verdict::EndStream && relay.chunks {
+        // Fails only if the client is gone.
+        exchange.client.write(chunk::END).await;
+    }
+    Step::Verdict(verdict)
+}

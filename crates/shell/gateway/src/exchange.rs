@@ -1,0 +1,269 @@
+//! One request: route, wait, send, send again, answer. What may wait and what may be repeated is decided by [`hold`];
+//! this is the loop that does it.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+use h1::Scan;
+use h1::request::Method;
+use h1::respond;
+use hold::{Event, Key, Place, Request, Verdict, Why};
+
+use crate::attempt::{self, Step};
+use crate::client::{Client, Fill, Next};
+use crate::handle::Told;
+use crate::limits::{
+    AHEAD_BYTES_MAX, BODY_PROGRESS_MS, PARKED_BODY_BYTES_MAX, PARKED_OVERHEAD_BYTES, STREAM_BYTES,
+};
+use crate::own::{self, Ours};
+use crate::target::Target;
+use crate::upload::Upload;
+use crate::worker::{Scratch, Worker};
+
+/// A request with its place at a target: whatever ends the task, nothing stays counted.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) target: Rc<Target>,
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) request: Request,
+    parked: Option<Key>,
+}
+
+impl Flight {
+    pub(crate) fn event(&mut self, event: Event) -> Verdict {
+        self.target
+            .event(&self.worker.room, &mut self.request, event)
+    }
+
+    pub(crate) fn done(&mut self) {
+        self.target.done(&self.worker.room, &mut self.request);
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if let Some(key) = self.parked.take() {
+            self.target.leave(&self.worker.room, key);
+        }
+        self.done();
+    }
+}
+
+/// What ends a wait.
+enum Waited {
+    Go,
+    Answer(Why),
+    Gone,
+    Refuse(h1::Reject),
+}
+
+/// Serves the request whose head was parsed into the scratch on the desk.
+pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>>) -> Next {
+    let Some(scratch) = desk.as_deref_mut() else {
+        return Next::Gone;
+    };
+    let site = client.site.clone();
+    let head = &scratch.head;
+    let mut upload = Upload::new(head, site.limits.body_bytes_max);
+    if let Err(error) = upload.look(&client.buf) {
+        return client.refuse(scratch, error.into()).await;
+    }
+    let Some(target) = site.target(head, client.buf.bytes()).cloned() else {
+        return own::answer(client, scratch, &upload, &Ours::not_found()).await;
+    };
+    if !upload.is_held() && !head.expect_continue && upload.fits(head.len) {
+        if let Some(next) = whole_body(client, scratch, &mut upload).await {
+            return next;
+        }
+    }
+    let head = &scratch.head;
+    let key = site
+        .trust
+        .origin(&client.peer, head, client.buf.bytes())
+        .key;
+    let safe = match head.method {
+        Method::Get | Method::Head | Method::Options => true,
+        Method::Post | Method::Put | Method::Delete | Method::Patch | Method::Other => false,
+    };
+    let mut flight = Flight {
+        target,
+        worker: client.worker.clone(),
+        request: Request::new(key, safe, site.config.hold_ms),
+        parked: None,
+    };
+    let mut verdict = flight.target.arrive(&mut flight.request, Place::Back);
+    loop {
+        verdict = match verdict {
+            Verdict::Forward(_) => {
+                let Some(scratch) = desk.as_deref_mut() else {
+                    return Next::Gone;
+                };
+                match attempt::attempt(client, scratch, &mut flight, &mut upload).await {
+                    Step::Next(next) => return next,
+                    Step::Refuse(reject) => {
+                        flight.event(Event::ClientGone);
+                        return client.refuse(scratch, reject).await;
+                    }
+                    Step::Late => {
+                        flight.event(Event::ClientGone);
+                        return client.late(scratch).await;
+                    }
+                    Step::Verdict(Verdict::Park(_) | Verdict::Repeat) => {
+                        flight.target.arrive(&mut flight.request, Place::Front)
+                    }
+                    Step::Verdict(other) => other,
+                }
+            }
+            Verdict::Park(place) => {
+                match parked(client, desk, &mut flight, &mut upload, place).await {
+                    Waited::Go => Verdict::Forward(flight.request.slot()),
+                    Waited::Answer(why) => Verdict::Answer(why),
+                    Waited::Gone => return Next::Gone,
+                    Waited::Refuse(reject) => {
+                        let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());
+                        return client.refuse(scratch, reject).await;
+                    }
+                }
+            }
+            Verdict::Answer(why) => {
+                let Some(scratch) = desk.as_deref_mut() else {
+                    return Next::Gone;
+                };
+                let ours = Ours::of(why, &flight);
+                return own::answer(client, scratch, &upload, &ours).await;
+            }
+            Verdict::Abort => {
+                if let Some(scratch) = desk.as_deref() {
+                    own::note(client, scratch, &Ours::broken(&flight));
+                }
+                return Next::Abort;
+            }
+            Verdict::EndStream | Verdict::Repeat | Verdict::Stay => return Next::Close,
+            Verdict::Leave => return Next::Gone,
+        };
+    }
+}
+
+/// Reads a small body to its end, so that it goes out in one send with its head.
+pub(crate) async fn whole_body(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    upload: &mut Upload,
+) -> Option<Next> {
+    client.arm(BODY_PROGRESS_MS);
+    loop {
+        match client.fill(upload.base() + STREAM_BYTES).await {
+            Fill::Data | Fill::Full => {}
+            Fill::End => return Some(Next::Gone),
+            Fill::Late => return Some(client.late(scratch).await),
+        }
+        match upload.look(&client.buf) {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(error) => return Some(client.refuse(scratch, error.into()).await),
+        }
+    }
+}
+
+/// Asks for a body that the client holds back (RFC 9110, section 10.1.1).
+pub(crate) async fn invite(client: &mut Client, upload: &mut Upload) -> bool {
+    upload.invited = true;
+    client.write(respond::CONTINUE).await
+}
+
+/// Waits in the queue with no more memory than the request's own bytes. Reads a bounded part of its body meanwhile,
+/// and notices when the client leaves.
+async fn parked(
+    client: &mut Client,
+    desk: &mut Option<Box<Scratch>>,
+    flight: &mut Flight,
+    upload: &mut Upload,
+    place: Place,
+) -> Waited {
+    if let Some(scratch) = desk.take() {
+        client.worker.give_scratch(scratch);
+    }
+    client.buf.shrink();
+    let worker = client.worker.clone();
+    let bytes = client.buf.capacity() as u64 + PARKED_OVERHEAD_BYTES;
+    // The queue owns the request until it gives it back; what stands here meanwhile counts nowhere.
+    let request = std::mem::replace(&mut flight.request, Request::new([0; 16], false, 0));
+    let waited = match flight
+        .target
+        .park(&worker.room, request, place, bytes, &client.handle)
+    {
+        Ok(key) => {
+            flight.parked = Some(key);
+            worker.keep_ticking();
+            client.handle.disarm();
+            let waited = wait(client, flight, upload, key).await;
+            if !matches!(waited, Waited::Gone | Waited::Refuse(_)) {
+                flight.parked = None;
+            }
+            waited
+        }
+        Err((request, why)) => {
+            flight.request = request;
+            Waited::Answer(why)
+        }
+    };
+    if matches!(waited, Waited::Gone | Waited::Refuse(_)) {
+        return waited;
+    }
+    // The same bytes parse to the same head as before.
+    let scratch = desk.insert(worker.take_scratch());
+    let limits = &client.site.limits;
+    let read = client.buf.bytes();
+    match h1::request::parse(read, &mut Scan::default(), limits, &mut scratch.head) {
+        Ok(h1::Status::Complete) => waited,
+        Ok(h1::Status::Partial) | Err(_) => Waited::Gone,
+    }
+}
+
+async fn wait(client: &mut Client, flight: &mut Flight, upload: &mut Upload, key: Key) -> Waited {
+    let target = flight.target.clone();
+    let worker = client.worker.clone();
+    let mut full = false;
+    poll_fn(|cx| {
+        match client.handle.take_told() {
+            Some(Told::Go(request)) => {
+                flight.request = request;
+                return Poll::Ready(Waited::Go);
+            }
+            Some(Told::Answer(request, why)) => {
+                flight.request = request;
+                return Poll::Ready(Waited::Answer(why));
+            }
+            None => {}
+        }
+        loop {
+            let max = match upload.is_held() {
+                true => upload.base() + upload.held_bytes() + AHEAD_BYTES_MAX,
+                false => upload.base() + PARKED_BODY_BYTES_MAX,
+            };
+            if full || client.buf.len() >= max {
+                // A hang-up behind a body that is not read is not seen.
+                return Poll::Pending;
+            }
+            if ready!(client.stream.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(Waited::Gone);
+            }
+            let growth = client.buf.growth(max) as u64;
+            if growth > 0 && !target.grow(&worker.room, key, growth) {
+                full = true;
+                return Poll::Pending;
+            }
+            match ready!(client.poll_fill(cx, max)) {
+                Fill::End => return Poll::Ready(Waited::Gone),
+                Fill::Data => {
+                    if let Err(error) = upload.look(&client.buf) {
+                        return Poll::Ready(Waited::Refuse(error.into()));
+                    }
+                }
+                Fill::Full | Fill::Late => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,178 @@
+//! The talk with the keeper of one slot: its facts are acted on and acknowledged; drains and counts are reported.
+//!
+//! ```text
+//!  connect ──Hello──► ◄─Hello, Now── Now ──► Acknowledge … Drained
+//!     ▲                                │
+//!     └── 10 ms … 1 s ◄── closed ◄─────┘   (meanwhile the worker probes by itself)
+//! ```
+
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use sys::seq::Conn;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use wire::{Hello, Notice, Publish, Role};
+
+use crate::limits::RECONNECT_MS;
+use crate::target::Target;
+use crate::worker::Worker;
+
+/// How many keepers have not told their first fact yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unheard {
+    count: Cell<usize>,
+    changed: Notify,
+}
+
+impl Unheard {
+    pub(crate) fn add(&self) {
+        self.count.set(self.count.get() + 1);
+    }
+
+    fn heard(&self) {
+        self.count.set(self.count.get().saturating_sub(1));
+        self.changed.notify_one();
+    }
+
+    /// Waits until all have spoken.
+    pub(crate) async fn none(&self) {
+        while self.count.get() > 0 {
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// Follows one keeper for good.
+pub(crate) async fn follow(
+    worker: Rc<Worker>,
+    target: Rc<Target>,
+    slot: usize,
+    events: String,
+    unheard: Rc<Unheard>,
+) {
+    let mut wait_ms = RECONNECT_MS.0;
+    let mut first = true;
+    loop {
+        let mut heard = || {
+            wait_ms = RECONNECT_MS.0;
+            if std::mem::take(&mut first) {
+                unheard.heard();
+            }
+        };
+        let ended = talk(&worker, &target, slot, &events, &mut heard).await;
+        target.lost(&worker.room, slot);
+        if let Err(error) = ended.as_ref().map_err(|error| error.kind()) {
+            if !matches!(
+                error,
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) {
+                worker
+                    .notes
+                    .say(&format!("events of {} ({events}): {error}", target.name));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        wait_ms = (wait_ms * 2).min(RECONNECT_MS.1);
+    }
+}
+
+/// One connection, to its end.
+async fn talk(
+    worker: &Worker,
+    target: &Target,
+    slot: usize,
+    events: &str,
+    heard: &mut impl FnMut(),
+) -> io::Result<()> {
+    let conn = Conn::connect(Path::new(events))?;
+    // tokio cannot know that a type keeps its descriptor while it is registered; `Conn` owns one and never changes it.
+    #[allow(deprecated)]
+    let conn = AsyncFd::new(conn)?;
+    let hello = Hello {
+        role: Role::Gateway,
+        min: wire::VERSION_MIN,
+        max: wire::VERSION_MAX,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id() as i32,
+        ..Hello::default()
+    };
+    send(&conn, &wire::encode(&hello)).await?;
+    let mut frame = Vec::new();
+    let mut greeted = false;
+    loop {
+        tokio::select! {
+            ready = conn.readable() => {
+                let mut ready = ready?;
+                loop {
+                    match conn.get_ref().recv(&mut frame) {
+                        Ok(None) => return Ok(()),
+                        Ok(Some(_)) if !greeted => greeted = true,
+                        Ok(Some(_)) => act(worker, target, slot, &conn, &frame, heard).await?,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                        Err(error) => return Err(error),
+                    }
+                }
+                ready.clear_ready();
+            }
+            () = target.news(slot) => {}
+        }
+        report(target, slot, &conn).await?;
+    }
+}
+
+/// Acts on one frame and acknowledges it.
+async fn act(
+    worker: &Worker,
+    target: &Target,
+    slot: usize,
+    conn: &AsyncFd<Conn>,
+    frame: &[u8],
+    heard: &mut impl FnMut(),
+) -> io::Result<()> {
+    // A frame of a newer kind is no reason to close.
+    let Ok(Publish::Now { fact }) = wire::decode::<Publish>(frame) else {
+        return Ok(());
+    };
+    let turn = target.told(&worker.room, slot, &fact);
+    worker.keep_ticking();
+    let notice = Notice::Acknowledge {
+        seq: fact.seq,
+        in_flight: turn.in_flight,
+    };
+    send(conn, &wire::encode(&notice)).await?;
+    heard();
+    Ok(())
+}
+
+/// Tells what there is to tell. Counts go before a drain's end: the keeper writes both into one transition.
+async fn report(target: &Target, slot: usize, conn: &AsyncFd<Conn>) -> io::Result<()> {
+    let now = sys::clock::mono_ms();
+    let drained = target.drained(slot);
+    if let Some(counts) = target.new_counts(slot, now, drained.is_some()) {
+        send(conn, &wire::encode(&Notice::Counted { counts })).await?;
+    }
+    if let Some(drained) = drained {
+        let notice = Notice::Drained {
+            generation: drained.generation,
+            finished: drained.finished,
+            cut: drained.cut,
+        };
+        send(conn, &wire::encode(&notice)).await?;
+    }
+    Ok(())
+}
+
+async fn send(conn: &AsyncFd<Conn>, frame: &[u8]) -> io::Result<()> {
+    loop {
+        match conn.get_ref().send(frame, &[]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                conn.writable().await?.clear_ready();
+            }
+            other => return other,
+        }
+    }
+}

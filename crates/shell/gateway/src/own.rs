@@ -1,0 +1,143 @@
+//! Answers of ours: the one place where a failure becomes HTTP.
+
+use h1::respond::{self, Media, Own};
+use hold::Why;
+
+use crate::client::{Client, Next};
+use crate::exchange::Flight;
+use crate::note::Failed;
+use crate::upload::Upload;
+use crate::worker::Scratch;
+
+/// What to answer, and what to note.
+#[derive(Debug, Clone)]
+pub(crate) struct Ours {
+    status: u16,
+    text: &'static str,
+    retry_after_s: Option<u32>,
+    waited_ms: Option<u64>,
+    repeats: u8,
+    program: String,
+    /// The operator's page may stand in for the text.
+    page: bool,
+}
+
+impl Ours {
+    /// No route fits.
+    pub(crate) fn not_found() -> Ours {
+        Ours {
+            status: 404,
+            text: "no program is configured for this host and path",
+            retry_after_s: None,
+            waited_ms: None,
+            repeats: 0,
+            program: String::new(),
+            page: false,
+        }
+    }
+
+    /// For a request that could not be served.
+    pub(crate) fn of(why: Why, flight: &Flight) -> Ours {
+        Ours {
+            status: why.status(),
+            text: why.text(),
+            retry_after_s: why.retry_after_s(),
+            waited_ms: flight.request.waited_ms(),
+            repeats: flight.request.repeats(),
+            program: flight.target.name.clone(),
+            page: why.status() == 503,
+        }
+    }
+
+    /// For the note of an answer that was cut; the client gets no more.
+    pub(crate) fn broken(flight: &Flight) -> Ours {
+        Ours {
+            text: "the answer was cut: the program's connection ended or stood still",
+            page: false,
+            ..Ours::of(Why::MayHaveRun, flight)
+        }
+    }
+}
+
+/// `Server-Timing` for an answer that waited.
+pub(crate) fn timing(waited_ms: Option<u64>) -> String {
+    match waited_ms {
+        Some(ms) => format!("Server-Timing: hold;dur={ms}\r\n"),
+        None => String::new(),
+    }
+}
+
+/// Answers; the connection stays open if the request's body is known to its end.
+pub(crate) async fn answer(
+    client: &mut Client,
+    scratch: &mut Scratch,
+    upload: &Upload,
+    ours: &Ours,
+) -> Next {
+    let keep = scratch.head.keep_alive && upload.is_held() && !client.worker.leaving.get();
+    let read = client.buf.bytes();
+    let timing = timing(ours.waited_ms);
+    let own = Own {
+        retry_after_s: ours.retry_after_s,
+        keep_alive: keep,
+        extra: timing.as_bytes(),
+        ..Own::to(&scratch.head, read, ours.status, ours.text)
+    };
+    scratch.down.clear();
+    let page = &client.site.config.maintenance_page;
+    if ours.page && !page.is_empty() && own.media == Media::Text {
+        write_page(&mut scratch.down, &own, page);
+    } else {
+        respond::own(&mut scratch.down, &own);
+    }
+    note(client, scratch, ours);
+    if !client.write(&scratch.down).await {
+        return Next::Gone;
+    }
+    if !keep {
+        return Next::Close;
+    }
+    upload.consume(&mut client.buf);
+    Next::Again
+}
+
+/// Notes a failure.
+pub(crate) fn note(client: &Client, scratch: &Scratch, ours: &Ours) {
+    let read = client.buf.bytes();
+    let failed = Failed {
+        program: &ours.program,
+        method: scratch.head.method_text.of(read),
+        path: scratch.head.path.of(read),
+        status: ours.status,
+        why: ours.text,
+        waited_ms: ours.waited_ms.unwrap_or_default(),
+        repeats: ours.repeats,
+    };
+    client.worker.notes.failed(&failed, client.worker.now());
+}
+
+/// The operator's own page instead of a line of text.
+fn write_page(out: &mut Vec<u8>, own: &Own<'_>, page: &str) {
+    let connection = match (own.keep_alive, own.client_is_1_0) {
+        (false, _) => "Connection: close\r\n",
+        (true, true) => "Connection: keep-alive\r\n",
+        (true, false) => "",
+    };
+    let retry = match own.retry_after_s {
+        Some(seconds) => format!("Retry-After: {seconds}\r\n"),
+        None => String::new(),
+    };
+    let head = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\n{retry}{connection}",
+        own.status,
+        respond::phrase(own.status),
+        page.len(),
+    );
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(own.extra);
+    out.extend_from_slice(b"\r\n");
+    if !own.head_only {
+        out.extend_from_slice(page.as_bytes());
+    }
+}

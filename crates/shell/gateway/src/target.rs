@@ -1,0 +1,370 @@
+//! A program or upstream as this worker sees it: its queue, its idle connections, its open streams.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hold::{Event, Key, Place, Program, Request, Room, Slot, Turn, Verdict, Why};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
+use wire::{Counts, Fact};
+
+use crate::handle::{Handle, Told};
+use crate::limits::{CONNECT_MS_MAX, COUNTS_MS_MIN, UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_MS_MAX};
+use crate::stream::Stream;
+
+/// A connection to a program.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) stream: Stream,
+    /// Opened for this request, not taken from the idle ones.
+    pub(crate) fresh: bool,
+    generation: u64,
+    since_ms: u64,
+}
+
+/// The shell's side of one slot.
+#[derive(Debug, Default)]
+struct Side {
+    /// Last in, first out: the youngest is on top, so when it is too old, all are.
+    idle: RefCell<Vec<Up>>,
+    /// Wakes the task that talks with the slot's keeper.
+    notify: Notify,
+    sent_counts: RefCell<Counts>,
+    sent_counts_ms: Cell<u64>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    program: RefCell<Program<Rc<Handle>>>,
+    sides: Vec<Side>,
+    streams: RefCell<Vec<(usize, u64, Rc<Handle>)>>,
+    probe: Notify,
+}
+
+impl Target {
+    pub(crate) fn new(name: &str, slots: Vec<Slot>) -> Target {
+        Target {
+            name: name.to_owned(),
+            sides: slots.iter().map(|_| Side::default()).collect(),
+            program: RefCell::new(Program::new(slots)),
+            streams: RefCell::default(),
+            probe: Notify::new(),
+        }
+    }
+
+    pub(crate) fn arrive(&self, request: &mut Request, place: Place) -> Verdict {
+        self.program
+            .borrow_mut()
+            .arrive(request, place, sys::clock::mono_ms())
+    }
+
+    /// Puts the request into the queue; its end comes by way of the handle.
+    pub(crate) fn park(
+        &self,
+        room: &RefCell<Room>,
+        request: Request,
+        place: Place,
+        bytes: u64,
+        handle: &Rc<Handle>,
+    ) -> Result<Key, (Request, Why)> {
+        let now = sys::clock::mono_ms();
+        let key = self.program.borrow_mut().park(
+            &mut room.borrow_mut(),
+            request,
+            place,
+            bytes,
+            handle.clone(),
+            now,
+        )?;
+        self.kick(room);
+        Ok(key)
+    }
+
+    pub(crate) fn grow(&self, room: &RefCell<Room>, key: Key, bytes: u64) -> bool {
+        self.program
+            .borrow_mut()
+            .grow(&mut room.borrow_mut(), key, bytes)
+    }
+
+    pub(crate) fn leave(&self, room: &RefCell<Room>, key: Key) {
+        self.program.borrow_mut().leave(&mut room.borrow_mut(), key);
+        self.kick(room);
+    }
+
+    pub(crate) fn event(
+        &self,
+        room: &RefCell<Room>,
+        request: &mut Request,
+        event: Event,
+    ) -> Verdict {
+        let now = sys::clock::mono_ms();
+        let verdict = self.program.borrow_mut().event(request, event, now);
+        self.after(room, request.slot());
+        verdict
+    }
+
+    pub(crate) fn connected(&self, room: &RefCell<Room>, request: &mut Request) {
+        self.program.borrow_mut().connected(request);
+        self.kick(room);
+    }
+
+    pub(crate) fn answered(&self, room: &RefCell<Room>, request: &mut Request) {
+        self.program.borrow_mut().answered(request);
+        self.kick(room);
+    }
+
+    pub(crate) fn begun(&self, room: &RefCell<Room>, request: &mut Request) {
+        self.program.borrow_mut().begun(request);
+        self.kick(room);
+    }
+
+    pub(crate) fn done(&self, room: &RefCell<Room>, request: &mut Request) {
+        self.program.borrow_mut().done(request);
+        self.after(room, request.slot());
+    }
+
+    /// The answer is a stream: it is remembered, so that a drain can end it.
+    pub(crate) fn stream(&self, room: &RefCell<Room>, request: &mut Request, handle: &Rc<Handle>) {
+        handle.stream_begins();
+        let of = (request.slot(), request.generation(), handle.clone());
+        self.streams.borrow_mut().push(of);
+        let draining = {
+            let mut program = self.program.borrow_mut();
+            program.stream(request);
+            program.is_draining(request.slot())
+        };
+        if draining {
+            handle.end_stream();
+        }
+        self.kick(room);
+    }
+
+    pub(crate) fn stream_over(&self, handle: &Rc<Handle>) {
+        self.streams
+            .borrow_mut()
+            .retain(|(_, _, other)| !Rc::ptr_eq(other, handle));
+    }
+
+    /// Ends all streams (this worker's time is over).
+    pub(crate) fn end_streams(&self) {
+        for (_, _, handle) in self.streams.borrow().iter() {
+            handle.end_stream();
+        }
+    }
+
+    fn after(&self, room: &RefCell<Room>, slot: usize) {
+        if self.program.borrow().is_draining(slot) {
+            self.sides[slot].notify.notify_one();
+        }
+        self.kick(room);
+    }
+
+    /// Releases what may go now.
+    pub(crate) fn kick(&self, room: &RefCell<Room>) {
+        if self.program.borrow().waiting() == 0 {
+            return;
+        }
+        let now = sys::clock::mono_ms();
+        loop {
+            let released = self
+                .program
+                .borrow_mut()
+                .release(&mut room.borrow_mut(), now);
+            match released {
+                Some((handle, request)) => handle.tell(Told::Go(request)),
+                None => break,
+            }
+        }
+        if self.program.borrow().next_timer(now).is_some() {
+            self.probe.notify_one();
+        }
+    }
+
+    /// Releases at the times that only a clock knows: probes, the end of a suspect's time alone. Asleep for good while
+    /// nothing waits.
+    pub(crate) async fn probe_loop(&self, room: &RefCell<Room>) {
+        loop {
+            let now = sys::clock::mono_ms();
+            let next = self.program.borrow().next_timer(now);
+            match next {
+                None => self.probe.notified().await,
+                Some(at) => {
+                    let wait = Duration::from_millis(at.saturating_sub(now).max(1));
+                    let _ = tokio::time::timeout(wait, self.probe.notified()).await;
+                }
+            }
+            self.kick(room);
+        }
+    }
+
+    /// The coarse tick: answers what waited too long, drops connections that idled too long, has counts sent. True if
+    /// there is anything to tick for.
+    pub(crate) fn tick(&self, room: &RefCell<Room>, now: u64) -> bool {
+        let mut busy = false;
+        if self.program.borrow().waiting() > 0 {
+            let over = self.program.borrow_mut().sweep(&mut room.borrow_mut(), now);
+            for (handle, request, why) in over {
+                handle.tell(Told::Answer(request, why));
+            }
+            self.kick(room);
+            busy = true;
+        }
+        for (at, side) in self.sides.iter().enumerate() {
+            let mut idle = side.idle.borrow_mut();
+            let old = idle.partition_point(|up| up.since_ms + UPSTREAM_IDLE_MS_MAX <= now);
+            idle.drain(..old);
+            busy |= !idle.is_empty();
+            if self.program.borrow().slots()[at].counts != *side.sent_counts.borrow() {
+                busy = true;
+                if side.sent_counts_ms.get() + COUNTS_MS_MIN <= now {
+                    side.notify.notify_one();
+                }
+            }
+        }
+        busy
+    }
+
+    /// This worker's time is over: all that wait are answered.
+    pub(crate) fn leave_over(&self, room: &RefCell<Room>) {
+        let now = sys::clock::mono_ms();
+        let all = self
+            .program
+            .borrow_mut()
+            .leave_over(&mut room.borrow_mut(), now);
+        for (handle, request, why) in all {
+            handle.tell(Told::Answer(request, why));
+        }
+    }
+
+    /// A connection to the slot that the request goes to: an idle one if `reuse`, else a new one.
+    pub(crate) async fn connect(&self, request: &Request, now: u64) -> io::Result<Up> {
+        let slot = request.slot();
+        let (address, generation) = {
+            let program = self.program.borrow();
+            let view = &program.slots()[slot];
+            if let Some(up) = self.take_idle(slot, request, now) {
+                return Ok(up);
+            }
+            (view.address().to_owned(), view.generation())
+        };
+        let stream = open(&address).await?;
+        Ok(Up {
+            stream,
+            fresh: true,
+            generation,
+            since_ms: now,
+        })
+    }
+
+    fn take_idle(&self, slot: usize, request: &Request, now: u64) -> Option<Up> {
+        let mut idle = self.sides[slot].idle.borrow_mut();
+        while let Some(up) = idle.pop() {
+            if up.since_ms + UPSTREAM_IDLE_MS_MAX <= now {
+                idle.clear();
+                return None;
+            }
+            if !up.stream.is_unix() && !request.is_repeatable() {
+                // Over TCP only a connect error proves that a request is unread.
+                idle.push(up);
+                return None;
+            }
+            if up.generation == request.generation() && !up.stream.is_stale() {
+                return Some(Up { fresh: false, ..up });
+            }
+        }
+        None
+    }
+
+    /// A connection that may serve the next request.
+    pub(crate) fn give_back(&self, slot: usize, mut up: Up, now: u64) {
+        let program = self.program.borrow();
+        let view = &program.slots()[slot];
+        let mut idle = self.sides[slot].idle.borrow_mut();
+        if view.keeps_idle() && view.generation() == up.generation && idle.len() < UPSTREAM_IDLE_MAX
+        {
+            up.since_ms = now;
+            idle.push(up);
+        }
+    }
+
+    /// A keeper's word.
+    pub(crate) fn told(&self, room: &RefCell<Room>, slot: usize, fact: &Fact) -> Turn {
+        let turn = self.program.borrow_mut().told(slot, fact);
+        if turn.close_idle {
+            self.sides[slot].idle.borrow_mut().clear();
+        }
+        if let Some(generation) = turn.end_streams {
+            for (at, of, handle) in self.streams.borrow().iter() {
+                if (*at, *of) == (slot, generation) {
+                    handle.end_stream();
+                }
+            }
+        }
+        let over = self
+            .program
+            .borrow_mut()
+            .sweep(&mut room.borrow_mut(), sys::clock::mono_ms());
+        for (handle, request, why) in over {
+            handle.tell(Told::Answer(request, why));
+        }
+        self.kick(room);
+        turn
+    }
+
+    pub(crate) fn lost(&self, room: &RefCell<Room>, slot: usize) {
+        self.program.borrow_mut().lost(slot);
+        if let Some(side) = self.sides.get(slot) {
+            // A new connection knows nothing of what the old one was told.
+            *side.sent_counts.borrow_mut() = Counts::default();
+        }
+        self.kick(room);
+    }
+
+    pub(crate) fn drained(&self, slot: usize) -> Option<hold::Drained> {
+        self.program.borrow_mut().drained(slot)
+    }
+
+    /// Waits until there may be something to tell the slot's keeper.
+    pub(crate) async fn news(&self, slot: usize) {
+        self.sides[slot].notify.notified().await;
+    }
+
+    /// The slot's counts, if the keeper does not have them yet; not too often, unless they are wanted `now_or_never`.
+    pub(crate) fn new_counts(&self, slot: usize, now: u64, now_or_never: bool) -> Option<Counts> {
+        let counts = self.program.borrow().slots()[slot].counts.clone();
+        let side = &self.sides[slot];
+        let early = side.sent_counts_ms.get() + COUNTS_MS_MIN > now && !now_or_never;
+        if early || counts == *side.sent_counts.borrow() {
+            return None;
+        }
+        side.sent_counts_ms.set(now);
+        side.sent_counts.borrow_mut().clone_from(&counts);
+        Some(counts)
+    }
+}
+
+/// Connects to `unix:PATH` or `tcp:HOST:PORT`.
+async fn open(address: &str) -> io::Result<Stream> {
+    if let Some(path) = address.strip_prefix("unix:") {
+        return Ok(Stream::Unix(UnixStream::connect(path).await?));
+    }
+    let address = address.strip_prefix("tcp:").unwrap_or(address);
+    let connect = async {
+        match address.parse::<SocketAddr>() {
+            Ok(address) => TcpStream::connect(address).await,
+            // A name, looked up by the system off this thread.
+            Err(_) => TcpStream::connect(address).await,
+        }
+    };
+    let limit = Duration::from_millis(CONNECT_MS_MAX);
+    let stream = tokio::time::timeout(limit, connect)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    stream.set_nodelay(true)?;
+    Ok(Stream::Tcp(stream))
+}

@@ -1,0 +1,133 @@
+//! A WebSocket: bytes both ways, until one side ends, nothing moves for too long, or the program is drained.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use hold::{Event, Proof};
+
+use crate::attempt::{Exchange, Step};
+use crate::client::{Fill, Next};
+use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX};
+
+/// How far each direction is.
+#[derive(Default)]
+struct Ends {
+    client: bool,
+    up: bool,
+}
+
+/// Carries a WebSocket whose head for the client is in `down`.
+pub(crate) async fn tunnel(exchange: &mut Exchange<'_>) -> Step {
+    if !exchange.client.write(&exchange.scratch.down).await {
+        return Step::Verdict(exchange.flight.event(Event::ClientGone));
+    }
+    let answer_len = exchange.scratch.answer.len;
+    exchange.scratch.up.consume(answer_len);
+    exchange.upload.consume(&mut exchange.client.buf);
+    exchange.client.arm(STREAM_IDLE_MS_MAX);
+    let mut ends = Ends::default();
+    let event = poll_fn(|cx| poll_both(cx, exchange, &mut ends)).await;
+    match event {
+        None => exchange.flight.done(),
+        Some(event) => {
+            exchange.flight.event(event);
+        }
+    }
+    Step::Next(Next::Close)
+}
+
+/// Ready when the tunnel is over: with nothing if both sides ended it, else with what did.
+fn poll_both(
+    cx: &mut Context<'_>,
+    exchange: &mut Exchange<'_>,
+    ends: &mut Ends,
+) -> Poll<Option<Event>> {
+    if exchange.client.handle.must_end() {
+        return Poll::Ready(Some(Event::HoldDrain));
+    }
+    loop {
+        let mut moved = false;
+        match poll_out(cx, exchange, ends) {
+            Poll::Ready(Ok(())) => moved = true,
+            Poll::Ready(Err(event)) => return Poll::Ready(Some(event)),
+            Poll::Pending => {}
+        }
+        match poll_in(cx, exchange, ends) {
+            Poll::Ready(Ok(())) => moved = true,
+            Poll::Ready(Err(event)) => return Poll::Ready(Some(event)),
+            Poll::Pending => {}
+        }
+        if ends.up && exchange.scratch.up.is_empty() {
+            return Poll::Ready(None);
+        }
+        if !moved {
+            break;
+        }
+        exchange.client.arm(STREAM_IDLE_MS_MAX);
+    }
+    match exchange.client.is_due() {
+        true => Poll::Ready(Some(Event::TimedOut)),
+        false => Poll::Pending,
+    }
+}
+
+/// Client to program.
+fn poll_out(
+    cx: &mut Context<'_>,
+    exchange: &mut Exchange<'_>,
+    ends: &mut Ends,
+) -> Poll<Result<(), Event>> {
+    let client = &mut *exchange.client;
+    if !client.buf.is_empty() {
+        return exchange
+            .up
+            .stream
+            .poll_write(cx, client.buf.bytes())
+            .map(|result| match result {
+                Ok(count) => {
+                    client.buf.consume(count);
+                    Ok(())
+                }
+                Err(_) => Err(Event::Ended(Proof::Read)),
+            });
+    }
+    if ends.client {
+        return Poll::Pending;
+    }
+    client.poll_fill(cx, STREAM_BYTES).map(|fill| {
+        if fill == Fill::End {
+            ends.client = true;
+            exchange.up.stream.shutdown();
+        }
+        Ok(())
+    })
+}
+
+/// Program to client.
+fn poll_in(
+    cx: &mut Context<'_>,
+    exchange: &mut Exchange<'_>,
+    ends: &mut Ends,
+) -> Poll<Result<(), Event>> {
+    let up = &mut exchange.scratch.up;
+    if !up.is_empty() {
+        return exchange
+            .client
+            .stream
+            .poll_write(cx, up.bytes())
+            .map(|result| match result {
+                Ok(count) => {
+                    up.consume(count);
+                    Ok(())
+                }
+                Err(_) => Err(Event::ClientGone),
+            });
+    }
+    if ends.up {
+        return Poll::Pending;
+    }
+    exchange.poll_up(cx, STREAM_BYTES).map(|read| {
+        ends.up = !matches!(read, Ok(count) if count > 0);
+        Ok(())
+    })
+}
