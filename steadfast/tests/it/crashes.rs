@@ -36,7 +36,7 @@ fn assert_only_read_posts_failed(backend: &Backend, what: &str, log: &Log) {
 
 #[test]
 fn five_sigkills_of_uvicorn_lose_no_get_and_only_posts_that_it_had_read() {
-    let backend = Backend::start();
+    let backend = Backend::example("");
     let log = backend.under_load(backend.plan(), 5, |backend, load| {
         let pid = backend.pid();
         assert!(procfs::signal(pid, Signal::KILL));
@@ -53,7 +53,7 @@ fn five_sigkills_of_uvicorn_lose_no_get_and_only_posts_that_it_had_read() {
 
 #[test]
 fn five_sigkills_of_the_daemon_lose_nothing_and_the_program_keeps_its_pid() {
-    let backend = Backend::start();
+    let backend = Backend::example("");
     let pid = backend.pid();
     let log = backend.under_load(backend.plan(), 5, |backend, _| {
         let daemon = backend.installation.daemon_pid().expect("a daemon");
@@ -72,7 +72,7 @@ fn five_sigkills_of_the_daemon_lose_nothing_and_the_program_keeps_its_pid() {
 
 #[test]
 fn three_sigkills_of_root_followed_by_a_new_run_lose_nothing_and_pids_stay() {
-    let mut backend = Backend::start();
+    let mut backend = Backend::example("");
     let pid = backend.pid();
     let gateway = gateway_pid(&backend);
     let time = crate::harness::load_time();
@@ -107,7 +107,7 @@ fn gateway_pid(backend: &Backend) -> i32 {
 
 #[test]
 fn a_crash_while_the_daemon_is_stopped_loses_no_get() {
-    let backend = Backend::start();
+    let backend = Backend::example("");
     let pid = backend.pid();
     let daemon = backend.installation.daemon_pid().expect("a daemon");
     let log = backend.under_load(backend.plan(), 1, |_, load| {
@@ -133,7 +133,7 @@ fn a_crash_while_the_daemon_is_stopped_loses_no_get() {
 
 #[test]
 fn a_hung_program_is_restarted_when_it_is_unhealthy() {
-    let backend = Wanted::keys("keepalive = 500ms\nunhealthy = restart after 3").start();
+    let backend = Backend::example("keepalive = 500ms\nunhealthy = restart after 3");
     let pid = backend.pid();
     let log = backend.under_load(backend.plan(), 1, |backend, load| {
         assert!(procfs::signal(pid, Signal::STOP));

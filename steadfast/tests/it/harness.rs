@@ -103,6 +103,8 @@ pub(crate) struct Backend {
 /// What is different from the usual backend: uvicorn with `apps/backend.py` behind the gateway.
 #[derive(Clone)]
 pub(crate) struct Wanted {
+    /// The FastAPI app of `examples/fastapi` instead.
+    pub(crate) example: bool,
     /// Arguments behind `uvicorn backend:app --host … --port …`.
     pub(crate) args: &'static str,
     /// Keys of `[program:backend]`.
@@ -118,6 +120,7 @@ pub(crate) struct Wanted {
 impl Default for Wanted {
     fn default() -> Wanted {
         Wanted {
+            example: false,
             args: "--workers 1",
             keys: "",
             environment: "",
@@ -139,20 +142,26 @@ impl Wanted {
     /// The configuration for an installation in `dir`.
     pub(crate) fn config(&self, dir: &Path, port: u16) -> String {
         let Wanted {
+            example,
             args,
             keys,
             environment,
             listen,
             sections,
         } = self;
-        let apps = workspace().join("steadfast/tests/apps");
+        let (apps, app) = if *example {
+            ("examples/fastapi", "server:app")
+        } else {
+            ("steadfast/tests/apps", "backend:app")
+        };
+        let apps = workspace().join(apps);
         format!(
             "{head}
 [steadfast]
 state_dir = {dir}/state
 
 [program:backend]
-command = {uvicorn} backend:app --host 127.0.0.1 --port {port} {args}
+command = {uvicorn} {app} --host 127.0.0.1 --port {port} {args}
 directory = {apps}
 environment = EFFECT_LOG=\"{dir}/effects.log\",PYTHONDONTWRITEBYTECODE=\"1\"{environment}
 listen = {listen}
@@ -192,6 +201,15 @@ impl Backend {
     /// The usual backend, ready.
     pub(crate) fn start() -> Backend {
         Wanted::default().start()
+    }
+
+    /// The FastAPI app of the story, ready.
+    pub(crate) fn example(keys: &'static str) -> Backend {
+        Wanted {
+            example: true,
+            ..Wanted::keys(keys)
+        }
+        .start()
     }
 
     /// Waits until the backend is ready.

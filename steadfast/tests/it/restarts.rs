@@ -7,7 +7,7 @@ use storm::load::Plan;
 
 #[test]
 fn five_restarts_under_load_lose_nothing() {
-    let backend = Backend::start();
+    let backend = Backend::example("");
     let before = backend.pid();
     let log = backend.under_load(backend.plan(), 5, |backend, _| {
         backend.say(&["restart", "backend"], 0);
@@ -18,7 +18,7 @@ fn five_restarts_under_load_lose_nothing() {
 
 #[test]
 fn five_restarts_under_load_of_fresh_connections_lose_nothing() {
-    let backend = Backend::start();
+    let backend = Backend::example("");
     let plan = Plan {
         keep_alive: false,
         ..backend.plan()
@@ -31,7 +31,7 @@ fn five_restarts_under_load_of_fresh_connections_lose_nothing() {
 
 #[test]
 fn five_restarts_by_the_real_supervisorctl_under_load_lose_nothing() {
-    let backend = Backend::start();
+    let backend = Backend::example("");
     let log = backend.under_load(backend.plan(), 5, |backend, _| {
         let said = backend.supervisorctl(&["restart", "backend"]);
         assert_eq!(
@@ -42,6 +42,15 @@ fn five_restarts_by_the_real_supervisorctl_under_load_lose_nothing() {
         );
     });
     backend.assert_nothing_failed("5 x supervisorctl restart", &log);
+}
+
+#[test]
+fn five_overlapping_restarts_of_the_fastapi_app_lose_nothing() {
+    let backend = Backend::example("replace = overlap");
+    let log = backend.under_load(backend.plan(), 5, |backend, _| {
+        backend.say(&["restart", "backend"], 0);
+    });
+    backend.assert_nothing_failed("5 x steadfast restart, overlap", &log);
 }
 
 #[test]
@@ -64,7 +73,7 @@ fn five_overlapping_restarts_under_load_lose_nothing_and_nobody_waits_for_the_st
 
 #[test]
 fn five_restarts_by_the_real_supervisorctl_with_overlap_lose_nothing() {
-    let backend = Wanted::keys("replace = overlap").start();
+    let backend = Backend::example("replace = overlap");
     let log = backend.under_load(backend.plan(), 5, |backend, _| {
         let said = backend.supervisorctl(&["restart", "backend"]);
         assert_eq!(said.exit, 0, "{}", said.text());

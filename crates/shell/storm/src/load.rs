@@ -52,7 +52,7 @@ impl Plan {
             post_every: 4,
             login: Some((
                 "/api/auth/login".into(),
-                r#"{"username":"ada","password":"ada"}"#.into(),
+                r#"{"user":"ada","password":"demo"}"#.into(),
             )),
             verify: "/api/auth/verify".into(),
             verify_every: 10,

@@ -197,10 +197,10 @@ startsecs = 0
 }
 
 #[test]
-fn standard_input_is_empty_and_descriptors_are_closed() {
+fn standard_input_never_speaks_and_descriptors_are_closed() {
     let config = "
 [program:a]
-command = sh -c 'read line || echo no input; ls /proc/self/fd | tr \"\\n\" \" \"; echo; echo end; exec sleep 86433'
+command = sh -c 'timeout 0.5 cat || echo nothing came; ls /proc/self/fd | tr \"\\n\" \" \"; echo; echo end; exec sleep 86433'
 startsecs = 0
 stdout_logfile = {dir}/a.log
 ";

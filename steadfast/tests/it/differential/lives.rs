@@ -172,7 +172,7 @@ stdout_logfile = {dir}/a.log
 fn groups_of_processes_are_stopped_where_the_file_says_so() {
     let config = "
 [program:together]
-command = sh -c '(trap \"echo grandchild ends; exit 0\" TERM; echo up; while :; do sleep 0.05; done) & wait'
+command = sh -c '(trap \"echo grandchild ends >> {dir}/ended; exit 0\" TERM; echo up; while :; do sleep 0.05; done) & wait'
 stopasgroup = true
 startsecs = 0
 stdout_logfile = {dir}/together.log
@@ -180,8 +180,8 @@ stdout_logfile = {dir}/together.log
     compare(config, |side| {
         side.wait_file("together.log", "up");
         side.ctl(&["stop", "together"]);
-        side.wait_file("together.log", "grandchild ends");
-        side.file("together.log");
+        side.wait_file("ended", "grandchild ends");
+        side.file("ended");
     });
 }
 

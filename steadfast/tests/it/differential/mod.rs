@@ -251,7 +251,8 @@ fn pass(time: Duration) {
 
 /// Takes out what differs between any two runs: pids, times, random parts of names.
 fn mask(text: &str) -> String {
-    const MASKS: [(&str, &str); 10] = [
+    const MASKS: [(&str, &str); 11] = [
+        (r"' \(\d+\)", "' (N)"),
         (r"pid \d+", "pid N"),
         (r"uptime \d+:\d\d:\d\d", "uptime T"),
         (r"(?m)^\d+$", "N"),
