@@ -87,11 +87,11 @@ pub(crate) async fn attempt(
         if !invite(client, upload).await {
             return Step::Verdict(flight.event(Event::ClientGone));
         }
-        if upload.fits(scratch.head.len) {
-            if let Some(next) = whole_body(client, scratch, upload).await {
-                flight.event(Event::ClientGone);
-                return Step::Next(next);
-            }
+        if upload.fits(scratch.head.len)
+            && let Some(next) = whole_body(client, scratch, upload).await
+        {
+            flight.event(Event::ClientGone);
+            return Step::Next(next);
         }
     }
     flight.request.body_held(upload.is_held());
@@ -124,10 +124,11 @@ pub(crate) async fn attempt(
         &forward,
     );
     upload.begin();
-    if upload.is_held() && scratch.out.len() + upload.held_bytes() <= SEND_PROOF_BYTES_MAX {
-        if let Err(error) = upload.feed(&client.buf, &mut scratch.out, SEND_PROOF_BYTES_MAX) {
-            return Step::Refuse(error.into());
-        }
+    if upload.is_held()
+        && scratch.out.len() + upload.held_bytes() <= SEND_PROOF_BYTES_MAX
+        && let Err(error) = upload.feed(&client.buf, &mut scratch.out, SEND_PROOF_BYTES_MAX)
+    {
+        return Step::Refuse(error.into());
     }
     let answer_ms = site.config.answer_ms_max;
     let mut exchange = Exchange {

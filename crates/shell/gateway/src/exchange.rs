@@ -72,10 +72,12 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
     let Some(target) = site.target(head, client.buf.bytes()).cloned() else {
         return own::answer(client, scratch, &upload, &Ours::not_found()).await;
     };
-    if !upload.is_held() && !head.expect_continue && upload.fits(head.len) {
-        if let Some(next) = whole_body(client, scratch, &mut upload).await {
-            return next;
-        }
+    if !upload.is_held()
+        && !head.expect_continue
+        && upload.fits(head.len)
+        && let Some(next) = whole_body(client, scratch, &mut upload).await
+    {
+        return next;
     }
     let head = &scratch.head;
     let key = site

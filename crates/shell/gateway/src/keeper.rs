@@ -65,15 +65,17 @@ pub(crate) async fn follow(
         };
         let ended = talk(&worker, &target, slot, &events, &mut heard).await;
         target.lost(&worker.room, slot);
-        if let Err(error) = ended.as_ref().map_err(|error| error.kind()) {
-            if !matches!(
-                error,
+        // A keeper that is not there, or has just gone, is no news.
+        if let Err(error) = ended
+            && !matches!(
+                error.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-            ) {
-                worker
-                    .notes
-                    .say(&format!("events of {} ({events}): {error}", target.name));
-            }
+            )
+        {
+            let name = &target.name;
+            worker
+                .notes
+                .say(&format!("events of {name} ({events}): {error}"));
         }
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         wait_ms = (wait_ms * 2).min(RECONNECT_MS.1);

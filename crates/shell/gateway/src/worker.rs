@@ -45,6 +45,8 @@ pub(crate) struct Worker {
     freed: Notify,
     tick: Notify,
     ticking: Cell<bool>,
+    // Boxed where they are used: they are moved from task to task, and large.
+    #[allow(clippy::vec_box)]
     scratches: RefCell<Vec<Box<Scratch>>>,
     buffers: RefCell<Vec<Buf>>,
 }
