@@ -75,9 +75,17 @@ pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
     let mut state = State::Blank;
     for (at, c) in command.char_indices() {
         let end = at + c.len_utf8();
-        state = match (state, c) {
-            (State::Blank, ' ' | '\t' | '\r' | '\n') => State::Blank,
-            (State::Word, ' ' | '\t' | '\r' | '\n') => {
+        let blank = matches!(c, ' ' | '\t' | '\r' | '\n');
+        state = match state {
+            State::Blank if blank => State::Blank,
+            State::Blank => {
+                word = Word {
+                    value: String::new(),
+                    range: at..end,
+                };
+                begin(&mut word, c, at)
+            }
+            State::Word if blank => {
                 words.push(std::mem::replace(
                     &mut word,
                     Word {
@@ -87,52 +95,13 @@ pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
                 ));
                 State::Blank
             }
-            (State::Blank | State::Word, _) => {
-                if let State::Blank = state {
-                    word.range = at..end;
-                }
-                word.range.end = end;
-                match c {
-                    '\'' | '"' => State::Quoted { quote: c, from: at },
-                    '\\' => State::Escaped {
-                        from: at,
-                        back: Back::Word,
-                    },
-                    c => {
-                        word.value.push(c);
-                        State::Word
-                    }
-                }
-            }
-            (State::Quoted { quote, from }, c) => {
-                word.range.end = end;
-                match c {
-                    c if c == quote => State::Word,
-                    '\\' if quote == '"' => State::Escaped {
-                        from: at,
-                        back: Back::Quoted { from },
-                    },
-                    c => {
-                        word.value.push(c);
-                        State::Quoted { quote, from }
-                    }
-                }
-            }
-            (State::Escaped { back, .. }, c) => {
-                word.range.end = end;
-                if let Back::Quoted { .. } = back
-                    && c != '"'
-                    && c != '\\'
-                {
-                    word.value.push('\\');
-                }
-                word.value.push(c);
-                match back {
-                    Back::Word => State::Word,
-                    Back::Quoted { from } => State::Quoted { quote: '"', from },
-                }
-            }
+            State::Word => begin(&mut word, c, at),
+            State::Quoted { quote, from } => quoted(&mut word, c, at, quote, from),
+            State::Escaped { back, .. } => escaped(&mut word, c, back),
         };
+        if !matches!(state, State::Blank) {
+            word.range.end = end;
+        }
     }
     match state {
         State::Blank => {}
@@ -148,5 +117,52 @@ pub fn split(command: &str) -> Result<Vec<Word>, SplitError> {
         Err(SplitError::Empty)
     } else {
         Ok(words)
+    }
+}
+
+/// A character outside of quotes that is not blank.
+fn begin(word: &mut Word, c: char, at: usize) -> State {
+    match c {
+        '\'' | '"' => State::Quoted { quote: c, from: at },
+        '\\' => State::Escaped {
+            from: at,
+            back: Back::Word,
+        },
+        c => {
+            word.value.push(c);
+            State::Word
+        }
+    }
+}
+
+/// A character between quotes that opened at `from`.
+fn quoted(word: &mut Word, c: char, at: usize, quote: char, from: usize) -> State {
+    match c {
+        c if c == quote => State::Word,
+        '\\' if quote == '"' => State::Escaped {
+            from: at,
+            back: Back::Quoted { from },
+        },
+        c => {
+            word.value.push(c);
+            State::Quoted { quote, from }
+        }
+    }
+}
+
+/// The character behind a backslash.
+fn escaped(word: &mut Word, c: char, back: Back) -> State {
+    match back {
+        Back::Word => {
+            word.value.push(c);
+            State::Word
+        }
+        Back::Quoted { from } => {
+            if c != '"' && c != '\\' {
+                word.value.push('\\');
+            }
+            word.value.push(c);
+            State::Quoted { quote: '"', from }
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct EnvironError {
     pub(crate) range: Range<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Token {
     value: String,
     range: Range<usize>,
@@ -81,84 +81,90 @@ enum State {
 
 /// Python's non-POSIX tokens. Quotes stay in a token; a quote inside a word is a letter of it.
 fn tokens(text: &str) -> Result<(Vec<Token>, Vec<Range<usize>>), EnvironError> {
-    let mut tokens: Vec<Token> = Vec::new();
+    let mut lexer = Lexer {
+        tokens: Vec::new(),
+        token: Token::default(),
+        state: State::Blank,
+    };
     let mut comments = Vec::new();
-    let mut token = Token {
-        value: String::new(),
-        range: 0..0,
-    };
-    let mut state = State::Blank;
     let mut next = 0;
-    let emit = |tokens: &mut Vec<Token>, token: &mut Token| {
-        tokens.push(std::mem::replace(
-            token,
-            Token {
-                value: String::new(),
-                range: 0..0,
-            },
-        ));
-    };
     while let Some(c) = text[next..].chars().next() {
         let at = next;
-        let end = at + c.len_utf8();
-        next = end;
-        let blank = matches!(c, ' ' | '\t' | '\r' | '\n');
-        match state {
-            State::Quoted(quote) => {
-                token.value.push(c);
-                token.range.end = end;
-                if c == quote {
-                    emit(&mut tokens, &mut token);
-                    state = State::Blank;
-                }
-            }
-            // In a word a comment does not end the word: it goes on behind the comment. Kept, and said.
-            State::Blank | State::Word if c == '#' => {
-                let line_end = text[at..]
-                    .find('\n')
-                    .map_or(text.len(), |length| at + length + 1);
-                comments.push(at..text[..line_end].trim_end().len());
-                next = line_end;
-            }
-            State::Blank if blank => {}
-            State::Blank => {
-                token.value.push(c);
-                token.range = at..end;
-                if is_word(c) {
-                    state = State::Word;
-                } else if c == '\'' || c == '"' {
-                    state = State::Quoted(c);
-                } else {
-                    emit(&mut tokens, &mut token);
-                }
-            }
-            State::Word if blank => {
-                emit(&mut tokens, &mut token);
-                state = State::Blank;
-            }
-            State::Word if is_word(c) || c == '\'' || c == '"' => {
-                token.value.push(c);
-                token.range.end = end;
-            }
-            State::Word => {
-                emit(&mut tokens, &mut token);
-                tokens.push(Token {
-                    value: c.to_string(),
-                    range: at..end,
-                });
-                state = State::Blank;
-            }
+        next = at + c.len_utf8();
+        // In a word a comment does not end the word: it goes on behind the comment. Kept, and said.
+        if c == '#' && !matches!(lexer.state, State::Quoted(_)) {
+            next = text[at..]
+                .find('\n')
+                .map_or(text.len(), |length| at + length + 1);
+            comments.push(at..text[..next].trim_end().len());
+        } else {
+            lexer.step(c, at..next);
         }
     }
-    match state {
+    match lexer.state {
         State::Blank => {}
-        State::Word => emit(&mut tokens, &mut token),
+        State::Word => lexer.emit(),
         State::Quoted(_) => {
+            let message = "this quotation is not closed".to_string();
             return Err(EnvironError {
-                message: "this quotation is not closed".to_string(),
-                range: token.range,
+                message,
+                range: lexer.token.range,
             });
         }
     }
-    Ok((tokens, comments))
+    Ok((lexer.tokens, comments))
+}
+
+struct Lexer {
+    tokens: Vec<Token>,
+    /// The one that is being read.
+    token: Token,
+    state: State,
+}
+
+impl Lexer {
+    fn emit(&mut self) {
+        self.tokens.push(std::mem::take(&mut self.token));
+        self.state = State::Blank;
+    }
+
+    fn step(&mut self, c: char, range: Range<usize>) {
+        let blank = matches!(c, ' ' | '\t' | '\r' | '\n');
+        let quote = c == '\'' || c == '"';
+        match self.state {
+            State::Quoted(open) => {
+                self.token.value.push(c);
+                self.token.range.end = range.end;
+                if c == open {
+                    self.emit();
+                }
+            }
+            State::Blank if blank => {}
+            State::Blank => {
+                self.token = Token {
+                    value: c.to_string(),
+                    range,
+                };
+                if is_word(c) {
+                    self.state = State::Word;
+                } else if quote {
+                    self.state = State::Quoted(c);
+                } else {
+                    self.emit();
+                }
+            }
+            State::Word if blank => self.emit(),
+            State::Word if is_word(c) || quote => {
+                self.token.value.push(c);
+                self.token.range.end = range.end;
+            }
+            State::Word => {
+                self.emit();
+                self.tokens.push(Token {
+                    value: c.to_string(),
+                    range,
+                });
+            }
+        }
+    }
 }

@@ -164,6 +164,7 @@ pub(crate) fn replace_here(text: &Text, here: &str) -> Option<Text> {
     Some(out)
 }
 
+#[derive(Default)]
 struct Spec {
     name: String,
     minus: bool,
@@ -184,26 +185,28 @@ impl Spec {
     }
 }
 
+/// An error that reaches from the `%` at `start` to `end`, or to the end of the character there.
+fn malformed(value: &str, start: usize, end: usize, message: &str) -> ExpandError {
+    let end = (end..=value.len())
+        .find(|at| value.is_char_boundary(*at))
+        .unwrap_or(value.len());
+    ExpandError {
+        message: message.to_string(),
+        range: start..end,
+    }
+}
+
 /// The specification at a `%`, `None` for `%%`, and the byte behind it.
 fn parse(value: &str, start: usize) -> Result<(Option<Spec>, usize), ExpandError> {
+    let fail = |end: usize, message: &str| malformed(value, start, end, message);
     let bytes = value.as_bytes();
-    let fail = |end: usize, message: &str| {
-        let end = (end..=value.len())
-            .find(|at| value.is_char_boundary(*at))
-            .unwrap_or(value.len());
-        ExpandError {
-            message: message.to_string(),
-            range: start..end,
-        }
-    };
     match bytes.get(start + 1) {
         Some(b'%') => return Ok((None, start + 2)),
         Some(b'(') => {}
         Some(_) => {
-            return Err(fail(
-                start + 2,
-                "a `%` begins an expansion like `%(here)s`; for a percent sign write `%%`",
-            ));
+            let message =
+                "a `%` begins an expansion like `%(here)s`; for a percent sign write `%%`";
+            return Err(fail(start + 2, message));
         }
         None => {
             return Err(fail(
@@ -212,28 +215,48 @@ fn parse(value: &str, start: usize) -> Result<(Option<Spec>, usize), ExpandError
             ));
         }
     }
-    let mut depth = 1usize;
-    let mut at = start + 2;
-    while depth > 0 {
-        match bytes.get(at) {
-            Some(b'(') => depth += 1,
-            Some(b')') => depth -= 1,
-            Some(_) => {}
-            None => return Err(fail(value.len(), "the `)` of this `%(` is missing")),
-        }
-        at += 1;
-    }
-    let mut spec = Spec {
-        name: value[start + 2..at - 1].to_string(),
-        minus: false,
-        plus: false,
-        blank: false,
-        zero: false,
-        alternate: false,
-        width: 0,
-        precision: None,
-        conversion: 's',
+    let Some(behind) = closing(bytes, start + 2) else {
+        return Err(fail(value.len(), "the `)` of this `%(` is missing"));
     };
+    let mut spec = Spec {
+        name: value[start + 2..behind - 1].to_string(),
+        ..Spec::default()
+    };
+    let at = field(&mut spec, value, start, behind)?;
+    let Some(conversion) = value[at..].chars().next() else {
+        let message =
+            "this expansion is incomplete; after the `)` comes `s` for text or `d` for a number";
+        return Err(fail(value.len(), message));
+    };
+    let end = at + conversion.len_utf8();
+    if !"sradiuoxXcfF".contains(conversion) {
+        let message =
+            "after the `)` comes `s` for text or `d` for a number (also 02d and the like)";
+        return Err(fail(end, message));
+    }
+    spec.conversion = conversion;
+    Ok((Some(spec), end))
+}
+
+/// The byte behind the `)` that closes a name; parentheses inside of it are counted, as in Python.
+fn closing(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut depth = 1usize;
+    for (at, byte) in bytes.iter().enumerate().skip(start) {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+/// Flags, width, precision and the length that means nothing; answers the byte behind them.
+fn field(spec: &mut Spec, value: &str, start: usize, mut at: usize) -> Result<usize, ExpandError> {
+    let bytes = value.as_bytes();
     while let Some(flag) = bytes.get(at) {
         match flag {
             b'-' => spec.minus = true,
@@ -250,44 +273,20 @@ fn parse(value: &str, start: usize) -> Result<(Option<Spec>, usize), ExpandError
         while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
             *at += 1;
         }
-        if from == *at {
-            Some(0)
-        } else {
-            value[from..*at]
-                .parse()
-                .ok()
-                .filter(|n| *n <= FIELD_CHARS_MAX)
+        match &value[from..*at] {
+            "" => Some(0),
+            digits => digits.parse().ok().filter(|n| *n <= FIELD_CHARS_MAX),
         }
     };
-    spec.width = number(&mut at).ok_or_else(|| fail(at, "the width is too large"))?;
+    spec.width =
+        number(&mut at).ok_or_else(|| malformed(value, start, at, "the width is too large"))?;
     if bytes.get(at) == Some(&b'.') {
         at += 1;
-        spec.precision =
-            Some(number(&mut at).ok_or_else(|| fail(at, "the precision is too large"))?);
+        let precision = number(&mut at)
+            .ok_or_else(|| malformed(value, start, at, "the precision is too large"))?;
+        spec.precision = Some(precision);
     }
-    if matches!(bytes.get(at), Some(b'h' | b'l' | b'L')) {
-        at += 1;
-    }
-    let Some(conversion) = value[at..].chars().next() else {
-        return Err(fail(
-            value.len(),
-            "this expansion is incomplete; after the `)` comes `s` for text or `d` for a number",
-        ));
-    };
-    if conversion == '%' {
-        return Err(fail(
-            at + 1,
-            "a `%(…)` must end with a letter: `s` for text or `d` for a number",
-        ));
-    }
-    spec.conversion = conversion;
-    if !"sradiuoxXcfF".contains(conversion) {
-        return Err(fail(
-            at + conversion.len_utf8(),
-            "after the `)` comes `s` for text or `d` for a number (also 02d and the like)",
-        ));
-    }
-    Ok((Some(spec), at + conversion.len_utf8()))
+    Ok(at + usize::from(matches!(bytes.get(at), Some(b'h' | b'l' | b'L'))))
 }
 
 fn format_value(spec: &Spec, val: &Val) -> Result<String, String> {

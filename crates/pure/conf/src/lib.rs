@@ -12,7 +12,7 @@
 //! # The file stays valid for the real supervisord
 //! Supervisor reads keys by name and never looks at others, so our keys in `[program:x]` and our sections cannot disturb it. In
 //! particular it does not %-expand them: a `%` in `ready = log:100%%` is ours alone. The exceptions, checked against
-//! `supervisor/options.py` and by `tests/real_supervisor.rs`:
+//! `supervisor/options.py` and by `tests/real_supervisor`:
 //! * once there is an `[include]`, `%(here)s` is replaced as plain text in *every* value of every section, ours too (we do the same);
 //! * in `[rpcinterface:x]` and `[ctlplugin:x]` every key is expanded and handed to the plugin, so no key of ours may stand there;
 //! * `[supervisorctl]` is read by `supervisorctl` from the main file only, without includes.

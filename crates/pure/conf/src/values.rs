@@ -71,6 +71,11 @@ pub(crate) fn count32(text: &str) -> Result<u32, String> {
     u32::try_from(number).map_err(|_| format!("{} is out of range", shown(text)))
 }
 
+/// A user or group as it is looked up: a number in any spelling that Python reads, else the name as it stands.
+pub(crate) fn owner(text: &str) -> String {
+    int(text, 10).map_or_else(|_| text.to_string(), |number| number.to_string())
+}
+
 /// `boolean`.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {

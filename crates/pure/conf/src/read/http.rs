@@ -64,14 +64,14 @@ fn chown(owner: &str, files: &dyn Files) -> Result<(u32, Option<u32>), String> {
         None => (owner, None),
     };
     let uid = files
-        .account(strip(user))
+        .account(&values::owner(user))
         .ok_or_else(|| format!("there is no user `{user}`"))?
         .uid;
     let Some(group) = group else {
         return Ok((uid, None));
     };
     let gid = files
-        .group_id(strip(group))
+        .group_id(&values::owner(group))
         .ok_or_else(|| format!("there is no group `{group}`"))?;
     Ok((uid, Some(gid)))
 }

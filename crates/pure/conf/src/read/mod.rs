@@ -24,6 +24,7 @@ use crate::known::{self, Known};
 use crate::load::EnvMap;
 use crate::mapped::Text;
 use crate::model::{Model, Spanned, User};
+use crate::values;
 
 /// Bytes of all expanded values of one configuration, with the lines that are quoted for them. A long command that a thousand
 /// processes expand, or a long variable, would otherwise fill memory from a small file.
@@ -266,7 +267,7 @@ impl<'r, 'a> Keys<'r, 'a> {
         let files = self.reader.files;
         self.optional(key, vars, |written| {
             let account = files
-                .account(crate::tree::strip(written))
+                .account(&values::owner(written))
                 .ok_or_else(|| format!("there is no user `{written}`"))?;
             Ok(User {
                 written: written.to_string(),

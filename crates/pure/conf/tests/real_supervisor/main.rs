@@ -25,7 +25,7 @@ use dump::difference;
 use generate::configuration;
 
 /// Configurations made at random.
-const GENERATED: usize = 4000;
+const GENERATED: usize = 2000;
 
 /// The environment of both readers.
 fn variables() -> BTreeMap<String, String> {
