@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storm::{procfs, wait};
 
 /// Everything has ended after this.
@@ -15,13 +15,14 @@ pub(crate) struct S6 {
 }
 
 impl S6 {
-    /// `count` services that run `sleep WORD`.
-    pub(crate) fn start(count: usize, word: &str) -> Result<S6, String> {
+    /// `count` services that run `sleep WORD`, and when s6-svscan was started (the service directories are made before).
+    pub(crate) fn start(count: usize, word: &str) -> Result<(S6, Instant), String> {
         let dir = std::env::temp_dir().join(format!("s6-bench-{}-{word}", std::process::id()));
         for number in 0..count {
             service(&dir.join(format!("p{number}")), word)
                 .map_err(|error| format!("{}: {error}", dir.display()))?;
         }
+        let begun = Instant::now();
         let scan = Command::new("s6-svscan")
             .args(["-c", &(count + 10).to_string()])
             .arg(&dir)
@@ -29,7 +30,7 @@ impl S6 {
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("s6-svscan: {error}"))?;
-        Ok(S6 { dir, scan })
+        Ok((S6 { dir, scan }, begun))
     }
 
     /// Pid of s6-svscan.

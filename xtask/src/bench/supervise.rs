@@ -110,13 +110,13 @@ fn s6() -> Result<Figures, String> {
     let mut figures = Figures::default();
     {
         let word = "86442";
-        let _services = S6::start(1, word)?;
+        let _services = S6::start(1, word)?.0;
         figures.kill_ms = kills(word)?;
     }
     let word = "86443";
-    let begun = Instant::now();
-    let services = S6::start(PROGRAMS, word)?;
-    figures.thousand_s = thousand(word, begun)?;
+    let tasks_before = tasks();
+    let (services, begun) = S6::start(PROGRAMS, word)?;
+    figures.thousand_s = thousand(word, begun, tasks_before)?;
     pass(Duration::from_secs(5));
     let supervisors = services.supervisors();
     figures.idle_ticks = idle(&supervisors);
@@ -176,8 +176,13 @@ fn kills(word: &str) -> Result<f64, String> {
     Ok(median(&times))
 }
 
-fn thousand(word: &str, begun: Instant) -> Result<f64, String> {
+/// From `begun` until all programs have been exec'd. Looking at a thousand processes costs a core for 20 ms, so
+/// that is done only once the kernel counts about as many more tasks; the few less are other people's ends.
+fn thousand(word: &str, begun: Instant, tasks_before: usize) -> Result<f64, String> {
     let all = wait::until(Duration::from_secs(UP_S_MAX), || {
+        if tasks() + 50 < tasks_before + PROGRAMS {
+            return None;
+        }
         let count = sleepers(word).len();
         (count >= PROGRAMS).then(|| begun.elapsed().as_secs_f64())
     });
@@ -187,6 +192,18 @@ fn thousand(word: &str, begun: Instant) -> Result<f64, String> {
             sleepers(word).len()
         )
     })
+}
+
+/// Tasks of the machine: the number behind the slash in /proc/loadavg.
+fn tasks() -> usize {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let words = text
+        .split_whitespace()
+        .nth(3)
+        .and_then(|word| word.split_once('/'));
+    words
+        .and_then(|(_, all)| all.parse().ok())
+        .unwrap_or(usize::MAX / 2)
 }
 
 fn idle(pids: &[i32]) -> u64 {
