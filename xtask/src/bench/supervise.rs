@@ -86,9 +86,10 @@ fn supervisor_like(exe: &Path, args: &[&str]) -> Result<Figures, String> {
         figures.kill_ms = kills(word).map_err(|why| format!("{why}\n{}", ground.output()))?;
     }
     let word = "86441";
+    let tasks_before = tasks();
     let (ground, begun) = start(PROGRAMS, word)?;
     figures.thousand_s =
-        thousand(word, begun).map_err(|why| format!("{why}\n{}", ground.output()))?;
+        thousand(word, begun, tasks_before).map_err(|why| format!("{why}\n{}", ground.output()))?;
     // Everything is RUNNING, logs are written, the allocator has calmed down.
     pass(Duration::from_secs(5));
     let keepers: Vec<procfs::Process> = ground
