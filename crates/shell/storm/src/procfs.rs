@@ -23,21 +23,46 @@ impl Process {
     }
 }
 
-/// Living processes whose environment or command line mentions `word`; zombies are dead.
+/// Living processes whose environment or command line mentions `word`, and those below them in the tree; zombies
+/// are dead.
 pub fn mentioning(word: &str) -> Vec<Process> {
+    let own = std::process::id() as i32;
+    let all = all();
+    let mut found: Vec<i32> = all
+        .iter()
+        .map(|process| process.pid)
+        .filter(|pid| *pid != own && mentions(*pid, word))
+        .collect();
+    loop {
+        let below = |process: &&Process| {
+            found.contains(&process.parent) && !found.contains(&process.pid) && process.pid != own
+        };
+        let more: Vec<i32> = all
+            .iter()
+            .filter(below)
+            .map(|process| process.pid)
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    all.into_iter()
+        .filter(|process| found.contains(&process.pid))
+        .collect()
+}
+
+/// All living processes, by pid.
+fn all() -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let own = std::process::id() as i32;
-    let mut found: Vec<Process> = entries
+    let pids = entries
         .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| *pid != own)
-        .filter(|pid| mentions(*pid, word))
-        .filter_map(read)
-        .collect();
-    found.sort_by_key(|process| process.pid);
-    found
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let mut all: Vec<Process> = pids.filter_map(read).collect();
+    all.sort_by_key(|process| process.pid);
+    all
 }
 
 fn mentions(pid: i32, word: &str) -> bool {

@@ -48,7 +48,10 @@ fn every_example_starts_under_the_real_supervisord() {
             .or_else(|| text.find("[program:"))
             .expect("programs");
         let port = crate::harness::free_port();
-        let programs = text[programs..].replace("8001", &port.to_string());
+        let programs = text[programs..].to_owned();
+        let programs = ["8001", "8002", "8003"]
+            .iter()
+            .fold(programs, |text, old| text.replace(old, &port.to_string()));
         installation
             .configure(&(head(installation.dir()) + &programs))
             .expect("written");
@@ -68,6 +71,56 @@ fn every_example_starts_under_the_real_supervisord() {
         });
         assert!(installation.end(), "{name}: {}", installation.output());
     }
+}
+
+#[test]
+fn every_example_is_clean_and_runs_ready_under_steadfast() {
+    for example in examples() {
+        let name = example.display();
+        let mut installation = Installation::new(crate::harness::exe()).expect("a directory");
+        copy(&example, installation.dir());
+        let path = std::env::var("PATH").unwrap_or_default();
+        let bin = venv("python").parent().expect("bin").display().to_string();
+        installation
+            .env
+            .push(("PATH".into(), format!("{bin}:{path}")));
+        let port = crate::harness::free_port();
+        let text = std::fs::read_to_string(installation.config()).expect("read");
+        let text = ["8001", "8002", "8003"]
+            .iter()
+            .fold(text, |text, old| text.replace(old, &port.to_string()));
+        installation.configure(&text).expect("written");
+        let said = installation.say(&["check"]).expect("runs");
+        assert_eq!(said.exit, 0, "{name}: {}", said.text());
+        installation.run().expect("started");
+        let program = text
+            .split("[program:")
+            .nth(1)
+            .and_then(|rest| rest.split(']').next())
+            .expect("a program");
+        assert!(
+            installation.wait_ready(program, seconds(30)).is_some(),
+            "{name}: {}",
+            installation.output()
+        );
+        let target = storm::client::Target::Tcp(([127, 0, 0, 1], port).into());
+        let answer = crate::harness::ask(target, &storm::client::Request::get("/api/health"))
+            .expect("an answer");
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        assert!(installation.end(), "{name}: {}", installation.output());
+    }
+}
+
+#[test]
+fn the_mistake_of_the_story_is_told() {
+    let installation = Installation::new(crate::harness::exe()).expect("a directory");
+    let before = workspace().join("examples/fastapi/before.conf");
+    let said = Said::of(installation.command().args(["check", "-c"]).arg(before)).expect("runs");
+    let text = said.text();
+    assert!(
+        text.contains("--reload") && text.contains("signed out") && text.contains("^^^^^^^^"),
+        "{text}"
+    );
 }
 
 #[test]
