@@ -1,1 +1,92 @@
-fn main() {}
+//! `steadfast`: arguments, one printer, exit codes. Also answers to the names supervisord and supervisorctl.
+//!
+//! Hidden roles come first, before any parsing: `__daemon`, `__gateway`, `__demo-app` are this binary exec'd by
+//! root and by keepers.
+#![allow(clippy::exit)] // exit codes are this file's business
+
+mod args;
+mod check;
+mod client;
+mod commands;
+mod compat;
+mod follow;
+mod printer;
+mod roles;
+mod run;
+mod secrets_command;
+mod views;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    if let Some(code) = roles::hidden(&words) {
+        return code;
+    }
+    let name = words.first().map(|word| {
+        Path::new(word)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    });
+    match name.as_deref() {
+        Some("supervisord") => return code(compat::supervisord(&words[1..])),
+        Some("supervisorctl") => return code(compat::supervisorctl(&words[1..])),
+        _ => {}
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let status = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    code(i32::from(dispatch(cli)))
+}
+
+fn code(status: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(status.clamp(0, 255)).unwrap_or(2))
+}
+
+fn dispatch(cli: Cli) -> u8 {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Run(run) => {
+            let plan = run::Plan {
+                config: cli.config.clone(),
+                command: run.command,
+                detach: run.daemon,
+                dev: run.dev,
+                as_supervisord: false,
+            };
+            u8::try_from(run::run(plan)).unwrap_or(2)
+        }
+        Command::Check(check) => {
+            check::check(check.file.as_deref().or(config), check.dev, cli.json)
+        }
+        Command::Secrets { action } => secrets_command::run(action, config, cli.json),
+        Command::Demo(demo) => roles::demo(&demo, cli.json),
+        Command::Ctl { args } => {
+            let mut words: Vec<String> = Vec::new();
+            if let Some(config) = config {
+                words.extend(["-c".to_owned(), config.to_string_lossy().into_owned()]);
+            }
+            words.extend(args);
+            u8::try_from(compat::supervisorctl(&words)).unwrap_or(2)
+        }
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut text);
+            printer::raw(&text);
+            0
+        }
+        command => commands::run(command, config, cli.json),
+    }
+}

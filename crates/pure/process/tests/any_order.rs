@@ -51,7 +51,7 @@ fn spec(variant: u8) -> Rc<Spec> {
         stop_wait_ms: 3_000,
         ready_timeout_ms: 8_000,
         drain_timeout_ms: 2_000,
-        gated: variant % 2 == 0,
+        gated: variant.is_multiple_of(2),
         ready: if variant < 2 {
             Ready::Tcp {}
         } else {

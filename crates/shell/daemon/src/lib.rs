@@ -5,6 +5,7 @@ mod autologs;
 mod check;
 mod describe;
 mod guard;
+mod keys;
 mod lines;
 mod listeners;
 mod machine;
@@ -14,6 +15,7 @@ mod options;
 mod resolve;
 
 pub use check::{Checked, check};
+pub use keys::{ProgramKeys, keys};
 pub use options::{DaemonOptions, Printer, Say, Source};
 
 /// Runs the daemon until root closes its socket or everything was shut down; returns the exit status (2: it could not

@@ -1,0 +1,204 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps a web backend up and its users signed in: supervises programs as Supervisor does, and lets requests
+/// wait through a restart instead of failing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "steadfast",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Which installation: its configuration. Without it: the only one that runs.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything in a supervisord.conf, or one command, and keep it up.
+    Run(Run),
+    /// Say what runs.
+    Status {
+        /// Processes; all when empty. `all`, `group:*` and `group:name` as in Supervisor.
+        names: Vec<String>,
+        /// Show our own gateway too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Start processes.
+    Start {
+        /// Processes, or `all`.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Stop processes. Requests get 503 from the start.
+    Stop {
+        /// Processes, or `all`.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Replace processes; requests wait meanwhile.
+    Restart {
+        /// Processes, or `all`.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Instead of the program's `replace`: hold or overlap.
+        #[arg(long, value_parser = ["hold", "overlap"])]
+        mode: Option<String>,
+    },
+    /// Read the configuration and say what differs; changes nothing.
+    Reread,
+    /// Read the configuration and bring everything in line; restarts only what changed.
+    Update {
+        /// Only these groups.
+        groups: Vec<String>,
+    },
+    /// As update; with --all everything is replaced, as Supervisor's reload does.
+    Reload {
+        /// Replace what did not change, too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Say what update would do, step by step.
+    Plan,
+    /// Print the end of a log.
+    Tail {
+        /// Process.
+        name: String,
+        /// Print what comes, until Ctrl-C.
+        #[arg(short, long)]
+        follow: bool,
+        /// Standard error instead of standard output.
+        #[arg(long)]
+        stderr: bool,
+        /// How many bytes of the end.
+        #[arg(long, default_value_t = 1600)]
+        bytes: u32,
+    },
+    /// Print the last lines of one or all programs, or of Steadfast itself (--main).
+    Logs {
+        /// Process; all when empty.
+        names: Vec<String>,
+        /// How many lines of each.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+        /// Print what comes, until Ctrl-C (one process).
+        #[arg(short, long)]
+        follow: bool,
+        /// The activity log.
+        #[arg(long)]
+        main: bool,
+    },
+    /// Send a signal to processes.
+    Signal {
+        /// `HUP`, `SIGHUP` or `1`.
+        signal: String,
+        /// Processes, or `all`.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Print the pid of Steadfast, or of processes.
+    Pid {
+        /// Processes, or `all`.
+        names: Vec<String>,
+    },
+    /// End everything, in order.
+    Shutdown,
+    /// Look for mistakes in a configuration and say what will be run.
+    Check(Check),
+    /// What started and ended, when and why.
+    History {
+        /// Process; all when empty.
+        name: Option<String>,
+        /// How many entries.
+        #[arg(short = 'n', long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Why a process restarted, what it cost, what to do.
+    Explain {
+        /// Process.
+        name: String,
+    },
+    /// The keys that programs are given.
+    Secrets {
+        /// What to do.
+        #[command(subcommand)]
+        action: Secrets,
+    },
+    /// A sample web app behind the gateway, to try everything on.
+    Demo(Demo),
+    /// Supervisor's own command line, with its texts and exit codes.
+    #[command(disable_help_flag = true)]
+    Ctl {
+        /// Arguments as for supervisorctl.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// Shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Detach, once everything that starts by itself was started.
+    #[arg(long)]
+    pub(crate) daemon: bool,
+    /// Allow development servers and reloaders.
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// Instead of a configuration: one command, behind the gateway where its server is known.
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Configuration, if not given with -c.
+    pub(crate) file: Option<PathBuf>,
+    /// Allow development servers and reloaders.
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Names, where they live and how good they are. Never values.
+    List,
+    /// Print one value.
+    Show {
+        /// Name.
+        name: String,
+    },
+    /// Set a value, read from standard input. Programs get it at their next restart.
+    Set {
+        /// Name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Load and faults for so long, then a table (`20s`, `2m`).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) storm: Option<String>,
+    /// Users of the storm.
+    #[arg(long)]
+    pub(crate) users: Option<usize>,
+    /// Port of the gateway.
+    #[arg(long, default_value_t = 8001)]
+    pub(crate) port: u16,
+}

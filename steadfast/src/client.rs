@@ -1,0 +1,133 @@
+//! Talks to the daemon over `control.sock`: one line out, lines back, and back again if the daemon was replaced.
+
+use control::{Command, Done, ProgressLine, Reply, Request};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::inotify;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A daemon that died is back within a second; past this it is told.
+const RECONNECT: Duration = Duration::from_secs(10);
+/// Longest sleep without a look: an event of the directory wakes us earlier, this is for what it cannot tell.
+const LOOK_AGAIN_MS: i64 = 500;
+
+/// Sends `command` and waits for its end.
+pub(crate) fn call(
+    config: Option<&Path>,
+    command: Command,
+    progress: impl Fn(&ProgressLine),
+) -> Done {
+    let installation = match rundir::Installation::find(config).one() {
+        Ok(installation) => installation,
+        Err(text) => return Done::failed(2, text),
+    };
+    let id = id();
+    let deadline = Instant::now() + RECONNECT;
+    let mut request = Request {
+        id: id.clone(),
+        command,
+        operator: operator(),
+    };
+    loop {
+        match once(&installation.control, &request, &progress) {
+            Attempt::Done(done) => return done,
+            Attempt::Lost { sent } => {
+                if sent {
+                    // It may have run: the operation is asked for, never repeated.
+                    request.command = Command::Outcome { id: id.clone() };
+                }
+                if Instant::now() >= deadline {
+                    let text = format!("the daemon of {} does not answer", installation.name());
+                    return Done::failed(2, text);
+                }
+                wait_for_socket(&installation.control, deadline);
+            }
+        }
+    }
+}
+
+enum Attempt {
+    Done(Done),
+    Lost { sent: bool },
+}
+
+fn once(socket: &Path, request: &Request, progress: &impl Fn(&ProgressLine)) -> Attempt {
+    let Ok(mut stream) = UnixStream::connect(socket) else {
+        return Attempt::Lost { sent: false };
+    };
+    let Ok(mut line) = serde_json::to_string(request) else {
+        return Attempt::Lost { sent: false };
+    };
+    line.push('\n');
+    if stream.write_all(line.as_bytes()).is_err() {
+        return Attempt::Lost { sent: true };
+    }
+    for line in BufReader::new(stream).lines() {
+        let Ok(line) = line else { break };
+        match serde_json::from_str(&line) {
+            Ok(Reply::Progress(line)) => progress(&line),
+            Ok(Reply::Done(done)) => return Attempt::Done(done),
+            Err(error) => {
+                return Attempt::Done(Done::failed(
+                    2,
+                    format!("the daemon said what we do not understand: {error}"),
+                ));
+            }
+        }
+    }
+    Attempt::Lost { sent: true }
+}
+
+/// Sleeps until the socket is made anew.
+fn wait_for_socket(socket: &Path, deadline: Instant) {
+    let Some(dir) = socket.parent().map(PathBuf::from) else {
+        return;
+    };
+    let left = deadline
+        .saturating_duration_since(Instant::now())
+        .as_millis() as i64;
+    let ms = left.min(LOOK_AGAIN_MS);
+    let timeout = rustix::time::Timespec {
+        tv_sec: ms / 1000,
+        tv_nsec: ms % 1000 * 1_000_000,
+    };
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC).and_then(|fd| {
+        inotify::add_watch(
+            &fd,
+            &dir,
+            inotify::WatchFlags::CREATE | inotify::WatchFlags::ATTRIB,
+        )
+        .map(|_| fd)
+    });
+    match watch {
+        Ok(fd) => drop(rustix::event::poll(
+            &mut [PollFd::new(&fd, PollFlags::IN)],
+            Some(&timeout),
+        )),
+        Err(_) => drop(rustix::event::poll(&mut [], Some(&timeout))),
+    }
+}
+
+fn id() -> String {
+    let mut bytes = [0u8; 8];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = sys::clock::boottime_ns().to_le_bytes();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `root (pts/0)`: who asks, for the ledger.
+fn operator() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let name = sys::users::lookup(&uid.to_string())
+        .ok()
+        .flatten()
+        .map_or(uid.to_string(), |user| user.name);
+    let tty = rustix::termios::ttyname(sys::fds::standard(0), Vec::new()).ok();
+    match tty.as_ref().and_then(|tty| tty.to_str().ok()) {
+        Some(tty) => format!("{name} ({})", tty.trim_start_matches("/dev/")),
+        None => name,
+    }
+}

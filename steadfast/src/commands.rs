@@ -1,0 +1,269 @@
+//! Commands for a running installation: ask the daemon, show the answer.
+
+use crate::args::Command as Args;
+use crate::{client, printer, views};
+use control::{Body, Channel, Command, Done, ProgressLine};
+use std::path::Path;
+
+/// Lines of a log that are read for `logs`: a line is seldom longer.
+const LINE_BYTES: usize = 200;
+
+/// Carries out one of the commands that the daemon answers. Returns the exit status.
+pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
+    match args {
+        Args::Status { names, all } => show(
+            ask(
+                config,
+                json,
+                Command::Status {
+                    names,
+                    hidden: all || json,
+                },
+            ),
+            json,
+            views::status,
+        ),
+        Args::Start { names } => show(
+            ask(config, json, Command::Start { names, wait: true }),
+            json,
+            views::outcomes,
+        ),
+        Args::Stop { names } => {
+            let command = Command::Stop {
+                names,
+                wait: true,
+                window: false,
+            };
+            show(ask(config, json, command), json, views::outcomes)
+        }
+        Args::Restart { names, mode } => show(
+            ask(config, json, Command::Restart { names, mode }),
+            json,
+            views::outcomes,
+        ),
+        Args::Reread => show(ask(config, json, Command::Reread), json, views::changes),
+        Args::Update { groups } => show(
+            ask(config, json, Command::Update { groups }),
+            json,
+            views::changes,
+        ),
+        Args::Reload { all } => show(
+            ask(config, json, Command::Reload { all }),
+            json,
+            views::changes,
+        ),
+        Args::Plan => show(ask(config, json, Command::Plan), json, views::plan),
+        Args::Signal { signal, names } => show(
+            ask(config, json, Command::Signal { names, signal }),
+            json,
+            views::outcomes,
+        ),
+        Args::Pid { names } if names.is_empty() => {
+            show(ask(config, json, Command::About), json, views::root_pid)
+        }
+        Args::Pid { names } => show(
+            ask(
+                config,
+                json,
+                Command::Status {
+                    names,
+                    hidden: true,
+                },
+            ),
+            json,
+            views::pids,
+        ),
+        Args::Shutdown => show(ask(config, json, Command::Shutdown), json, |_| {
+            vec!["everything has ended".into()]
+        }),
+        Args::History { name, limit } => {
+            let command = Command::History {
+                name: name.unwrap_or_default(),
+                limit,
+            };
+            show(ask(config, json, command), json, views::history)
+        }
+        Args::Explain { name } => explain(config, json, name),
+        Args::Tail {
+            name,
+            follow,
+            stderr,
+            bytes,
+        } => tail(
+            config,
+            json,
+            &name,
+            channel(stderr),
+            i64::from(bytes),
+            follow,
+        ),
+        Args::Logs {
+            names,
+            lines,
+            follow,
+            main,
+        } => logs(config, json, names, lines, follow, main),
+        Args::Run(_)
+        | Args::Check(_)
+        | Args::Secrets { .. }
+        | Args::Demo(_)
+        | Args::Ctl { .. }
+        | Args::Completions { .. } => {
+            unreachable!("dispatched before")
+        }
+    }
+}
+
+fn channel(stderr: bool) -> Channel {
+    if stderr {
+        Channel::Stderr
+    } else {
+        Channel::Stdout
+    }
+}
+
+/// Asks; progress goes to stderr unless a machine reads.
+fn ask(config: Option<&Path>, json: bool, command: Command) -> Done {
+    client::call(config, command, |line: &ProgressLine| {
+        if !json {
+            printer::note(&views::progress(line));
+        }
+    })
+}
+
+/// Prints an answer and returns its exit status.
+fn show(done: Done, json: bool, text: impl Fn(&Body) -> Vec<String>) -> u8 {
+    if json {
+        let kind = views::kind(&done.body);
+        let mut value = serde_json::to_value(&done.body).unwrap_or_default();
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("exit".into(), done.exit.into());
+            if !done.error.is_empty() {
+                fields.insert("error".into(), done.error.clone().into());
+            }
+        }
+        printer::json(kind, value);
+        return done.exit;
+    }
+    text(&done.body).iter().for_each(|line| printer::out(line));
+    if !done.error.is_empty() {
+        printer::note(&format!("steadfast: {}", done.error));
+    }
+    done.exit
+}
+
+fn explain(config: Option<&Path>, json: bool, name: String) -> u8 {
+    let status = ask(
+        config,
+        json,
+        Command::Status {
+            names: vec![name.clone()],
+            hidden: true,
+        },
+    );
+    let Body::Status { processes } = &status.body else {
+        return show(status, json, |_| Vec::new());
+    };
+    let Some(info) = processes.first().cloned() else {
+        return show(status, json, |_| Vec::new());
+    };
+    let history = ask(
+        config,
+        json,
+        Command::History {
+            name: views::label(&info.group, &info.name),
+            limit: 1000,
+        },
+    );
+    show(history, json, |body| views::explain(&info, body))
+}
+
+fn read(config: Option<&Path>, json: bool, name: &str, channel: Channel, bytes: i64) -> Done {
+    let command = Command::ReadLog {
+        name: name.into(),
+        channel,
+        offset: 0,
+        length: bytes,
+        tail: true,
+    };
+    ask(config, json, command)
+}
+
+fn tail(
+    config: Option<&Path>,
+    json: bool,
+    name: &str,
+    channel: Channel,
+    bytes: i64,
+    follow: bool,
+) -> u8 {
+    let done = read(config, json, name, channel, bytes);
+    let Body::Log { text, path, .. } = &done.body else {
+        return show(done, json, |_| Vec::new());
+    };
+    if json {
+        return show(done.clone(), true, |_| Vec::new());
+    }
+    printer::raw(text.as_bytes());
+    if follow {
+        return crate::follow::follow(Path::new(path));
+    }
+    done.exit
+}
+
+fn logs(
+    config: Option<&Path>,
+    json: bool,
+    mut names: Vec<String>,
+    lines: usize,
+    follow: bool,
+    main: bool,
+) -> u8 {
+    if main {
+        names = vec![String::new()];
+    } else if names.is_empty() || names.iter().any(|name| name == "all") {
+        let done = ask(
+            config,
+            json,
+            Command::Status {
+                names: Vec::new(),
+                hidden: false,
+            },
+        );
+        let Body::Status { processes } = &done.body else {
+            return show(done, json, |_| Vec::new());
+        };
+        names = processes
+            .iter()
+            .map(|process| views::label(&process.group, &process.name))
+            .collect();
+    }
+    let single = names.len() == 1;
+    let bytes = (lines * LINE_BYTES) as i64;
+    let mut exit = 0;
+    let mut last_path = String::new();
+    for name in &names {
+        let done = read(config, json, name, Channel::Stdout, bytes);
+        let Body::Log { text, path, .. } = &done.body else {
+            exit = exit.max(show(done, json, |_| Vec::new()));
+            continue;
+        };
+        last_path.clone_from(path);
+        if json {
+            show(done.clone(), true, |_| Vec::new());
+            continue;
+        }
+        let all: Vec<&str> = text.lines().collect();
+        for line in &all[all.len().saturating_sub(lines)..] {
+            printer::out(&if single {
+                (*line).to_owned()
+            } else {
+                format!("{name}  {line}")
+            });
+        }
+    }
+    if follow && single && !json && !last_path.is_empty() {
+        return crate::follow::follow(Path::new(&last_path));
+    }
+    exit
+}

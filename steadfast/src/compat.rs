@@ -1,0 +1,70 @@
+//! Under the names `supervisord` and `supervisorctl`.
+
+use crate::{printer, run};
+use std::path::PathBuf;
+
+/// `supervisord [-c FILE] [-n] [-s]`: detaches unless told not to, as Supervisor does.
+pub(crate) fn supervisord(words: &[String]) -> i32 {
+    let mut plan = run::Plan {
+        config: None,
+        command: Vec::new(),
+        detach: true,
+        dev: false,
+        as_supervisord: true,
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (flag, joined) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (word.as_str(), None),
+        };
+        match flag {
+            "-c" | "--configuration" => match joined.or_else(|| words.next().cloned()) {
+                Some(path) => plan.config = Some(PathBuf::from(path)),
+                None => {
+                    printer::note("supervisord: -c needs a file");
+                    return 2;
+                }
+            },
+            "-n" | "--nodaemon" => plan.detach = false,
+            "-v" | "--version" => {
+                printer::out("4.3.0");
+                return 0;
+            }
+            "-h" | "--help" => {
+                printer::out(
+                    "supervisord (Steadfast) -- run a set of applications as daemons.\n\n  -c FILE  configuration\n  -n       stay in the foreground\n  -v       Supervisor's version that this stands in for",
+                );
+                return 0;
+            }
+            other => {
+                printer::note(&format!(
+                    "supervisord: {other} is not supported yet; say it in the configuration file"
+                ));
+                return 2;
+            }
+        }
+    }
+    run::run(plan)
+}
+
+/// `supervisorctl …`.
+pub(crate) fn supervisorctl(words: &[String]) -> i32 {
+    let mut out = std::io::stdout();
+    let mut err = std::io::stderr();
+    let mut input = std::io::stdin().lock();
+    let cwd = std::env::current_dir().map(|path| path.to_string_lossy().into_owned());
+    let mut io = supervisord::ctl::Io {
+        out: &mut out,
+        err: &mut err,
+        input: &mut input,
+        program: std::env::args()
+            .next()
+            .unwrap_or_else(|| "supervisorctl".into()),
+        vars: std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        cwd: cwd.unwrap_or_else(|_| "/".into()),
+    };
+    i32::from(supervisord::ctl::main(words, &mut io))
+}

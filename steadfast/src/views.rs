@@ -1,0 +1,295 @@
+//! Answers as lines for people. Understandable without colour, narrower than 100 columns.
+
+use control::{Body, Fault, Outcome, ProcessInfo, ProgressLine};
+
+/// The envelope's kind.
+pub(crate) fn kind(body: &Body) -> &'static str {
+    match body {
+        Body::Nothing => "nothing",
+        Body::Status { .. } => "status",
+        Body::Outcomes { .. } => "outcomes",
+        Body::Changes { .. } => "changes",
+        Body::Plan { .. } => "plan",
+        Body::Available { .. } => "available",
+        Body::Log { .. } => "log",
+        Body::History { .. } => "history",
+        Body::About(_) => "about",
+    }
+}
+
+/// `group:name`, or just the name where both are the same.
+pub(crate) fn label(group: &str, name: &str) -> String {
+    if group == name {
+        name.to_owned()
+    } else {
+        format!("{group}:{name}")
+    }
+}
+
+/// One line of progress.
+pub(crate) fn progress(line: &ProgressLine) -> String {
+    format!("{}  {}", line.process, line.text)
+}
+
+/// `3d 02h`, `1h 02m`, `4m 10s`, `12 s`.
+pub(crate) fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    if days > 0 {
+        format!("{days}d {hours:02}h")
+    } else if hours > 0 {
+        format!("{hours}h {minutes:02}m")
+    } else if minutes > 0 {
+        format!("{minutes}m {:02}s", seconds % 60)
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+/// One line a process: `backend  ready  pid 1067  up 3d 02h  restarts 2 (operator)  waited 41  failed 0`.
+pub(crate) fn status(body: &Body) -> Vec<String> {
+    let Body::Status { processes } = body else {
+        return Vec::new();
+    };
+    let width = processes
+        .iter()
+        .map(|process| label(&process.group, &process.name).chars().count())
+        .max()
+        .unwrap_or(0);
+    processes
+        .iter()
+        .map(|process| status_line(process, width))
+        .collect()
+}
+
+fn status_line(process: &ProcessInfo, width: usize) -> String {
+    let mut parts = vec![
+        format!("{:width$}", label(&process.group, &process.name)),
+        process.phase.clone(),
+    ];
+    if process.pid > 0 {
+        parts.push(format!("pid {}", process.pid));
+        parts.push(format!(
+            "up {}",
+            duration(process.now_ms.saturating_sub(process.started_ms))
+        ));
+    } else if !process.spawn_error.is_empty() {
+        parts.push(process.spawn_error.clone());
+    } else if process.phase == "exited" {
+        parts.push(format!("status {}", process.exit_status));
+    }
+    if process.generation > 0 || process.restarts > 0 {
+        let by = match (process.restarts, process.operator_restarts) {
+            (0, _) | (_, 0) => String::new(),
+            (all, operator) if operator >= all => " (operator)".into(),
+            (_, operator) => format!(" ({operator} operator)"),
+        };
+        parts.push(format!("restarts {}{by}", process.restarts));
+    }
+    if process.unhealthy > 0 {
+        parts.push(format!("unhealthy: {} checks failed", process.unhealthy));
+    }
+    if let (Some(requests), Some(waited), Some(failed)) =
+        (process.requests, process.waited, process.failed)
+    {
+        parts.push(format!("requests {requests}"));
+        let longest = process
+            .longest_wait_ms
+            .filter(|_| waited > 0)
+            .map(seconds)
+            .map(|text| format!(" (longest {text})"));
+        parts.push(format!("waited {waited}{}", longest.unwrap_or_default()));
+        parts.push(format!("failed {failed}"));
+    }
+    if !process.listens.is_empty() {
+        parts.push(process.listens.clone());
+    }
+    parts.join("  ").trim_end().to_owned()
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+/// One line for each process that was meant. What was said on the way already is not said again.
+pub(crate) fn outcomes(body: &Body) -> Vec<String> {
+    let Body::Outcomes { outcomes } = body else {
+        return Vec::new();
+    };
+    outcomes.iter().map(outcome).collect()
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    let name = label(&outcome.group, &outcome.name);
+    let word = match outcome.status {
+        Fault::Success => "done",
+        Fault::AlreadyStarted => "already started",
+        Fault::NotRunning => "not running",
+        Fault::BadName => "no such process",
+        Fault::NoFile => "no such file",
+        Fault::NotExecutable => "not executable",
+        Fault::AbnormalTermination => "failed: ended before it was ready",
+        Fault::SpawnError => "failed: could not be started",
+        Fault::BadSignal => "no such signal",
+        Fault::UnknownMethod
+        | Fault::IncorrectParameters
+        | Fault::BadArguments
+        | Fault::SignatureUnsupported
+        | Fault::ShutdownState
+        | Fault::Failed
+        | Fault::AlreadyAdded
+        | Fault::StillRunning
+        | Fault::CantReread => "failed",
+    };
+    let text = outcome.text.trim_end();
+    let mut lines = text.lines();
+    let first = lines
+        .next()
+        .filter(|line| !line.is_empty())
+        .map(|line| format!(": {line}"))
+        .unwrap_or_default();
+    let rest: String = lines.map(|line| format!("\n    {line}")).collect();
+    format!("{name}  {word}{first}{rest}")
+}
+
+/// `reread` and `update`.
+pub(crate) fn changes(body: &Body) -> Vec<String> {
+    let Body::Changes {
+        added,
+        changed,
+        removed,
+        detail,
+        findings,
+        outcomes,
+    } = body
+    else {
+        return Vec::new();
+    };
+    let mut lines: Vec<String> = findings.clone();
+    for (names, word) in [
+        (added, "new"),
+        (changed, "changed"),
+        (removed, "gone from the file"),
+    ] {
+        lines.extend(names.iter().map(|name| format!("{name}  {word}")));
+    }
+    lines.extend(detail.iter().map(|line| format!("    {line}")));
+    if added.is_empty() && changed.is_empty() && removed.is_empty() && outcomes.is_empty() {
+        lines.push("nothing differs".into());
+    }
+    lines.extend(outcomes.iter().map(outcome));
+    lines
+}
+
+/// The steps of `plan`.
+pub(crate) fn plan(body: &Body) -> Vec<String> {
+    match body {
+        Body::Plan { steps } if steps.is_empty() => vec!["nothing to do".into()],
+        Body::Plan { steps } => steps.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// Root's pid.
+pub(crate) fn root_pid(body: &Body) -> Vec<String> {
+    match body {
+        Body::About(about) => vec![about.root_pid.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+/// Pids of processes, 0 for one that does not run, as Supervisor prints them.
+pub(crate) fn pids(body: &Body) -> Vec<String> {
+    match body {
+        Body::Status { processes } => processes
+            .iter()
+            .map(|process| process.pid.to_string())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn zone() -> ledger::Zone {
+    ledger::Zone {
+        offset_s: sys::clock::utc_offset_s(sys::clock::wall_ms()),
+    }
+}
+
+fn entries(body: &Body) -> Vec<ledger::Entry> {
+    match body {
+        Body::History { entries } => entries
+            .iter()
+            .filter_map(|entry| serde_json::from_value(entry.clone()).ok())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The ledger, a line an entry.
+pub(crate) fn history(body: &Body) -> Vec<String> {
+    ledger::history(&entries(body), zone())
+}
+
+/// Why it restarted.
+pub(crate) fn explain(info: &ProcessInfo, body: &Body) -> Vec<String> {
+    let now = ledger::Now {
+        wall_ms: sys::clock::wall_ms(),
+        zone: zone(),
+        phase: info.phase.clone(),
+        pid: info.pid,
+        started_ms: info.started_ms,
+        gated: info.requests.is_some(),
+        counts: wire::Counts {
+            requests: info.requests.unwrap_or(0),
+            waited: info.waited.unwrap_or(0),
+            failed: info.failed.unwrap_or(0),
+            longest_wait_ms: info.longest_wait_ms.unwrap_or(0),
+            may_have_run: 0,
+        },
+        keeper: None,
+        reloader: None,
+    };
+    ledger::explain(&label(&info.group, &info.name), &entries(body), &now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_one_line() {
+        let process = ProcessInfo {
+            name: "backend".into(),
+            group: "backend".into(),
+            phase: "ready".into(),
+            pid: 1067,
+            generation: 3,
+            started_ms: 1_000,
+            now_ms: 1_000 + (3 * 86_400 + 2 * 3600) * 1000,
+            restarts: 2,
+            operator_restarts: 2,
+            requests: Some(1200),
+            waited: Some(41),
+            failed: Some(0),
+            longest_wait_ms: Some(1600),
+            ..ProcessInfo::default()
+        };
+        let text = status(&Body::Status {
+            processes: vec![process],
+        });
+        let expected = "backend  ready  pid 1067  up 3d 02h  restarts 2 (operator)  requests 1200  waited 41 (longest 1.6 s)  failed 0";
+        assert_eq!(text, [expected]);
+    }
+
+    #[test]
+    fn times_are_short() {
+        for (ms, text) in [
+            (12_000, "12 s"),
+            (250_000, "4m 10s"),
+            (3_720_000, "1h 02m"),
+            (266_400_000, "3d 02h"),
+        ] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+}
