@@ -5,7 +5,7 @@
 
 use crate::edit::Edits;
 use crate::grammar::{Item, Role};
-use crate::quote::quote_line;
+use crate::quote::{quote_line, shell_line};
 use crate::read::{Kind, Server, click_true};
 use crate::rules::{Cure, RULES, Rule, Weight, When};
 use crate::words::Place;
@@ -321,7 +321,7 @@ fn in_cmd_args(server: &Server) -> Option<DevFlag> {
     } else {
         Fix::Set {
             name,
-            value: quote_line(&kept).replace("%%", "%"),
+            value: shell_line(&kept),
         }
     };
     Some(DevFlag {

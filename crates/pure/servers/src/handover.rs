@@ -15,7 +15,7 @@
 
 use crate::bind::{Address, Bind};
 use crate::grammar::Role;
-use crate::quote::quote_line;
+use crate::quote::shell_line;
 use crate::read::{Kind, Server, Trust};
 use crate::rewriter::Rewriter;
 use crate::words::Env;
@@ -219,7 +219,7 @@ impl Rewrite {
         for word in &self.argv {
             words.push(word.fill(places)?);
         }
-        Some(quote_line(&words))
+        Some(shell_line(&words))
     }
 }
 

@@ -37,7 +37,7 @@ pub use guard::{DevFlag, Fix, guard};
 pub use handover::{
     AddressKind, Command, EnvChange, Places, Refusal, Rewrite, Word, gateway, held,
 };
-pub use quote::{quote_line, quote_word};
+pub use quote::{quote_line, quote_word, shell_line};
 pub use read::{Forks, Kind, Server, Trust, read};
 pub use rules::Weight;
 pub use template::by_template;

@@ -37,6 +37,19 @@ pub fn quote_line<S: AsRef<str>>(words: &[S]) -> String {
         .join(" ")
 }
 
+/// All words of a command line as a shell, or `shlex`, reads them: for showing, not for supervisord.conf.
+pub fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
+    let quote = |word: &str| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word.to_owned()
+        } else {
+            format!("'{}'", word.replace('\'', "'\"'\"'"))
+        }
+    };
+    let words: Vec<_> = words.iter().map(|word| quote(word.as_ref())).collect();
+    words.join(" ")
+}
+
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "@%+=:,./-_^~[]{}!*?".contains(c)
 }
@@ -67,5 +80,7 @@ mod tests {
         assert_eq!(quote_word("100%"), "100%%");
         assert_eq!(quote_word("a ;b"), "'a '';b'");
         assert_eq!(quote_word("#x"), "'''#x'");
+        let shown = shell_line(&["a b", "it's", "5%", "x;"]);
+        assert_eq!(shown, "'a b' 'it'\"'\"'s' 5% 'x;'");
     }
 }
