@@ -29,6 +29,6 @@ mod reconcile;
 mod text;
 
 pub use model::{Desired, Intent, Key, Observed, Seen, Slot, Step};
-pub use order::{shutdown_waves, start_order};
+pub use order::{dependants, shutdown_waves, start_order, waits_for};
 pub use reconcile::reconcile;
 pub use text::line;

@@ -40,8 +40,8 @@ fn dependencies(slots: &[Slot]) -> Vec<Vec<usize>> {
     slots.iter().enumerate().map(of).collect()
 }
 
-/// Those slots that `slot` waits for before it starts.
-pub(crate) fn waits_for(slots: &[Slot]) -> BTreeMap<&Key, Vec<Key>> {
+/// For each slot those that it waits for before it starts.
+pub fn waits_for(slots: &[Slot]) -> BTreeMap<&Key, Vec<Key>> {
     let keys = |indexes: &Vec<usize>| {
         indexes
             .iter()
@@ -55,8 +55,8 @@ pub(crate) fn waits_for(slots: &[Slot]) -> BTreeMap<&Key, Vec<Key>> {
         .collect()
 }
 
-/// Those slots that have to be down before `slot` is stopped.
-pub(crate) fn dependants(slots: &[Slot]) -> BTreeMap<&Key, Vec<Key>> {
+/// For each slot those that have to be down before it is stopped.
+pub fn dependants(slots: &[Slot]) -> BTreeMap<&Key, Vec<Key>> {
     let mut all: BTreeMap<&Key, Vec<Key>> =
         slots.iter().map(|slot| (&slot.key, Vec::new())).collect();
     for (index, of) in dependencies(slots).iter().enumerate() {

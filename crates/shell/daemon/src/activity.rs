@@ -44,8 +44,12 @@ impl Activity {
         if self.path.as_os_str().is_empty() {
             return Ok(());
         }
-        let opened = OpenOptions::new().append(true).create(true).open(&self.path);
-        let file = opened.map_err(|why| format!("cannot write the log {}: {why}", self.path.display()))?;
+        let opened = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path);
+        let file =
+            opened.map_err(|why| format!("cannot write the log {}: {why}", self.path.display()))?;
         let meta = file.metadata().ok();
         self.bytes = meta.as_ref().map_or(0, |meta| meta.len());
         if meta.is_some_and(|meta| !is_regular(&meta)) {
@@ -68,11 +72,21 @@ impl Activity {
     }
 
     /// The line as it stands in the log (without its end), if its level is wanted; it is written as well.
-    pub(crate) fn write(&mut self, level: Level, text: &str, wall_ms: u64, utc_offset_s: i32) -> Option<String> {
+    pub(crate) fn write(
+        &mut self,
+        level: Level,
+        text: &str,
+        wall_ms: u64,
+        utc_offset_s: i32,
+    ) -> Option<String> {
         if level.number() < self.least {
             return None;
         }
-        let line = format!("{} {} {text}", Local::of(wall_ms, utc_offset_s).stamp(), level.word());
+        let line = format!(
+            "{} {} {text}",
+            Local::of(wall_ms, utc_offset_s).stamp(),
+            level.word()
+        );
         self.append(&line);
         Some(line)
     }
@@ -138,7 +152,8 @@ mod tests {
     fn lines_are_supervisors_and_levels_count() {
         let dir = tempfile::tempdir().expect("directory");
         let mut log = log(dir.path(), 0, 0);
-        assert_eq!(log.write(Level::Debug, "no", 0, 0), None);
+        log.least = 30;
+        assert_eq!(log.write(Level::Info, "no", 0, 0), None);
         let line = log.write(Level::Critical, "yes", 1_795_568_523_456, 0);
         assert_eq!(line.as_deref(), Some("2026-11-25 01:02:03,456 CRIT yes"));
         let text = std::fs::read_to_string(log.path()).expect("read");
@@ -163,9 +178,17 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_opened_is_said_and_stops_nothing() {
-        let settings = Settings { logfile: "/no/such/dir/a.log".into(), loglevel: 20, ..Settings::default() };
+        let settings = Settings {
+            logfile: "/no/such/dir/a.log".into(),
+            loglevel: 20,
+            ..Settings::default()
+        };
         let (mut log, error) = Activity::open(&settings);
-        assert!(error.expect("said").starts_with("cannot write the log /no/such/dir/a.log"));
+        assert!(
+            error
+                .expect("said")
+                .starts_with("cannot write the log /no/such/dir/a.log")
+        );
         assert!(log.write(Level::Info, "goes on", 0, 0).is_some());
     }
 }

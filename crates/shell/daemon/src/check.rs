@@ -1,6 +1,5 @@
 //! `steadfast check`: everything that can be said about a configuration without running it.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use rundir::{Identity, Layout, Surroundings};
 use wire::{Spec, Text};
 
 use crate::guard;
-use crate::machine::{Machine, environment};
+use crate::machine::{Machine, environment, own_env};
 use crate::model::Active;
 use crate::resolve::{Context, refresh_gateway, resolve};
 
@@ -36,30 +35,56 @@ impl Checked {
     }
 }
 
-/// Checks the configuration at `path` as it would run with the environment `env`; `dev` leaves the guard out.
-pub fn check(path: &str, env: &BTreeMap<String, String>, dev: bool) -> Checked {
-    let loaded = conf::load(path, &Machine::default(), &environment(env));
+/// Checks the configuration at `path` as it would run with this process's environment; `dev` leaves the guard out.
+pub fn check(path: &Path, dev: bool) -> Checked {
+    let env = &own_env();
+    let loaded = conf::load(
+        &path.display().to_string(),
+        &Machine::default(),
+        &environment(env),
+    );
     let mut findings = loaded.findings.clone();
     if loaded.unreadable {
-        return Checked { report: Report::new(findings), unreadable: true, will_run: Vec::new() };
+        return Checked {
+            report: Report::new(findings),
+            unreadable: true,
+            will_run: Vec::new(),
+        };
     }
     let model = &loaded.model;
     let strictness = guard::strictness(model, dev, false);
-    findings.extend(guard::findings(model, env, strictness, &|_| false).into_iter().map(|found| found.finding));
+    findings.extend(
+        guard::findings(model, env, strictness, &|_| false)
+            .into_iter()
+            .map(|found| found.finding),
+    );
 
-    let identity = Identity::of_file(Path::new(path)).unwrap_or_else(|_| Identity::File(path.into()));
+    let identity = Identity::of_file(path).unwrap_or_else(|_| Identity::File(path.to_path_buf()));
     let layout = Layout::of(&identity, &Surroundings::here());
     let before = Active::default();
-    let context = Context { before: &before, base_env: env, run_dir: &layout.run, state_dir: &layout.state, dry: true };
+    let context = Context {
+        before: &before,
+        base_env: env,
+        run_dir: &layout.run,
+        state_dir: &layout.state,
+        dry: true,
+    };
     let mut resolved = resolve(model, &context);
     findings.append(&mut resolved.findings);
     refresh_gateway(&mut resolved.active, &Default::default(), &layout.run);
     for slot in resolved.active.programs() {
-        let place = model.programs.iter().find(|program| program.name == slot.program);
+        let place = model
+            .programs
+            .iter()
+            .find(|program| program.name == slot.program);
         findings.extend(on_this_machine(&slot.spec, place));
     }
     findings.dedup();
-    Checked { report: Report::new(findings), unreadable: false, will_run: will_run(model, &resolved.active) }
+    Checked {
+        report: Report::new(findings),
+        unreadable: false,
+        will_run: will_run(model, &resolved.active),
+    }
 }
 
 /// What is missing on this machine now; it may be there when it runs, so these are warnings.
@@ -67,16 +92,28 @@ fn on_this_machine(spec: &Spec, program: Option<&conf::Program>) -> Vec<Finding>
     let mut findings = Vec::new();
     let process = program.and_then(|program| program.processes.first());
     let name = &spec.program;
-    if let Some(dir) = spec.directory.as_ref().filter(|dir| !Path::new(dir).is_dir()) {
-        let span = process.and_then(|process| process.directory.as_ref()).and_then(|dir| dir.span.clone());
-        let finding = Finding::warning("missing", format!("[program:{name}] the directory {dir} does not exist"));
+    if let Some(dir) = spec
+        .directory
+        .as_ref()
+        .filter(|dir| !Path::new(dir).is_dir())
+    {
+        let span = process
+            .and_then(|process| process.directory.as_ref())
+            .and_then(|dir| dir.span.clone());
+        let finding = Finding::warning(
+            "missing",
+            format!("[program:{name}] the directory {dir} does not exist"),
+        );
         findings.push(finding.at(span).effect("it cannot be started"));
     }
     if let Some(Text::Plain { text }) = spec.argv.first()
         && !executable(text, spec)
     {
         let span = process.and_then(|process| process.command.span_of_word(0));
-        let finding = Finding::warning("missing", format!("[program:{name}] there is no command `{text}`"));
+        let finding = Finding::warning(
+            "missing",
+            format!("[program:{name}] there is no command `{text}`"),
+        );
         findings.push(finding.at(span).effect("it cannot be started"));
     }
     findings
@@ -84,7 +121,8 @@ fn on_this_machine(spec: &Spec, program: Option<&conf::Program>) -> Vec<Finding>
 
 fn executable(command: &str, spec: &Spec) -> bool {
     let is = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        std::fs::metadata(path)
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     if command.contains('/') {
         let dir = spec.directory.as_deref().unwrap_or("");
@@ -102,11 +140,23 @@ fn executable(command: &str, spec: &Spec) -> bool {
 fn will_run(model: &conf::Model, active: &Active) -> Vec<String> {
     let mut lines = Vec::new();
     for program in &model.programs {
-        let Some(slot) = active.programs().find(|slot| slot.program == program.name) else { continue };
-        let Some(process) = program.processes.iter().find(|process| process.name == slot.process) else { continue };
+        let Some(slot) = active.programs().find(|slot| slot.program == program.name) else {
+            continue;
+        };
+        let Some(process) = program
+            .processes
+            .iter()
+            .find(|process| process.name == slot.process)
+        else {
+            continue;
+        };
         let words = shown_argv(&slot.spec);
         if words != process.command.argv() {
-            lines.push(format!("{} will run: {}", program.name, finding::mask_line(&servers::quote_line(&words).replace("%%", "%"))));
+            lines.push(format!(
+                "{} will run: {}",
+                program.name,
+                finding::mask_line(&servers::quote_line(&words).replace("%%", "%"))
+            ));
         }
     }
     lines

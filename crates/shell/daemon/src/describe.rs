@@ -55,15 +55,23 @@ fn uptime(seconds: u64) -> String {
 
 /// `%b %d %I:%M %p` of local time: `Nov 25 01:02 AM`.
 fn short_time(wall_ms: u64, utc_offset_s: i32) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let local = Local::of(wall_ms, utc_offset_s);
     let half = if local.hour < 12 { "AM" } else { "PM" };
     let hour = match local.hour % 12 {
         0 => 12,
         hour => hour,
     };
-    let month = MONTHS.get(local.month as usize - 1).copied().unwrap_or("Jan");
-    format!("{month} {:02} {hour:02}:{:02} {half}", local.day, local.minute)
+    let month = MONTHS
+        .get(local.month as usize - 1)
+        .copied()
+        .unwrap_or("Jan");
+    format!(
+        "{month} {:02} {hour:02}:{:02} {half}",
+        local.day, local.minute
+    )
 }
 
 /// A wall time taken apart.
@@ -93,10 +101,15 @@ impl Local {
         let z = days + 719_468;
         let era = z.div_euclid(146_097);
         let day_of_era = z.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted = (5 * day_of_year + 2) / 153;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let month = if shifted < 10 {
+            shifted + 3
+        } else {
+            shifted - 9
+        };
         Local {
             year: year_of_era + era * 400 + i64::from(month <= 2),
             month: month as u32,
@@ -138,11 +151,23 @@ mod tests {
 
     #[test]
     fn running_has_pid_and_uptime() {
-        assert_eq!(check(State::Running, NOW_MS - 3_000, ""), "pid 1067, uptime 0:00:03");
-        assert_eq!(check(State::Running, NOW_MS - 266_400_000, ""), "pid 1067, uptime 3 days, 2:00:00");
-        assert_eq!(check(State::Running, NOW_MS - 86_405_000, ""), "pid 1067, uptime 1 day, 0:00:05");
+        assert_eq!(
+            check(State::Running, NOW_MS - 3_000, ""),
+            "pid 1067, uptime 0:00:03"
+        );
+        assert_eq!(
+            check(State::Running, NOW_MS - 266_400_000, ""),
+            "pid 1067, uptime 3 days, 2:00:00"
+        );
+        assert_eq!(
+            check(State::Running, NOW_MS - 86_405_000, ""),
+            "pid 1067, uptime 1 day, 0:00:05"
+        );
         // The clock was set back: no negative time.
-        assert_eq!(check(State::Running, NOW_MS + 9_000, ""), "pid 1067, uptime 0:00:00");
+        assert_eq!(
+            check(State::Running, NOW_MS + 9_000, ""),
+            "pid 1067, uptime 0:00:00"
+        );
     }
 
     #[test]
@@ -150,8 +175,14 @@ mod tests {
         assert_eq!(check(State::Stopped, 0, ""), "Not started");
         assert_eq!(check(State::Stopped, 1, ""), "Nov 25 01:02 AM");
         assert_eq!(check(State::Exited, 1, ""), "Nov 25 01:02 AM");
-        assert_eq!(check(State::Fatal, 1, "can't find command 'x'"), "can't find command 'x'");
-        assert_eq!(check(State::Backoff, 1, ""), "unknown error (try \"tail backend\")");
+        assert_eq!(
+            check(State::Fatal, 1, "can't find command 'x'"),
+            "can't find command 'x'"
+        );
+        assert_eq!(
+            check(State::Backoff, 1, ""),
+            "unknown error (try \"tail backend\")"
+        );
         assert_eq!(check(State::Starting, 1, ""), "");
         assert_eq!(check(State::Stopping, 1, ""), "");
     }
@@ -159,7 +190,10 @@ mod tests {
     #[test]
     fn times_are_local() {
         assert_eq!(Local::of(NOW_MS, 0).stamp(), "2026-11-25 01:02:03,456");
-        assert_eq!(Local::of(NOW_MS, -2 * 3600).stamp(), "2026-11-24 23:02:03,456");
+        assert_eq!(
+            Local::of(NOW_MS, -2 * 3600).stamp(),
+            "2026-11-24 23:02:03,456"
+        );
         assert_eq!(short_time(NOW_MS, -2 * 3600), "Nov 24 11:02 PM");
         assert_eq!(short_time(NOW_MS, 11 * 3600), "Nov 25 12:02 PM");
         assert_eq!(short_time(NOW_MS, -3600), "Nov 25 12:02 AM");

@@ -58,28 +58,44 @@ pub(crate) fn findings(
         return found;
     }
     for program in &model.programs {
-        let Some(process) = program.processes.first() else { continue };
+        let Some(process) = program.processes.first() else {
+            continue;
+        };
         let mut env = base_env.clone();
         env.extend(process.environment.clone());
         let server = servers::read(&process.command.argv(), &env);
         for flag in servers::guard(&server) {
-            let refuse = strictness == Strictness::Refuse && flag.weight == Weight::Refuse && !already_ran(program);
+            let refuse = strictness == Strictness::Refuse
+                && flag.weight == Weight::Refuse
+                && !already_ran(program);
             let message = match flag.weight {
                 Weight::Refuse => format!("development server in production: {}", flag.what),
                 Weight::Warn => format!("not made for production: {}", flag.what),
             };
-            let make = if refuse { Finding::error } else { Finding::warning };
-            let mut finding = make("guard", message).at(span(process, &flag.places)).effect(flag.effect);
+            let make = if refuse {
+                Finding::error
+            } else {
+                Finding::warning
+            };
+            let mut finding = make("guard", message)
+                .at(span(process, &flag.places))
+                .effect(flag.effect);
             finding = match &flag.fix {
                 Fix::Command { line, .. } => finding.fix(format!("write: command = {}", line)),
                 Fix::Unset { name } => finding.fix(format!("remove {name} from the environment")),
-                Fix::Set { name, value } => finding.fix(format!("write: environment = {name}=\"{value}\"")),
+                Fix::Set { name, value } => {
+                    finding.fix(format!("write: environment = {name}=\"{value}\""))
+                }
                 Fix::Advice(text) => finding.fix(*text),
             };
             if !refuse && flag.weight == Weight::Refuse {
-                finding = finding.hint("as long as it runs like this, restarts cannot be kept from users");
+                finding = finding
+                    .hint("as long as it runs like this, restarts cannot be kept from users");
             }
-            found.push(Found { program: program.name.clone(), finding });
+            found.push(Found {
+                program: program.name.clone(),
+                finding,
+            });
         }
     }
     found
@@ -93,7 +109,9 @@ fn span(process: &ProcessDef, places: &[Place]) -> Option<Span> {
             let all = process.command.words().get(*word)?;
             // Quotes may stand before the inner command; the range is exact where there are none to be undone.
             let begin = all.range.start + usize::from(all.range.len() > all.value.len());
-            process.command.span_of(begin + start..(begin + end).min(all.range.end))
+            process
+                .command
+                .span_of(begin + start..(begin + end).min(all.range.end))
         }
         Place::Env(_) => process.environment_span.clone(),
     };
@@ -114,8 +132,17 @@ mod tests {
     fn check(text: &str, strictness: Strictness, ran: bool) -> Vec<Finding> {
         let path = "/tmp/supervisord.conf".to_owned();
         let env = BTreeMap::new();
-        let loaded = conf::load(&path, &Machine { memory: Some((path.clone(), text.into())) }, &environment(&env));
-        findings(&loaded.model, &env, strictness, &|_| ran).into_iter().map(|found| found.finding).collect()
+        let loaded = conf::load(
+            &path,
+            &Machine {
+                memory: Some((path.clone(), text.into())),
+            },
+            &environment(&env),
+        );
+        findings(&loaded.model, &env, strictness, &|_| ran)
+            .into_iter()
+            .map(|found| found.finding)
+            .collect()
     }
 
     const RELOAD: &str = "[program:backend]\ncommand = uvicorn server:app --port 8001 --reload\n";
@@ -127,7 +154,10 @@ mod tests {
         let span = found[0].span.as_ref().expect("has a place");
         assert_eq!((span.line, span.column, span.length), (2, 42, 8));
         assert!(found[0].is_error());
-        assert_eq!(found[0].fix.as_deref(), Some("write: command = uvicorn server:app --port 8001"));
+        assert_eq!(
+            found[0].fix.as_deref(),
+            Some("write: command = uvicorn server:app --port 8001")
+        );
     }
 
     #[test]
@@ -135,13 +165,22 @@ mod tests {
         assert!(!check(RELOAD, Strictness::Refuse, true)[0].is_error());
         assert!(!check(RELOAD, Strictness::Warn, false)[0].is_error());
         assert!(check(RELOAD, Strictness::Off, false).is_empty());
-        assert!(check("[program:a]\ncommand = uvicorn server:app\n", Strictness::Refuse, false).is_empty());
+        assert!(
+            check(
+                "[program:a]\ncommand = uvicorn server:app\n",
+                Strictness::Refuse,
+                false
+            )
+            .is_empty()
+        );
     }
 
     #[test]
     fn without_our_section_it_only_warns() {
         let model = |text: &str| {
-            let machine = Machine { memory: Some(("/tmp/x".into(), text.into())) };
+            let machine = Machine {
+                memory: Some(("/tmp/x".into(), text.into())),
+            };
             conf::load("/tmp/x", &machine, &environment(&BTreeMap::new())).model
         };
         assert_eq!(strictness(&model(RELOAD), false, false), Strictness::Warn);

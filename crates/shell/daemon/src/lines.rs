@@ -5,8 +5,6 @@ use wire::{State, Transition, Why};
 /// Supervisor's log levels (loggers.py).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// 10.
-    Debug,
     /// 20.
     Info,
     /// 30.
@@ -21,7 +19,6 @@ impl Level {
     /// Supervisor's number.
     pub(crate) fn number(self) -> u32 {
         match self {
-            Level::Debug => 10,
             Level::Info => 20,
             Level::Warn => 30,
             Level::Error => 40,
@@ -31,7 +28,6 @@ impl Level {
     /// Supervisor's word in the log.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Level::Debug => "DEBG",
             Level::Info => "INFO",
             Level::Warn => "WARN",
             Level::Error => "ERRO",
@@ -42,7 +38,11 @@ impl Level {
 
 /// `exit status 1` or `terminated by SIGKILL` (options.py `decode_wait_status`).
 pub(crate) fn ended(exit: i32) -> String {
-    if exit < 0 { format!("terminated by {}", sys::signal::name(-exit)) } else { format!("exit status {exit}") }
+    if exit < 0 {
+        format!("terminated by {}", sys::signal::name(-exit))
+    } else {
+        format!("exit status {exit}")
+    }
 }
 
 /// The lines of Supervisor's log for one transition of `process`.
@@ -103,16 +103,30 @@ fn first_line(text: &str) -> &str {
 pub(crate) fn terminal(t: &Transition) -> Option<String> {
     let pid = |pid: i32| format!("pid {pid}");
     match (t.from, t.to) {
-        _ if t.replaced => Some(format!("generation {} took over, {}", t.generation, pid(t.pid))),
-        (State::Starting, State::Running) => Some(format!("ready in {}  {}", seconds(t.took_ms), pid(t.pid))),
+        _ if t.replaced => Some(format!(
+            "generation {} took over, {}",
+            t.generation,
+            pid(t.pid)
+        )),
+        (State::Starting, State::Running) => {
+            Some(format!("ready in {}  {}", seconds(t.took_ms), pid(t.pid)))
+        }
         (from, to) if from == to => match t.note.as_str() {
             "" | "ready" | "left" => None,
             note => Some(note.to_owned()),
         },
         (_, State::Backoff) => Some(format!("did not start: {}", first_line(&t.note))),
         (_, State::Exited) => {
-            let oom = if t.cause.why == Why::OutOfMemory { ", out of memory" } else { "" };
-            Some(format!("ended ({}{oom}) after {}", ended(t.exit.unwrap_or(0)), ledger::duration(t.lived_ms)))
+            let oom = if t.cause.why == Why::OutOfMemory {
+                ", out of memory"
+            } else {
+                ""
+            };
+            Some(format!(
+                "ended ({}{oom}) after {}",
+                ended(t.exit.unwrap_or(0)),
+                ledger::duration(t.lived_ms)
+            ))
         }
         (_, State::Fatal) => Some("gave up: it did not start too many times".to_owned()),
         (_, State::Stopped) => t.exit.map(|exit| format!("stopped ({})", ended(exit))),
@@ -128,10 +142,15 @@ pub(crate) fn seconds(ms: u64) -> String {
 /// What somebody who waits for a restart is told about a transition.
 pub(crate) fn progress(t: &Transition) -> Option<String> {
     match (t.from, t.to) {
-        _ if t.replaced => {
-            Some(format!("generation {} ready in {}, pid {}", t.generation, seconds(t.took_ms), t.pid))
+        _ if t.replaced => Some(format!(
+            "generation {} ready in {}, pid {}",
+            t.generation,
+            seconds(t.took_ms),
+            t.pid
+        )),
+        (State::Starting, State::Running) => {
+            Some(format!("ready in {}, pid {}", seconds(t.took_ms), t.pid))
         }
-        (State::Starting, State::Running) => Some(format!("ready in {}, pid {}", seconds(t.took_ms), t.pid)),
         (_, State::Stopped) => t.exit.map(|exit| format!("stopped ({})", exit_words(exit))),
         (_, State::Backoff) => Some(match t.exit {
             Some(exit) => format!("{} before it was ready", ended(exit)),
@@ -144,7 +163,11 @@ pub(crate) fn progress(t: &Transition) -> Option<String> {
 }
 
 fn exit_words(exit: i32) -> String {
-    if exit < 0 { sys::signal::name(-exit) } else { format!("exit {exit}") }
+    if exit < 0 {
+        sys::signal::name(-exit)
+    } else {
+        format!("exit {exit}")
+    }
 }
 
 #[cfg(test)]
@@ -152,22 +175,33 @@ mod tests {
     use super::*;
 
     fn check(from: State, to: State, change: impl FnOnce(&mut Transition)) -> String {
-        let mut t = Transition { from, to, pid: 12, ..Transition::default() };
+        let mut t = Transition {
+            from,
+            to,
+            pid: 12,
+            ..Transition::default()
+        };
         change(&mut t);
-        let lines: Vec<String> =
-            supervisor("backend", 1, &t).into_iter().map(|(level, text)| format!("{} {text}", level.word())).collect();
+        let lines: Vec<String> = supervisor("backend", 1, &t)
+            .into_iter()
+            .map(|(level, text)| format!("{} {text}", level.word()))
+            .collect();
         lines.join("\n")
     }
 
     #[test]
     fn supervisors_words() {
-        assert_eq!(check(State::Stopped, State::Starting, |_| {}), "INFO spawned: 'backend' with pid 12");
+        assert_eq!(
+            check(State::Stopped, State::Starting, |_| {}),
+            "INFO spawned: 'backend' with pid 12"
+        );
         assert_eq!(
             check(State::Starting, State::Running, |_| {}),
             "INFO success: backend entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)"
         );
         assert_eq!(
-            check(State::Running, State::Exited, |t| (t.exit, t.expected) = (Some(0), true)),
+            check(State::Running, State::Exited, |t| (t.exit, t.expected) =
+                (Some(0), true)),
             "INFO exited: backend (exit status 0; expected)"
         );
         assert_eq!(
@@ -179,7 +213,8 @@ mod tests {
             "WARN exited: backend (exit status 1; not expected)"
         );
         assert_eq!(
-            check(State::Starting, State::Backoff, |t| t.note = "can't find command 'x'\nmore".into()),
+            check(State::Starting, State::Backoff, |t| t.note =
+                "can't find command 'x'\nmore".into()),
             "INFO spawnerr: can't find command 'x'"
         );
         assert_eq!(
@@ -190,24 +225,48 @@ mod tests {
             check(State::Stopping, State::Stopped, |t| t.exit = Some(-15)),
             "WARN stopped: backend (terminated by SIGTERM)"
         );
-        assert_eq!(check(State::Running, State::Stopping, |_| {}), "INFO waiting for backend to stop");
+        assert_eq!(
+            check(State::Running, State::Stopping, |_| {}),
+            "INFO waiting for backend to stop"
+        );
     }
 
     #[test]
     fn ours() {
         assert_eq!(
-            check(State::Running, State::Running, |t| (t.replaced, t.generation) = (true, 8)),
+            check(State::Running, State::Running, |t| (
+                t.replaced,
+                t.generation
+            ) = (true, 8)),
             "INFO replaced: backend by generation 8 with pid 12"
         );
-        assert_eq!(check(State::Running, State::Running, |t| t.note = "ready".into()), "");
-        assert_eq!(check(State::Running, State::Running, |t| t.note = "leftovers".into()), "WARN backend: leftovers");
+        assert_eq!(
+            check(State::Running, State::Running, |t| t.note = "ready".into()),
+            ""
+        );
+        assert_eq!(
+            check(State::Running, State::Running, |t| t.note =
+                "leftovers".into()),
+            "WARN backend: leftovers"
+        );
     }
 
     #[test]
     fn a_waiter_reads_what_goes_on() {
-        let t = Transition { from: State::Starting, to: State::Running, pid: 2203, took_ms: 1432, ..Transition::default() };
+        let t = Transition {
+            from: State::Starting,
+            to: State::Running,
+            pid: 2203,
+            took_ms: 1432,
+            ..Transition::default()
+        };
         assert_eq!(progress(&t).as_deref(), Some("ready in 1.4 s, pid 2203"));
-        let t = Transition { from: State::Stopping, to: State::Stopped, exit: Some(0), ..Transition::default() };
+        let t = Transition {
+            from: State::Stopping,
+            to: State::Stopped,
+            exit: Some(0),
+            ..Transition::default()
+        };
         assert_eq!(progress(&t).as_deref(), Some("stopped (exit 0)"));
     }
 }

@@ -33,11 +33,17 @@ fn open_tcp(key: &str) -> Result<OwnedFd, String> {
             None => format!("{key} is in use by another program"),
         }),
         // Every address, on a machine without IPv6.
-        Err(rustix::io::Errno::AFNOSUPPORT) if address.ip().is_unspecified() && address.is_ipv6() => {
+        Err(rustix::io::Errno::AFNOSUPPORT)
+            if address.ip().is_unspecified() && address.is_ipv6() =>
+        {
             let v4 = SocketAddr::from(([0, 0, 0, 0], address.port()));
-            bind_tcp(v4).map_err(|why| format!("cannot listen on {key}: {}", std::io::Error::from(why)))
+            bind_tcp(v4)
+                .map_err(|why| format!("cannot listen on {key}: {}", std::io::Error::from(why)))
         }
-        Err(why) => Err(format!("cannot listen on {key}: {}", std::io::Error::from(why))),
+        Err(why) => Err(format!(
+            "cannot listen on {key}: {}",
+            std::io::Error::from(why)
+        )),
     }
 }
 
@@ -50,12 +56,21 @@ fn resolve(key: &str) -> Result<SocketAddr, String> {
         Ok(found) => found.collect(),
         Err(why) => return Err(format!("cannot find the address of {key}: {why}")),
     };
-    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    first.copied().ok_or_else(|| format!("{key} has no address"))
+    let first = found
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(found.first());
+    first
+        .copied()
+        .ok_or_else(|| format!("{key} has no address"))
 }
 
 fn bind_tcp(address: SocketAddr) -> Result<OwnedFd, rustix::io::Errno> {
-    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let family = if address.is_ipv6() {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -71,10 +86,12 @@ fn bind_tcp(address: SocketAddr) -> Result<OwnedFd, rustix::io::Errno> {
 }
 
 fn open_unix(path: &str) -> Result<OwnedFd, String> {
-    let failed = |why: rustix::io::Errno| format!("cannot listen on {path}: {}", std::io::Error::from(why));
+    let failed =
+        |why: rustix::io::Errno| format!("cannot listen on {path}: {}", std::io::Error::from(why));
     clear_stale(Path::new(path))?;
     let flags = SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+    let socket =
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
     let address = rustix::net::SocketAddrUnix::new(path).map_err(failed)?;
     bind(&socket, &address).map_err(failed)?;
     // Everybody may connect, as to the TCP port in its place and as the servers themselves do.
@@ -85,14 +102,20 @@ fn open_unix(path: &str) -> Result<OwnedFd, String> {
 
 /// Removes a socket file that nobody listens on any more; refuses to touch anything else.
 pub(crate) fn clear_stale(path: &Path) -> Result<(), String> {
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(meta) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !meta.file_type().is_socket() {
-        return Err(format!("{} exists and is not a socket; remove it", path.display()));
+        return Err(format!(
+            "{} exists and is not a socket; remove it",
+            path.display()
+        ));
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(format!("{} is in use by another program", path.display()));
     }
-    std::fs::remove_file(path).map_err(|why| format!("cannot remove the stale socket {}: {why}", path.display()))
+    std::fs::remove_file(path)
+        .map_err(|why| format!("cannot remove the stale socket {}: {why}", path.display()))
 }
 
 /// Who listens on a TCP port: `pid 842 (uvicorn)`, by /proc/net/tcp and the descriptors of processes that we may see.
@@ -106,13 +129,18 @@ pub(crate) fn holder(port: u16) -> Option<String> {
         return None;
     }
     for pid in sys::proc::pids().into_iter().take(PROCESSES_MAX) {
-        let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+            continue;
+        };
         // The metadata of the link's target: a socket's inode, the same number as in the table.
         let holds = fds.flatten().any(|fd| {
-            std::fs::metadata(fd.path()).is_ok_and(|meta| meta.file_type().is_socket() && inodes.contains(&meta.ino()))
+            std::fs::metadata(fd.path())
+                .is_ok_and(|meta| meta.file_type().is_socket() && inodes.contains(&meta.ino()))
         });
         if holds {
-            let name = sys::proc::stat(pid).map(|stat| stat.name).unwrap_or_default();
+            let name = sys::proc::stat(pid)
+                .map(|stat| stat.name)
+                .unwrap_or_default();
             return Some(format!("pid {pid} ({name})"));
         }
     }
@@ -125,7 +153,11 @@ fn listening_inodes(table: &str, port: u16) -> Vec<u64> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (_, hex) = fields.get(1)?.rsplit_once(':')?;
         let matches = u16::from_str_radix(hex, 16) == Ok(port) && fields.get(3) == Some(&"0A");
-        if matches { fields.get(9)?.parse().ok() } else { None }
+        if matches {
+            fields.get(9)?.parse().ok()
+        } else {
+            None
+        }
     };
     table.lines().skip(1).filter_map(of_line).collect()
 }
@@ -140,7 +172,10 @@ mod tests {
         let key = held.local_addr().expect("address").to_string();
         let error = open(&key).expect_err("occupied");
         let own = std::process::id();
-        assert!(error.starts_with(&format!("{key} is in use by pid {own} (")), "{error}");
+        assert!(
+            error.starts_with(&format!("{key} is in use by pid {own} (")),
+            "{error}"
+        );
         drop(held);
         open(&key).expect("free again");
     }
@@ -148,7 +183,8 @@ mod tests {
     #[test]
     fn accepted_sockets_inherit_nodelay() {
         let listener: std::net::TcpListener = open("127.0.0.1:0").expect("bound").into();
-        let client = std::net::TcpStream::connect(listener.local_addr().expect("address")).expect("connected");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("address"))
+            .expect("connected");
         let (accepted, _) = listener.accept().expect("accepted");
         assert!(accepted.nodelay().expect("option"));
         drop(client);
@@ -165,12 +201,23 @@ mod tests {
         open(&key).expect("stale is replaced");
         let file = dir.path().join("f");
         std::fs::write(&file, "precious").expect("written");
-        assert!(open(&format!("unix:{}", file.display())).expect_err("a file").contains("not a socket"));
-        assert_eq!(std::fs::read_to_string(&file).expect("still there"), "precious");
+        assert!(
+            open(&format!("unix:{}", file.display()))
+                .expect_err("a file")
+                .contains("not a socket")
+        );
+        assert_eq!(
+            std::fs::read_to_string(&file).expect("still there"),
+            "precious"
+        );
     }
 
     #[test]
     fn unknown_hosts_are_said() {
-        assert!(open("no-such-host.invalid:1").expect_err("unknown").contains("no-such-host.invalid:1"));
+        assert!(
+            open("no-such-host.invalid:1")
+                .expect_err("unknown")
+                .contains("no-such-host.invalid:1")
+        );
     }
 }

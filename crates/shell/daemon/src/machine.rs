@@ -28,8 +28,14 @@ impl Files for Machine {
         }
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(other)?;
-        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(other)?;
-        if bytes.len() as u64 > bytes_max { Err(ReadError::TooLarge) } else { Ok(bytes) }
+        file.take(bytes_max.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(other)?;
+        if bytes.len() as u64 > bytes_max {
+            Err(ReadError::TooLarge)
+        } else {
+            Ok(bytes)
+        }
     }
 
     fn list(&self, dir: &str) -> Vec<DirEntry> {
@@ -37,7 +43,12 @@ impl Files for Machine {
             name: entry.file_name().to_string_lossy().into_owned(),
             is_dir: entry.path().is_dir(),
         };
-        std::fs::read_dir(dir).into_iter().flatten().flatten().map(entry).collect()
+        std::fs::read_dir(dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(entry)
+            .collect()
     }
 
     fn kind(&self, path: &str) -> Option<Kind> {
@@ -50,7 +61,12 @@ impl Files for Machine {
 
     fn account(&self, user: &str) -> Option<Account> {
         let user = sys::users::lookup(user).ok()??;
-        Some(Account { name: user.name, uid: user.uid, gid: user.gid, home: user.home })
+        Some(Account {
+            name: user.name,
+            uid: user.uid,
+            gid: user.gid,
+            home: user.home,
+        })
     }
 
     fn group_id(&self, group: &str) -> Option<u32> {
@@ -60,7 +76,11 @@ impl Files for Machine {
 
 /// The environment of a configuration: these variables, this process's directory and host name.
 pub(crate) fn environment(env: &BTreeMap<String, String>) -> Environment {
-    Environment { env: env.clone(), cwd: cwd(), hostname: hostname() }
+    Environment {
+        env: env.clone(),
+        cwd: cwd(),
+        hostname: hostname(),
+    }
 }
 
 /// This process's variables, but for those that only concern the daemon itself.
@@ -68,7 +88,12 @@ pub(crate) fn own_env() -> BTreeMap<String, String> {
     let text = |value: std::ffi::OsString| value.into_string().ok();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
-        .filter(|(name, _)| !matches!(name.as_str(), "LISTEN_FDS" | "LISTEN_PID" | "LISTEN_FDNAMES" | "NOTIFY_SOCKET"))
+        .filter(|(name, _)| {
+            !matches!(
+                name.as_str(),
+                "LISTEN_FDS" | "LISTEN_PID" | "LISTEN_FDNAMES" | "NOTIFY_SOCKET"
+            )
+        })
         .collect()
 }
 
@@ -78,7 +103,10 @@ pub(crate) fn cwd() -> String {
 }
 
 fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The words of a command as they stand in a configuration.
@@ -88,14 +116,34 @@ fn written(argv: &[String]) -> String {
 
 /// A configuration for `run -- COMMAND`: the program behind the gateway if it can be handed a socket, its output to
 /// ours, and no files anywhere but in the run directory. Returns its path (in memory) and text.
-pub(crate) fn for_command(argv: &[String], run_dir: &str, env: &BTreeMap<String, String>) -> (String, String) {
+pub(crate) fn for_command(
+    argv: &[String],
+    run_dir: &str,
+    env: &BTreeMap<String, String>,
+) -> (String, String) {
     let server = servers::read(argv, env);
     let name = match server.kind {
-        servers::Kind::Unknown => argv.first().map_or("program", |word| word.rsplit('/').next().unwrap_or(word)).to_owned(),
+        servers::Kind::Unknown => argv
+            .first()
+            .map_or("program", |word| word.rsplit('/').next().unwrap_or(word))
+            .to_owned(),
         kind => kind.name().to_owned(),
     };
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    let name = if plain.is_empty() { "program".to_owned() } else { plain };
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let name = if plain.is_empty() {
+        "program".to_owned()
+    } else {
+        plain
+    };
     let behind = server.public().is_ok() && servers::gateway(&server).is_ok();
     let listen = if behind { "gateway" } else { "own" };
     let run_dir = run_dir.replace('%', "%%");
@@ -106,7 +154,10 @@ pub(crate) fn for_command(argv: &[String], run_dir: &str, env: &BTreeMap<String,
          stderr_logfile = /dev/stderr\nstderr_logfile_maxbytes = 0\n",
         written(argv)
     );
-    (format!("{}/command line", cwd().trim_end_matches('/')), text)
+    (
+        format!("{}/command line", cwd().trim_end_matches('/')),
+        text,
+    )
 }
 
 #[cfg(test)]
@@ -117,7 +168,13 @@ mod tests {
         let argv: Vec<String> = words.iter().map(|word| word.to_string()).collect();
         let env = BTreeMap::new();
         let (path, text) = for_command(&argv, "/tmp", &env);
-        conf::load(&path, &Machine { memory: Some((path.clone(), text)) }, &environment(&env))
+        conf::load(
+            &path,
+            &Machine {
+                memory: Some((path.clone(), text)),
+            },
+            &environment(&env),
+        )
     }
 
     #[test]
@@ -131,11 +188,24 @@ mod tests {
 
     #[test]
     fn words_survive_quoting_and_expansion() {
-        let words = ["/opt/my prog:x", "a b", "100%", "%(here)s", "it's", "\"q\"", ";c", "back\\slash", ""];
+        let words = [
+            "/opt/my prog:x",
+            "a b",
+            "100%",
+            "%(here)s",
+            "it's",
+            "\"q\"",
+            ";c",
+            "back\\slash",
+            "",
+        ];
         let loaded = read(&words);
         assert_eq!(loaded.findings, vec![]);
         let program = &loaded.model.programs[0];
         assert_eq!(program.processes[0].command.argv(), words);
-        assert_eq!((program.name.as_str(), *program.listen), ("my_prog_x", conf::Listen::Own));
+        assert_eq!(
+            (program.name.as_str(), *program.listen),
+            ("my_prog_x", conf::Listen::Own)
+        );
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Settings {
 }
 
 /// One of Supervisor's HTTP servers.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Server {
     /// Path of a Unix socket, or empty.
@@ -95,7 +95,11 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// Key under which root keeps its listener.
     pub(crate) fn key(&self) -> String {
-        if self.unix.is_empty() { format!("rpc:{}", self.tcp) } else { format!("rpc:unix:{}", self.unix) }
+        if self.unix.is_empty() {
+            format!("rpc:{}", self.tcp)
+        } else {
+            format!("rpc:unix:{}", self.unix)
+        }
     }
 }
 
@@ -185,20 +189,28 @@ impl Slot {
 impl Active {
     /// The slot of this name.
     pub(crate) fn slot(&self, key: &Key) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.group == key.group && slot.process == key.process)
+        self.slots
+            .iter()
+            .find(|slot| slot.group == key.group && slot.process == key.process)
     }
     /// Likewise.
     pub(crate) fn slot_mut(&mut self, key: &Key) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| slot.group == key.group && slot.process == key.process)
+        self.slots
+            .iter_mut()
+            .find(|slot| slot.group == key.group && slot.process == key.process)
     }
     /// Slots in service that are no gateways.
     pub(crate) fn programs(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| slot.in_service() && !slot.first)
+        self.slots
+            .iter()
+            .filter(|slot| slot.in_service() && !slot.first)
     }
     /// Names of groups in service, in order of priority.
     pub(crate) fn groups(&self) -> Vec<String> {
-        let mut groups: Vec<(i64, String)> =
-            self.programs().map(|slot| (slot.group_priority, slot.group.clone())).collect();
+        let mut groups: Vec<(i64, String)> = self
+            .programs()
+            .map(|slot| (slot.group_priority, slot.group.clone()))
+            .collect();
         groups.sort();
         groups.dedup();
         groups.into_iter().map(|(_, name)| name).collect()
@@ -209,8 +221,18 @@ impl Active {
         let mut stored = self.clone();
         stored.version = VERSION;
         for slot in &mut stored.slots {
-            let own: BTreeMap<&str, ()> = slot.spec.env.iter().map(|(name, _)| (name.as_str(), ())).collect();
-            slot.without = self.base_env.keys().filter(|name| !own.contains_key(name.as_str())).cloned().collect();
+            let own: BTreeMap<&str, ()> = slot
+                .spec
+                .env
+                .iter()
+                .map(|(name, _)| (name.as_str(), ()))
+                .collect();
+            slot.without = self
+                .base_env
+                .keys()
+                .filter(|name| !own.contains_key(name.as_str()))
+                .cloned()
+                .collect();
             slot.spec.env.retain(|(name, value)| match value {
                 Text::Plain { text } => self.base_env.get(name) != Some(text),
                 Text::Socket { .. } | Text::Port { .. } => true,
@@ -222,13 +244,20 @@ impl Active {
 
     /// Reads them.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Active, String> {
-        let mut active: Active = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let mut active: Active =
+            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if active.version > VERSION {
-            return Err(format!("it was written by a newer version (format {})", active.version));
+            return Err(format!(
+                "it was written by a newer version (format {})",
+                active.version
+            ));
         }
         for slot in &mut active.slots {
-            let mut env: BTreeMap<String, Text> =
-                active.base_env.iter().map(|(name, value)| (name.clone(), Text::from(value.as_str()))).collect();
+            let mut env: BTreeMap<String, Text> = active
+                .base_env
+                .iter()
+                .map(|(name, value)| (name.clone(), Text::from(value.as_str())))
+                .collect();
             for name in std::mem::take(&mut slot.without) {
                 env.remove(&name);
             }
@@ -250,7 +279,8 @@ mod spec_hex {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Spec, D::Error> {
         let text = String::deserialize(from)?;
-        let bytes = super::unhex(&text).ok_or_else(|| D::Error::custom("a definition is not hexadecimal"))?;
+        let bytes = super::unhex(&text)
+            .ok_or_else(|| D::Error::custom("a definition is not hexadecimal"))?;
         Spec::from_bytes(&bytes).map_err(D::Error::custom)
     }
 }
@@ -267,9 +297,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    Some(
+        digits
+            .chunks_exact(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -278,25 +316,48 @@ mod tests {
 
     #[test]
     fn the_model_comes_back_whole_and_shares_the_environment() {
-        let base: BTreeMap<String, String> =
-            [("PATH", "/bin"), ("LANG", "C"), ("X", "1")].map(|(a, b)| (a.into(), b.into())).into();
+        let base: BTreeMap<String, String> = [("PATH", "/bin"), ("LANG", "C"), ("X", "1")]
+            .map(|(a, b)| (a.into(), b.into()))
+            .into();
         let spec = Spec {
             program: "a".into(),
             env: vec![
                 ("LANG".into(), "de".into()),
                 ("PATH".into(), "/bin".into()),
-                ("SOCK".into(), Text::Socket { before: "x".into(), after: String::new() }),
+                (
+                    "SOCK".into(),
+                    Text::Socket {
+                        before: "x".into(),
+                        after: String::new(),
+                    },
+                ),
             ],
             ..Spec::default()
         };
-        let slot = Slot { number: 3, group: "g".into(), process: "a".into(), spec, up: true, ..Slot::default() };
-        let active = Active { version: VERSION, base_env: base, slots: vec![slot], ..Active::default() };
+        let slot = Slot {
+            number: 3,
+            group: "g".into(),
+            process: "a".into(),
+            spec,
+            up: true,
+            ..Slot::default()
+        };
+        let active = Active {
+            version: VERSION,
+            base_env: base,
+            slots: vec![slot],
+            ..Active::default()
+        };
         let bytes = active.to_bytes();
         let text = String::from_utf8_lossy(&bytes);
         assert_eq!(text.matches(&hex(b"/bin")).count(), 0, "{text}");
         assert_eq!(Active::from_bytes(&bytes).as_ref(), Ok(&active));
         let newer = text.replace("\"version\":1", "\"version\":2");
-        assert!(Active::from_bytes(newer.as_bytes()).expect_err("newer").contains("newer version"));
+        assert!(
+            Active::from_bytes(newer.as_bytes())
+                .expect_err("newer")
+                .contains("newer version")
+        );
         assert!(Active::from_bytes(b"{\"slots\":[{\"spec\":\"zz\"}]}").is_err());
     }
 }

@@ -40,7 +40,11 @@ pub(crate) fn resolve(known: &[Known], names: &[String]) -> (Vec<Key>, Vec<Strin
 
 fn one(known: &[Known], name: &str) -> Vec<Key> {
     let pick = |wanted: &dyn Fn(&Known) -> bool| -> Vec<Key> {
-        known.iter().filter(|slot| wanted(slot)).map(|slot| slot.key.clone()).collect()
+        known
+            .iter()
+            .filter(|slot| wanted(slot))
+            .map(|slot| slot.key.clone())
+            .collect()
     };
     if name == "all" {
         return pick(&|slot| !slot.hidden);
@@ -64,12 +68,19 @@ fn one(known: &[Known], name: &str) -> Vec<Key> {
         return group;
     }
     let process = pick(&|slot| slot.key.process == name && !slot.hidden);
-    if process.len() == 1 { process } else { Vec::new() }
+    if process.len() == 1 {
+        process
+    } else {
+        Vec::new()
+    }
 }
 
 /// The name that was probably meant.
 pub(crate) fn suggest(known: &[Known], name: &str) -> Option<String> {
-    let labels = known.iter().filter(|slot| !slot.hidden).flat_map(|slot| [slot.key.to_string(), slot.program.clone()]);
+    let labels = known
+        .iter()
+        .filter(|slot| !slot.hidden)
+        .flat_map(|slot| [slot.key.to_string(), slot.program.clone()]);
     let mut best: Option<(usize, String)> = None;
     for label in labels {
         let distance = distance(name, &label);
@@ -108,7 +119,11 @@ mod tests {
             ("work", "beat", "beat", false),
             ("steadfast", "gateway", "steadfast:gateway", true),
         ]
-        .map(|(group, process, program, hidden)| Known { key: Key::new(group, process), program: program.into(), hidden })
+        .map(|(group, process, program, hidden)| Known {
+            key: Key::new(group, process),
+            program: program.into(),
+            hidden,
+        })
         .to_vec()
     }
 
@@ -116,7 +131,11 @@ mod tests {
         let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
         let (keys, bad) = resolve(&known(), &names);
         let keys: Vec<String> = keys.iter().map(Key::to_string).collect();
-        if bad.is_empty() { keys.join(" ") } else { format!("{} bad {}", keys.join(" "), bad.join(" ")) }
+        if bad.is_empty() {
+            keys.join(" ")
+        } else {
+            format!("{} bad {}", keys.join(" "), bad.join(" "))
+        }
     }
 
     #[test]
@@ -127,7 +146,10 @@ mod tests {
         assert_eq!(check(&["work:"]), "work:w_0 work:w_1 work:beat");
         assert_eq!(check(&["all"]), "backend work:w_0 work:w_1 work:beat");
         assert_eq!(check(&[]), "backend work:w_0 work:w_1 work:beat");
-        assert_eq!(check(&["backend", "all", "backend"]), "backend work:w_0 work:w_1 work:beat");
+        assert_eq!(
+            check(&["backend", "all", "backend"]),
+            "backend work:w_0 work:w_1 work:beat"
+        );
     }
 
     #[test]
@@ -141,7 +163,10 @@ mod tests {
     fn ours_only_in_full_and_unknown_ones_are_named() {
         assert_eq!(check(&["steadfast:gateway"]), "steadfast:gateway");
         assert_eq!(check(&["gateway"]), " bad gateway");
-        assert_eq!(check(&["nope", "backend", "work:x"]), "backend bad nope work:x");
+        assert_eq!(
+            check(&["nope", "backend", "work:x"]),
+            "backend bad nope work:x"
+        );
         assert_eq!(suggest(&known(), "bakend").as_deref(), Some("backend"));
         assert_eq!(suggest(&known(), "quite-another"), None);
     }

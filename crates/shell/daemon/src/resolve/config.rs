@@ -6,10 +6,18 @@ use serde_json::{Map, Value, json};
 use wire::{Sink, Spec};
 
 /// The struct of one process.
-pub(super) fn config(program: &conf::Program, process: &ProcessDef, group_priority: i64, spec: &Spec) -> ConfigInfo {
+pub(super) fn config(
+    program: &conf::Program,
+    process: &ProcessDef,
+    group_priority: i64,
+    spec: &Spec,
+) -> ConfigInfo {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    put("directory", json!(process.directory.as_ref().map(|dir| dir.value.clone())));
+    put(
+        "directory",
+        json!(process.directory.as_ref().map(|dir| dir.value.clone())),
+    );
     put("uid", json!(program.user.as_ref().map(|user| user.uid)));
     put("command", json!(process.command.as_str()));
     put("exitcodes", json!(*program.exitcodes));
@@ -19,11 +27,25 @@ pub(super) fn config(program: &conf::Program, process: &ProcessDef, group_priori
     put("startsecs", json!(*program.startsecs));
     put("stopsignal", json!(program.stopsignal.0));
     put("stopwaitsecs", json!(*program.stopwaitsecs));
-    put("serverurl", json!(program.serverurl.as_ref().map_or("auto", |url| url.value.as_str())));
-    for (channel, target, sink) in [("stdout", &process.stdout, &spec.stdout), ("stderr", &process.stderr, &spec.stderr)] {
+    put(
+        "serverurl",
+        json!(
+            program
+                .serverurl
+                .as_ref()
+                .map_or("auto", |url| url.value.as_str())
+        ),
+    );
+    for (channel, target, sink) in [
+        ("stdout", &process.stdout, &spec.stdout),
+        ("stderr", &process.stderr, &spec.stderr),
+    ] {
         put(&format!("{channel}_logfile"), logfile(target, sink));
         put(&format!("{channel}_logfile_backups"), json!(target.backups));
-        put(&format!("{channel}_logfile_maxbytes"), json!(target.maxbytes));
+        put(
+            &format!("{channel}_logfile_maxbytes"),
+            json!(target.maxbytes),
+        );
         put(&format!("{channel}_capture_maxbytes"), json!(0));
         put(&format!("{channel}_events_enabled"), json!(false));
         put(&format!("{channel}_syslog"), json!(false));

@@ -21,14 +21,28 @@ pub(crate) fn group_changes(active: &Active, candidate: &Active) -> GroupChanges
     let differs = |group: &String| {
         let definitions = |model: &Active| -> BTreeSet<String> {
             let members = model.programs().filter(|slot| slot.group == *group);
-            members.map(|slot| format!("{} {:?}", slot.process, slot.definition())).collect()
+            members
+                .map(|slot| format!("{} {:?}", slot.process, slot.definition()))
+                .collect()
         };
         definitions(active) != definitions(candidate)
     };
     GroupChanges {
-        added: now.iter().filter(|group| !then.contains(group)).cloned().collect(),
-        changed: now.iter().filter(|group| then.contains(group) && differs(group)).cloned().collect(),
-        removed: then.iter().filter(|group| !now.contains(group)).cloned().collect(),
+        added: now
+            .iter()
+            .filter(|group| !then.contains(group))
+            .cloned()
+            .collect(),
+        changed: now
+            .iter()
+            .filter(|group| then.contains(group) && differs(group))
+            .cloned()
+            .collect(),
+        removed: then
+            .iter()
+            .filter(|group| !now.contains(group))
+            .cloned()
+            .collect(),
     }
 }
 
@@ -67,37 +81,93 @@ mod tests {
     use super::*;
 
     fn slot(group: &str, hash: &str, parts: &[(&str, &str)]) -> Slot {
-        let mut slot = Slot { group: group.into(), process: group.into(), ..Slot::default() };
+        let mut slot = Slot {
+            group: group.into(),
+            process: group.into(),
+            ..Slot::default()
+        };
         slot.spec.hash = hash.into();
-        slot.parts = parts.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        slot.parts = parts
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
         slot
     }
 
     #[test]
     fn groups_are_added_changed_removed() {
-        let active = Active { slots: vec![slot("a", "1", &[]), slot("b", "1", &[]), slot("c", "1", &[])], ..Active::default() };
-        let candidate = Active { slots: vec![slot("a", "1", &[]), slot("b", "2", &[]), slot("d", "1", &[])], ..Active::default() };
+        let active = Active {
+            slots: vec![
+                slot("a", "1", &[]),
+                slot("b", "1", &[]),
+                slot("c", "1", &[]),
+            ],
+            ..Active::default()
+        };
+        let candidate = Active {
+            slots: vec![
+                slot("a", "1", &[]),
+                slot("b", "2", &[]),
+                slot("d", "1", &[]),
+            ],
+            ..Active::default()
+        };
         let changes = group_changes(&active, &candidate);
-        assert_eq!((changes.added, changes.changed, changes.removed), (vec!["d".into()], vec!["b".into()], vec!["c".into()]));
+        assert_eq!(
+            (changes.added, changes.changed, changes.removed),
+            (vec!["d".into()], vec!["b".into()], vec!["c".into()])
+        );
     }
 
     #[test]
     fn a_removed_group_can_be_added_again() {
         let mut gone = slot("a", "1", &[]);
         gone.removed_until_ms = 1;
-        let active = Active { slots: vec![gone], ..Active::default() };
-        let candidate = Active { slots: vec![slot("a", "1", &[])], ..Active::default() };
+        let active = Active {
+            slots: vec![gone],
+            ..Active::default()
+        };
+        let candidate = Active {
+            slots: vec![slot("a", "1", &[])],
+            ..Active::default()
+        };
         assert_eq!(group_changes(&active, &candidate).added, ["a"]);
     }
 
     #[test]
     fn words_name_variables_without_values() {
-        let before = slot("a", "1", &[("command", "x --a"), ("environment KEY", "h1"), ("environment OLD", "h")]);
-        let after = slot("a", "2", &[("command", "x --b"), ("environment KEY", "h2"), ("environment NEW", "h"), ("ready", "tcp")]);
+        let before = slot(
+            "a",
+            "1",
+            &[
+                ("command", "x --a"),
+                ("environment KEY", "h1"),
+                ("environment OLD", "h"),
+            ],
+        );
+        let after = slot(
+            "a",
+            "2",
+            &[
+                ("command", "x --b"),
+                ("environment KEY", "h2"),
+                ("environment NEW", "h"),
+                ("ready", "tcp"),
+            ],
+        );
         assert_eq!(
             difference(&before, &after),
-            ["command x --a -> x --b", "environment KEY changed", "environment +NEW", "environment -OLD", "ready (none) -> tcp"]
+            [
+                "command x --a -> x --b",
+                "environment KEY changed",
+                "environment +NEW",
+                "environment -OLD",
+                "ready (none) -> tcp"
+            ]
         );
-        assert_eq!(difference(&slot("a", "1", &[]), &slot("a", "2", &[])), ["its definition"]);
+        assert_eq!(
+            difference(&slot("a", "1", &[]), &slot("a", "2", &[])),
+            ["its definition"]
+        );
     }
 }

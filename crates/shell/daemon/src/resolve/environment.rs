@@ -36,11 +36,21 @@ pub(super) fn environment(
     all.insert("SUPERVISOR_GROUP_NAME".into(), program.group.clone());
     all.extend(process.environment.clone());
     if program.secrets.is_empty() && process.env_file.is_none() {
-        return Ok(Made { all, secret: Vec::new() });
+        return Ok(Made {
+            all,
+            secret: Vec::new(),
+        });
     }
 
-    let names: Vec<String> = program.secrets.iter().map(|name| name.value.clone()).collect();
-    let env_file = process.env_file.as_ref().map(|path| Path::new(path.value.as_str()));
+    let names: Vec<String> = program
+        .secrets
+        .iter()
+        .map(|name| name.value.clone())
+        .collect();
+    let env_file = process
+        .env_file
+        .as_ref()
+        .map(|path| Path::new(path.value.as_str()));
     let state_dir = Path::new(&out.active.settings.state_dir).to_path_buf();
     let request = Request {
         program: &program.name,
@@ -65,23 +75,37 @@ pub(super) fn environment(
     if context.dry {
         for name in &names {
             if let Some(found) = secrets::find(&request, name).map_err(failed)? {
-                let value = secrets::Value { name: name.clone(), secret: found.secret, origin: found.origin, made: false };
+                let value = secrets::Value {
+                    name: name.clone(),
+                    secret: found.secret,
+                    origin: found.origin,
+                    made: false,
+                };
                 resolved.keys.push(value);
             }
         }
     }
     for warning in &resolved.warnings {
         let span = process.env_file.as_ref().and_then(|path| path.span.clone());
-        out.findings.push(Finding::warning("secrets", format!("[program:{}] {warning}", program.name)).at(span));
+        out.findings.push(
+            Finding::warning("secrets", format!("[program:{}] {warning}", program.name)).at(span),
+        );
     }
     for key in &resolved.keys {
-        let what = if key.made { "made, kept in" } else { "found in" };
-        out.keys.push(format!("{}  {what} {}", key.name, key.origin));
+        let what = if key.made {
+            "made, kept in"
+        } else {
+            "found in"
+        };
+        out.keys
+            .push(format!("{}  {what} {}", key.name, key.origin));
     }
     let mut secret: Vec<String> = resolved.keys.iter().map(|key| key.name.clone()).collect();
     secret.extend(resolved.env_file.keys().cloned());
-    let added: Vec<(String, String)> =
-        resolved.variables().map(|(name, value)| (name.to_owned(), value.expose().to_owned())).collect();
+    let added: Vec<(String, String)> = resolved
+        .variables()
+        .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
+        .collect();
     all.extend(added);
     Ok(Made { all, secret })
 }

@@ -38,17 +38,32 @@ pub(crate) struct User {
 /// Who the gateway runs as: the first that a section names, else `steadfast` if it exists, else as we do.
 pub(super) fn user(model: &conf::Model, findings: &mut Vec<Finding>) -> Option<User> {
     let own = sys::users::own_uid();
-    let behind = model.programs.iter().any(|program| *program.listen == conf::Listen::Gateway);
-    if own != 0 || !(behind || !model.gateways.is_empty()) {
+    let behind = model
+        .programs
+        .iter()
+        .any(|program| *program.listen == conf::Listen::Gateway);
+    let none = !behind && model.gateways.is_empty();
+    if own != 0 || none {
         return None;
     }
-    let named = model.gateways.iter().find_map(|gateway| gateway.user.as_ref());
+    let named = model
+        .gateways
+        .iter()
+        .find_map(|gateway| gateway.user.as_ref());
     let name = named.map_or("steadfast", |user| user.name.as_str());
     match sys::users::lookup(name) {
-        Ok(Some(user)) => Some(User { name: user.name, uid: user.uid, gid: user.gid, groups: user.groups }),
+        Ok(Some(user)) => Some(User {
+            name: user.name,
+            uid: user.uid,
+            gid: user.gid,
+            groups: user.groups,
+        }),
         Ok(None) | Err(_) => {
             let message = "the gateway runs as root: there is no user steadfast on this machine";
-            findings.push(Finding::note("gateway-user", message).fix("useradd --system steadfast, or user = … in [gateway:x]"));
+            findings.push(
+                Finding::note("gateway-user", message)
+                    .fix("useradd --system steadfast, or user = … in [gateway:x]"),
+            );
             None
         }
     }
@@ -79,21 +94,40 @@ pub(super) fn definition(
         if let Some(most) = &gateway.limits.connections_max {
             out.connections_max = most.value;
         }
-        let routed = gateway.routes.iter().filter_map(|route| public.get(&route.target));
-        let mut addresses: Vec<String> = gateway.listen.iter().map(|at| listen_key(&at.value)).collect();
+        let routed = gateway
+            .routes
+            .iter()
+            .filter_map(|route| public.get(&route.target));
+        let mut addresses: Vec<String> = gateway
+            .listen
+            .iter()
+            .map(|at| listen_key(&at.value))
+            .collect();
         if addresses.is_empty() {
             addresses.extend(routed.clone().flat_map(|public| public.addresses.clone()));
             addresses.dedup();
         }
         if addresses.is_empty() {
             let message = format!("[gateway:{}] has no address to listen on", gateway.name);
-            findings.push(Finding::error("gateway", message).at(gateway.header.clone()).fix("write: listen = HOST:PORT"));
+            findings.push(
+                Finding::error("gateway", message)
+                    .at(gateway.header.clone())
+                    .fix("write: listen = HOST:PORT"),
+            );
         }
-        let trusted = match &gateway.trust {
+        let trusted: Vec<String> = match &gateway.trust {
             Some(peers) => peers.iter().map(|peer| peer.value.clone()).collect(),
-            None => routed.flat_map(|public| public.trusted.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+            None => routed
+                .flat_map(|public| public.trusted.clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
         };
-        out.listeners.extend(addresses.into_iter().map(|at| listener(gateway, at, &trusted)));
+        out.listeners.extend(
+            addresses
+                .into_iter()
+                .map(|at| listener(gateway, at, &trusted)),
+        );
     }
     out
 }
@@ -105,7 +139,7 @@ fn listen_key(at: &ListenAddr) -> String {
     }
 }
 
-fn listener(gateway: &conf::Gateway, at: String, trusted: &Vec<String>) -> Listener {
+fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener {
     let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let limits = &gateway.limits;
     let route = |route: &conf::Spanned<conf::Route>| Route {
@@ -118,20 +152,39 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &Vec<String>) -> Liste
         address: at,
         name: gateway.name.clone(),
         routes: gateway.routes.iter().map(route).collect(),
-        trusted: trusted.clone(),
+        trusted: trusted.to_vec(),
         hold_ms: ms(*gateway.hold),
         hold_max: *gateway.hold_max,
-        hold_bytes_max: limits.hold_bytes_max.as_ref().map_or(defaults.hold_bytes_max, |bytes| bytes.value),
-        answer_ms_max: limits.answer_timeout.as_ref().map_or(defaults.answer_ms_max, |time| ms(time.value)),
-        idle_ms_max: limits.idle_timeout.as_ref().map_or(defaults.idle_ms_max, |time| ms(time.value)),
-        head_ms_max: limits.head_timeout.as_ref().map_or(defaults.head_ms_max, |time| ms(time.value)),
-        body_bytes_max: limits.body_bytes_max.as_ref().map_or(defaults.body_bytes_max, |bytes| bytes.value),
+        hold_bytes_max: limits
+            .hold_bytes_max
+            .as_ref()
+            .map_or(defaults.hold_bytes_max, |bytes| bytes.value),
+        answer_ms_max: limits
+            .answer_timeout
+            .as_ref()
+            .map_or(defaults.answer_ms_max, |time| ms(time.value)),
+        idle_ms_max: limits
+            .idle_timeout
+            .as_ref()
+            .map_or(defaults.idle_ms_max, |time| ms(time.value)),
+        head_ms_max: limits
+            .head_timeout
+            .as_ref()
+            .map_or(defaults.head_ms_max, |time| ms(time.value)),
+        body_bytes_max: limits
+            .body_bytes_max
+            .as_ref()
+            .map_or(defaults.body_bytes_max, |bytes| bytes.value),
         maintenance_page: String::new(),
     }
 }
 
 /// Two programs on one port: the second cannot start.
-pub(super) fn conflicts(model: &conf::Model, env: &BTreeMap<String, String>, findings: &mut Vec<Finding>) {
+pub(super) fn conflicts(
+    model: &conf::Model,
+    env: &BTreeMap<String, String>,
+    findings: &mut Vec<Finding>,
+) {
     let mut taken: BTreeMap<String, (&conf::Program, &conf::ProcessDef)> = BTreeMap::new();
     for program in &model.programs {
         for process in &program.processes {
@@ -148,12 +201,19 @@ pub(super) fn conflicts(model: &conf::Model, env: &BTreeMap<String, String>, fin
                 if same && (shared || other.group != program.group) {
                     continue;
                 }
-                let message = format!("{}:{} and {}:{} both listen on {at}", other.group, earlier.name, program.group, process.name);
+                let message = format!(
+                    "{}:{} and {}:{} both listen on {at}",
+                    other.group, earlier.name, program.group, process.name
+                );
                 let mut finding = Finding::error("conflict", message).at(process.command.span());
                 if let Some(span) = earlier.command.span().filter(|_| !same) {
                     finding = finding.related("the other one", span);
                 }
-                findings.push(finding.effect("whichever starts second fails").fix("give one of them another port"));
+                findings.push(
+                    finding
+                        .effect("whichever starts second fails")
+                        .fix("give one of them another port"),
+                );
             }
         }
     }
@@ -162,12 +222,21 @@ pub(super) fn conflicts(model: &conf::Model, env: &BTreeMap<String, String>, fin
 /// Brings the gateway's slots in line with the other slots and with the listeners that could be bound.
 pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, run_dir: &Path) {
     let listeners = open_listeners(active, failed);
-    let before: Vec<Slot> = active.slots.iter().filter(|slot| slot.first).cloned().collect();
+    let before: Vec<Slot> = active
+        .slots
+        .iter()
+        .filter(|slot| slot.first)
+        .cloned()
+        .collect();
     active.slots.retain(|slot| !slot.first);
     if listeners.is_empty() {
         return;
     }
-    let longest = listeners.iter().map(|listener| listener.hold_ms).max().unwrap_or(routes::HOLD_MS);
+    let longest = listeners
+        .iter()
+        .map(|listener| listener.hold_ms)
+        .max()
+        .unwrap_or(routes::HOLD_MS);
     let config = Config {
         targets: targets(active, &listeners, run_dir),
         connections_max: active.gateway.connections_max,
@@ -176,8 +245,15 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
     };
     let workers = active.gateway.workers.max(1);
     for worker in 0..workers {
-        let process = if workers == 1 { "gateway".to_owned() } else { format!("gateway_{worker:02}") };
-        let number = before.iter().find(|slot| slot.process == process).map(|slot| slot.number);
+        let process = if workers == 1 {
+            "gateway".to_owned()
+        } else {
+            format!("gateway_{worker:02}")
+        };
+        let number = before
+            .iter()
+            .find(|slot| slot.process == process)
+            .map(|slot| slot.number);
         let number = number.unwrap_or_else(|| {
             active.next_slot += 1;
             active.next_slot - 1
@@ -190,14 +266,26 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
 /// The listeners of the file, then the derived ones; the first route of an address counts.
 fn open_listeners(active: &Active, failed: &BTreeSet<String>) -> Vec<Listener> {
     let mut all: BTreeMap<String, Listener> = BTreeMap::new();
-    let derived = active.slots.iter().filter(|slot| !slot.first).flat_map(|slot| &slot.derived);
+    let derived = active
+        .slots
+        .iter()
+        .filter(|slot| !slot.first)
+        .flat_map(|slot| &slot.derived);
     for listener in active.gateway.listeners.iter().chain(derived) {
         if failed.contains(&listener.address) {
             continue;
         }
-        let known = all.entry(listener.address.clone()).or_insert_with(|| Listener { routes: Vec::new(), ..listener.clone() });
+        let known = all
+            .entry(listener.address.clone())
+            .or_insert_with(|| Listener {
+                routes: Vec::new(),
+                ..listener.clone()
+            });
         for route in &listener.routes {
-            let taken = known.routes.iter().any(|other| other.host == route.host && other.path_prefix == route.path_prefix);
+            let taken = known
+                .routes
+                .iter()
+                .any(|other| other.host == route.host && other.path_prefix == route.path_prefix);
             if !taken {
                 known.routes.push(route.clone());
             }
@@ -212,16 +300,35 @@ fn open_listeners(active: &Active, failed: &BTreeSet<String>) -> Vec<Listener> {
 
 /// Addresses that gateways want to open.
 pub(crate) fn wanted_addresses(active: &Active) -> BTreeSet<String> {
-    let derived = active.slots.iter().filter(|slot| !slot.first).flat_map(|slot| &slot.derived);
-    active.gateway.listeners.iter().chain(derived).map(|listener| listener.address.clone()).collect()
+    let derived = active
+        .slots
+        .iter()
+        .filter(|slot| !slot.first)
+        .flat_map(|slot| &slot.derived);
+    active
+        .gateway
+        .listeners
+        .iter()
+        .chain(derived)
+        .map(|listener| listener.address.clone())
+        .collect()
 }
 
 fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<String, Target> {
-    let named: BTreeSet<&str> = listeners.iter().flat_map(|l| &l.routes).map(|route| route.target.as_str()).collect();
+    let named: BTreeSet<&str> = listeners
+        .iter()
+        .flat_map(|l| &l.routes)
+        .map(|route| route.target.as_str())
+        .collect();
     let mut targets = BTreeMap::new();
     for name in named {
         if let Some(address) = active.gateway.upstreams.get(name) {
-            targets.insert(name.to_owned(), Target::Upstream { address: address.clone() });
+            targets.insert(
+                name.to_owned(),
+                Target::Upstream {
+                    address: address.clone(),
+                },
+            );
             continue;
         }
         let slots: Vec<routes::Slot> = active
@@ -230,7 +337,10 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
             .filter(|slot| slot.target == name)
             .map(|slot| routes::Slot {
                 name: slot.key().to_string(),
-                events: run_dir.join(format!("slots/{}/events", slot.number)).display().to_string(),
+                events: run_dir
+                    .join(format!("slots/{}/events", slot.number))
+                    .display()
+                    .to_string(),
             })
             .collect();
         targets.insert(name.to_owned(), Target::Program { slots });
@@ -238,13 +348,31 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
     targets
 }
 
-fn gateway_slot(active: &Active, config: &Config, process: String, number: u32, run_dir: &Path) -> Slot {
+fn gateway_slot(
+    active: &Active,
+    config: &Config,
+    process: String,
+    number: u32,
+    run_dir: &Path,
+) -> Slot {
     let user = active.gateway.user.clone();
-    let credentials = user.map(|(name, uid, gid, groups)| Credentials { name, uid, gid, groups });
-    let keys: Vec<String> = config.listeners.iter().map(|listener| listener.address.clone()).collect();
+    let credentials = user.map(|(name, uid, gid, groups)| Credentials {
+        name,
+        uid,
+        gid,
+        groups,
+    });
+    let keys: Vec<String> = config
+        .listeners
+        .iter()
+        .map(|listener| listener.address.clone())
+        .collect();
     // The configuration's descriptor follows the listeners, readiness comes behind it.
     let ready = 3 + keys.len() as i32 + 1;
-    let env = active.base_env.iter().map(|(name, value)| (name.clone(), Text::from(value.as_str())));
+    let env = active
+        .base_env
+        .iter()
+        .map(|(name, value)| (name.clone(), Text::from(value.as_str())));
     let mut spec = Spec {
         program: format!("{GROUP}:gateway"),
         group: GROUP.to_owned(),
@@ -265,7 +393,10 @@ fn gateway_slot(active: &Active, config: &Config, process: String, number: u32, 
         ready: Ready::Descriptor { number: ready },
         ready_timeout_ms: READY_MS_MAX,
         replace: Replace::Overlap,
-        app_dir: run_dir.join(format!("slots/{number}/app")).display().to_string(),
+        app_dir: run_dir
+            .join(format!("slots/{number}/app"))
+            .display()
+            .to_string(),
         listeners: keys.len() as u32,
         role_of_ours: true,
         config: config.to_bytes(),

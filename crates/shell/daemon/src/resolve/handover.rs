@@ -37,19 +37,37 @@ pub(super) fn hand_over(
     needs_public: bool,
 ) -> Result<Handed, Box<Finding>> {
     let refuse = |refusal: Refusal| {
-        let span = program.listen.span.clone().or_else(|| process.command.span());
-        let message = format!("[program:{}] cannot be started with listen = {}: {}", program.name, word(*program.listen), refusal.reason);
-        Box::new(Finding::error("listen", message).at(span).hint(refusal.hint))
+        let span = program
+            .listen
+            .span
+            .clone()
+            .or_else(|| process.command.span());
+        let message = format!(
+            "[program:{}] cannot be started with listen = {}: {}",
+            program.name,
+            word(*program.listen),
+            refusal.reason
+        );
+        Box::new(
+            Finding::error("listen", message)
+                .at(span)
+                .hint(refusal.hint),
+        )
     };
     match *program.listen {
         Listen::Own => Ok(own(process, server)),
         Listen::Held => {
             let rewrite = rewrite(process, server, servers::held).map_err(refuse)?;
             if !matches!(rewrite.address, AddressKind::Inherited(_)) {
-                return Err(refuse(only("listen = held hands over a descriptor", "name it %(fd)s in steadfast_command")));
+                return Err(refuse(only(
+                    "listen = held hands over a descriptor",
+                    "name it %(fd)s in steadfast_command",
+                )));
             }
             let public = public(server, process).map_err(refuse)?;
-            let at = public.first().map_or(Address::Unknown {}, |key| reached_at(key));
+            let at = public
+                .first()
+                .map_or(Address::Unknown {}, |key| reached_at(key));
             Ok(handed(rewrite, at, public))
         }
         Listen::Gateway => {
@@ -58,7 +76,10 @@ pub(super) fn hand_over(
                 AddressKind::Unix => Address::GenerationSocket {},
                 AddressKind::Tcp => Address::GenerationPort {},
                 AddressKind::Inherited(_) => {
-                    let reason = only("listen = gateway hands over a path or a port", "name it %(socket)s or %(port)s in steadfast_command");
+                    let reason = only(
+                        "listen = gateway hands over a path or a port",
+                        "name it %(socket)s or %(port)s in steadfast_command",
+                    );
                     return Err(refuse(reason));
                 }
             };
@@ -81,7 +102,10 @@ fn word(listen: Listen) -> &'static str {
 }
 
 fn only(reason: &str, hint: &str) -> Refusal {
-    Refusal { reason: reason.to_owned(), hint: hint.to_owned() }
+    Refusal {
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+    }
 }
 
 fn rewrite(
@@ -97,7 +121,11 @@ fn rewrite(
 
 /// The addresses that the server's command names, as keys.
 pub(super) fn public(server: &Server, process: &ProcessDef) -> Result<Vec<String>, Refusal> {
-    Ok(server.public()?.iter().filter_map(|bind| key(&bind.address, process)).collect())
+    Ok(server
+        .public()?
+        .iter()
+        .filter_map(|bind| key(&bind.address, process))
+        .collect())
 }
 
 /// The key of an address; None for a descriptor.
@@ -106,7 +134,10 @@ pub(super) fn key(at: &servers::Address, process: &ProcessDef) -> Option<String>
         servers::Address::Tcp { host, port } => Some(address(host, *port)),
         servers::Address::Unix(path) if path.starts_with('/') => Some(format!("unix:{path}")),
         servers::Address::Unix(path) => {
-            let dir = process.directory.as_ref().map_or(String::new(), |dir| format!("{}/", dir.value));
+            let dir = process
+                .directory
+                .as_ref()
+                .map_or(String::new(), |dir| format!("{}/", dir.value));
             Some(format!("unix:{}", absolute(&format!("{dir}{path}"))))
         }
         servers::Address::Fd(_) => None,
@@ -116,14 +147,18 @@ pub(super) fn key(at: &servers::Address, process: &ProcessDef) -> Option<String>
 /// Where a client on this machine connects to reach a listener.
 pub(super) fn reached_at(key: &str) -> Address {
     if let Some(path) = key.strip_prefix("unix:") {
-        return Address::Unix { path: path.to_owned() };
+        return Address::Unix {
+            path: path.to_owned(),
+        };
     }
     let (host, port) = key.rsplit_once(':').unwrap_or((key, ""));
     let host = match host {
         "0.0.0.0" | "[::]" | "" => "127.0.0.1",
         host => host,
     };
-    Address::Tcp { address: format!("{host}:{port}") }
+    Address::Tcp {
+        address: format!("{host}:{port}"),
+    }
 }
 
 fn own(process: &ProcessDef, server: &Server) -> Handed {
@@ -162,7 +197,13 @@ fn text(word: Word) -> Text {
         Word::Text(text) => Text::Plain { text },
         Word::Socket { before, after } => Text::Socket { before, after },
         Word::Port { before, after } => Text::Port { before, after },
-        Word::Fd { index, before, after } => Text::Plain { text: format!("{before}{}{after}", FIRST_FD + index) },
+        Word::Fd {
+            index,
+            before,
+            after,
+        } => Text::Plain {
+            text: format!("{before}{}{after}", FIRST_FD + index),
+        },
     }
 }
 

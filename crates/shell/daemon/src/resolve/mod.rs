@@ -16,7 +16,7 @@ mod handover;
 mod program;
 mod settings;
 
-pub(crate) use difference::{difference, group_changes};
+pub(crate) use difference::{GroupChanges, difference, group_changes};
 pub(crate) use gateways::{refresh_gateway, wanted_addresses};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,12 +60,23 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
     out.active.config = context.before.config.clone();
     out.active.settings = settings::settings(model, context);
     let user = gateways::user(model, &mut out.findings);
-    let routed: BTreeSet<&str> =
-        model.gateways.iter().flat_map(|gateway| &gateway.routes).map(|route| route.target.as_str()).collect();
+    let routed: BTreeSet<&str> = model
+        .gateways
+        .iter()
+        .flat_map(|gateway| &gateway.routes)
+        .map(|route| route.target.as_str())
+        .collect();
     let mut routable = BTreeMap::new();
     for program in &model.programs {
-        let group_priority = model.group(&program.group).map_or(999, |group| group.priority);
-        let one = program::Program { model, program, group_priority, routed: routed.contains(program.name.as_str()) };
+        let group_priority = model
+            .group(&program.group)
+            .map_or(999, |group| group.priority);
+        let one = program::Program {
+            model,
+            program,
+            group_priority,
+            routed: routed.contains(program.name.as_str()),
+        };
         match program::resolve(&one, context, user.as_ref(), &mut out) {
             Ok(made) => {
                 routable.insert(program.name.clone(), made.public);

@@ -10,7 +10,10 @@ use crate::model::{Server, Settings};
 /// The settings of a model.
 pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Settings {
     let own = &model.supervisord;
-    let state_dir = model.steadfast.as_ref().and_then(|ours| ours.state_dir.as_ref());
+    let state_dir = model
+        .steadfast
+        .as_ref()
+        .and_then(|ours| ours.state_dir.as_ref());
     let mut servers = Vec::new();
     for unix in &model.unix_http {
         let (username, password) = login(unix.login.as_ref());
@@ -27,7 +30,12 @@ pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Set
     for inet in &model.inet_http {
         let (username, password) = login(inet.login.as_ref());
         let tcp = address(&inet.host, *inet.port);
-        servers.push(Server { tcp, username, password, ..Server::default() });
+        servers.push(Server {
+            tcp,
+            username,
+            password,
+            ..Server::default()
+        });
     }
     Settings {
         steadfast: model.steadfast.is_some(),
@@ -44,7 +52,10 @@ pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Set
         identifier: own.identifier.clone(),
         childlogdir: own.childlogdir.clone(),
         nocleanup: own.nocleanup,
-        state_dir: state_dir.map_or_else(|| context.state_dir.display().to_string(), |dir| dir.value.clone()),
+        state_dir: state_dir.map_or_else(
+            || context.state_dir.display().to_string(),
+            |dir| dir.value.clone(),
+        ),
         servers,
     }
 }
@@ -55,7 +66,11 @@ pub(super) fn server_url(model: &conf::Model) -> Option<String> {
         return Some(format!("unix://{}", unix.file.value));
     }
     let inet = model.inet_http.first()?;
-    let host = if inet.host.is_empty() { "localhost" } else { &inet.host };
+    let host = if inet.host.is_empty() {
+        "localhost"
+    } else {
+        &inet.host
+    };
     Some(format!("http://{host}:{}", *inet.port))
 }
 
@@ -70,11 +85,17 @@ pub(super) fn address(host: &str, port: u16) -> String {
 
 /// A path of the daemon's, absolute.
 pub(super) fn absolute(path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { Path::new(&cwd()).join(path).display().to_string() }
+    if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        Path::new(&cwd()).join(path).display().to_string()
+    }
 }
 
 fn login(login: Option<&conf::Login>) -> (String, String) {
-    login.map_or_else(Default::default, |login| (login.username.clone(), login.password.clone()))
+    login.map_or_else(Default::default, |login| {
+        (login.username.clone(), login.password.clone())
+    })
 }
 
 /// Supervisor's numbers (loggers.py).

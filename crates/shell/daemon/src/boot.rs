@@ -1,0 +1,556 @@
+//! The beginning: a first start, or an adoption of what lives.
+//!
+//! ```text
+//! root's welcome ──> keepers alive? ──no──> the file: read, checked, resolved ──┐
+//!                        │yes                                                   ├──> settle ──> serve
+//!                        └──> active.json wins; listeners and outputs renewed ──┘
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use finding::WIDTH_COLUMNS_MAX;
+use ledger::{Entry, Ledger};
+use plan::{Intent, Key};
+use rundir::{Info, RunDir};
+use tokio::sync::Notify;
+use wire::{Cause, Command, Order, Why};
+
+use crate::activity::Activity;
+use crate::commands::{self, Handle};
+use crate::lines::Level;
+use crate::links::{keeper, root};
+use crate::machine;
+use crate::model::{Active, Slot};
+use crate::options::{DaemonOptions, Say, Source};
+use crate::state::{Daemon, Mood, Shared, State};
+use crate::{autologs, fronts, keepers, settle, summary};
+
+/// Exit status: it could not begin. Root ends with it if nothing is kept.
+const COULD_NOT: i32 = 2;
+
+/// A daemon that could not begin: complete sentences.
+struct CouldNot(String);
+
+impl From<String> for CouldNot {
+    fn from(text: String) -> CouldNot {
+        CouldNot(text)
+    }
+}
+
+/// What the last daemon left.
+struct Found {
+    active: Option<Active>,
+    damaged: Option<String>,
+    alive: Vec<(u32, keeper::Opened)>,
+}
+
+/// Runs the daemon; returns its exit status.
+pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printer) -> i32 {
+    let DaemonOptions {
+        root,
+        run_dir,
+        state_dir,
+        source,
+        dev,
+        as_supervisord,
+        detached,
+    } = options;
+    let welcome = match root::welcome(root).await {
+        Ok(welcome) => welcome,
+        Err(why) => {
+            printer(Say::Err(format!("steadfast: {why}")));
+            return COULD_NOT;
+        }
+    };
+    let run_dir = match RunDir::open(&run_dir) {
+        Ok(run_dir) => run_dir,
+        Err(why) => {
+            printer(Say::Err(format!("steadfast: {why}")));
+            return COULD_NOT;
+        }
+    };
+    let root::Welcome {
+        conn,
+        epoch,
+        root_pid,
+        restarted,
+        listeners,
+    } = welcome;
+    let (link, orders) = root::Link::new();
+    let (handle, calls) = Handle::new();
+    let daemon = Rc::new(Daemon {
+        run_dir,
+        state_dir,
+        source,
+        dev,
+        as_supervisord,
+        detached,
+        printer,
+        epoch,
+        root_pid,
+        root: link,
+        handle: handle.clone(),
+        state: RefCell::new(State::empty(listeners)),
+        exit: Cell::new(None),
+        exiting: Notify::new(),
+    });
+    let serving = tokio::task::spawn_local(root::serve(daemon.clone(), conn, orders));
+    match begin(&daemon, restarted).await {
+        Ok(control) => {
+            tokio::task::spawn_local(commands::serve(daemon.clone(), calls));
+            tokio::task::spawn_local(fronts::serve_control(control, handle));
+            tokio::task::spawn_local(settle::retry(daemon.clone()));
+        }
+        Err(CouldNot(text)) => {
+            daemon.exit.set(Some(COULD_NOT));
+            if !text.is_empty() {
+                (daemon.printer)(Say::Err(text));
+            }
+            return COULD_NOT;
+        }
+    }
+    tokio::select! {
+        // Root is gone; keepers go on, and the next root's daemon finds them.
+        _ = serving => 0,
+        () = daemon.exiting.notified() => daemon.exit.get().unwrap_or(0),
+    }
+}
+
+async fn begin(daemon: &Shared, restarted: bool) -> Result<tokio::net::UnixListener, CouldNot> {
+    let found = look(daemon).await?;
+    let adopt = !found.alive.is_empty() || (restarted && found.active.is_some());
+    if adopt {
+        adopted(daemon, found, restarted).await
+    } else {
+        first(daemon).await
+    }
+}
+
+/// What is there: the model that was active, and keepers that answer.
+async fn look(daemon: &Shared) -> Result<Found, CouldNot> {
+    let (mut active, mut damaged) = (None, None);
+    match daemon.run_dir.read_active() {
+        Ok(Some(bytes)) => match Active::from_bytes(&bytes) {
+            Ok(read) => active = Some(read),
+            Err(why) => damaged = Some(format!("active.json cannot be used: {why}")),
+        },
+        Ok(None) => {}
+        Err(why) => damaged = Some(why.to_string()),
+    }
+    let mut tasks = Vec::new();
+    for number in daemon
+        .run_dir
+        .slots()
+        .map_err(|why| CouldNot(format!("steadfast: {why}")))?
+    {
+        let (dir, epoch) = (daemon.run_dir.slot(number).dir, daemon.epoch);
+        tasks.push(tokio::task::spawn_local(async move {
+            (number, keeper::open(&dir, epoch, Duration::ZERO).await)
+        }));
+    }
+    let mut alive = Vec::new();
+    for task in tasks {
+        if let Ok((number, Ok(opened))) = task.await {
+            alive.push((number, opened));
+        }
+    }
+    Ok(Found {
+        active,
+        damaged,
+        alive,
+    })
+}
+
+/// A first start: the file decides.
+async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
+    for number in daemon.run_dir.slots().unwrap_or_default() {
+        let _ = daemon.run_dir.remove_slot(number);
+    }
+    let mut before = Active {
+        base_env: machine::own_env(),
+        ..Active::default()
+    };
+    before.config = config_path(daemon);
+    let loaded = commands::load(daemon, &before.base_env);
+    let own = &loaded.model.supervisord;
+    let cleared = if own.nocleanup || loaded.unreadable {
+        None
+    } else {
+        autologs::clear(&own.childlogdir, &own.identifier)
+    };
+    open_ledger(
+        daemon,
+        loaded
+            .model
+            .steadfast
+            .as_ref()
+            .and_then(|ours| ours.state_dir.as_ref())
+            .map(|dir| &*dir.value),
+    );
+    let candidate = commands::candidate(daemon, &loaded, &before, false);
+    if !candidate.report.findings().is_empty() {
+        (daemon.printer)(Say::Err(
+            candidate
+                .report
+                .render_text(WIDTH_COLUMNS_MAX)
+                .trim_end()
+                .to_owned(),
+        ));
+    }
+    let errors = candidate.report.has_errors();
+    let nothing = candidate.resolved.active.slots.is_empty();
+    if loaded.unreadable || (errors && (daemon.as_supervisord || nothing)) {
+        return Err(CouldNot(String::new()));
+    }
+    daemon.state.borrow_mut().active = commands::first_start(&candidate);
+    daemon.state.borrow_mut().file_stamp = candidate.resolved.active.stamp.clone();
+    daemon
+        .keep()
+        .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
+    let control = open_fronts(daemon, None).await?;
+    if let Some(why) = cleared {
+        daemon.log(Level::Warn, &why);
+    }
+    if errors {
+        daemon.log(
+            Level::Error,
+            "what has an error was left out; see: steadfast check",
+        );
+    }
+    daemon.log(
+        Level::Info,
+        &format!("supervisord started with pid {}", daemon.root_pid),
+    );
+    daemon.note(&Entry::note(
+        sys::clock::wall_ms(),
+        "",
+        &format!("started with pid {}", daemon.root_pid),
+    ));
+    for line in summary::lines(&daemon.state.borrow().active, &candidate.resolved.keys) {
+        daemon.show(line);
+    }
+    up(
+        daemon,
+        Cause {
+            why: Why::Boot,
+            text: "autostart".to_owned(),
+        },
+    );
+    Ok(control)
+}
+
+/// An adoption: the model that was active decides; the file is only compared.
+async fn adopted(
+    daemon: &Shared,
+    found: Found,
+    restarted: bool,
+) -> Result<tokio::net::UnixListener, CouldNot> {
+    let Found {
+        active,
+        damaged,
+        alive,
+    } = found;
+    let active = match active {
+        Some(active) => active,
+        None => from_file_and_keepers(daemon, &alive),
+    };
+    open_ledger(
+        daemon,
+        Some(active.settings.state_dir.as_str()).filter(|dir| !dir.is_empty()),
+    );
+    let by_number: BTreeMap<u32, Key> = active
+        .slots
+        .iter()
+        .map(|slot| (slot.number, slot.key()))
+        .collect();
+    daemon.state.borrow_mut().file_stamp = active.stamp.clone();
+    daemon.state.borrow_mut().active = active;
+    let kept = take_kept(daemon);
+    let mut keys = Vec::new();
+    for (number, opened) in alive {
+        let key = by_number.get(&number).cloned();
+        let key = key.unwrap_or_else(|| {
+            Key::new(
+                opened.fact.group.clone(),
+                format!("{} (slot {number})", opened.fact.process),
+            )
+        });
+        keepers::take_over(daemon, &key, number, opened);
+        keys.push(key);
+    }
+    if !restarted {
+        new_root(daemon, &keys).await;
+    }
+    let control = open_fronts(daemon, kept).await?;
+    if let Some(why) = damaged {
+        daemon.log(Level::Error, &format!("{why}; the file is used instead"));
+    }
+    let text = format!(
+        "the daemon was started again; {} kept on",
+        summary::count(keys.len(), "program was", "programs were")
+    );
+    daemon.log(Level::Info, &text);
+    daemon.note(&Entry::note(sys::clock::wall_ms(), "", &text));
+    if !restarted {
+        daemon.show(format!(
+            "steadfast {}  took over {}",
+            env!("CARGO_PKG_VERSION"),
+            summary::count(keys.len(), "keeper", "keepers")
+        ));
+    }
+    say_if_file_differs(daemon);
+    forget_removed(daemon);
+    up(
+        daemon,
+        Cause {
+            why: Why::KeeperLost,
+            text: "it was not kept when the daemon came back".to_owned(),
+        },
+    );
+    Ok(control)
+}
+
+/// The model could not be read but programs live: the file says what is wanted, keepers say where they are.
+fn from_file_and_keepers(daemon: &Shared, alive: &[(u32, keeper::Opened)]) -> Active {
+    let place = |(number, opened): &(u32, keeper::Opened)| Slot {
+        number: *number,
+        group: opened.fact.group.clone(),
+        process: opened.fact.process.clone(),
+        ..Slot::default()
+    };
+    let next_slot = alive
+        .iter()
+        .map(|(number, _)| number + 1)
+        .max()
+        .unwrap_or(0);
+    let before = Active {
+        base_env: machine::own_env(),
+        config: config_path(daemon),
+        slots: alive.iter().map(place).collect(),
+        next_slot,
+        ..Active::default()
+    };
+    let loaded = commands::load(daemon, &before.base_env);
+    commands::first_start(&commands::candidate(daemon, &loaded, &before, false))
+}
+
+/// Sorts what root kept: addresses of programs, control.sock, Supervisor's servers.
+fn take_kept(daemon: &Shared) -> Option<std::os::fd::OwnedFd> {
+    let mut state = daemon.state.borrow_mut();
+    let state = &mut *state;
+    let known: BTreeSet<String> = state
+        .active
+        .slots
+        .iter()
+        .flat_map(|slot| slot.listeners.clone())
+        .collect();
+    let mut control = None;
+    for (key, fd) in std::mem::take(&mut state.kept) {
+        if key == fronts::CONTROL_KEY {
+            control = Some(fd);
+        } else if known.contains(&key) {
+            state.listeners.insert(key, fd);
+        } else {
+            state.kept.insert(key, fd);
+        }
+    }
+    control
+}
+
+/// A new root knows no keeper and no listener, and has other outputs.
+async fn new_root(daemon: &Shared, keys: &[Key]) {
+    let mut tasks = Vec::new();
+    for key in keys {
+        let pid = daemon
+            .state
+            .borrow()
+            .keepers
+            .get(key)
+            .map_or(0, |keeper| keeper.pid);
+        daemon.root.order(&Order::AdoptKeeper { pid }, Vec::new());
+        let outputs: Vec<_> = [1, 2]
+            .into_iter()
+            .filter_map(|fd| sys::fds::standard(fd).as_fd().try_clone_to_owned().ok())
+            .collect();
+        daemon.send(key, &Command::Outputs {}, outputs);
+        let (daemon, key) = (daemon.clone(), key.clone());
+        tasks.push(tokio::task::spawn_local(async move {
+            let fds = keepers::listeners_back(&daemon, &key).await;
+            let addresses = daemon
+                .state
+                .borrow()
+                .active
+                .slot(&key)
+                .map(|slot| slot.listeners.clone())
+                .unwrap_or_default();
+            // Another number of listeners belongs to another definition: which is which is not known.
+            if fds.len() != addresses.len() {
+                return;
+            }
+            for (address, fd) in addresses.into_iter().zip(fds) {
+                if let Ok(copy) = keepers::duplicate(&fd) {
+                    daemon.root.order(
+                        &Order::KeepListener {
+                            key: address.clone(),
+                        },
+                        vec![copy],
+                    );
+                }
+                daemon
+                    .state
+                    .borrow_mut()
+                    .listeners
+                    .entry(address)
+                    .or_insert(fd);
+            }
+        }));
+    }
+    for task in tasks {
+        let _ = task.await;
+    }
+}
+
+/// Logs, sockets, files: everything through which we are reached.
+async fn open_fronts(
+    daemon: &Shared,
+    kept: Option<std::os::fd::OwnedFd>,
+) -> Result<tokio::net::UnixListener, CouldNot> {
+    let settings = daemon.state.borrow().active.settings.clone();
+    let (activity, error) = Activity::open(&settings);
+    daemon.state.borrow_mut().activity = activity;
+    if let Some(why) = error {
+        (daemon.printer)(Say::Err(format!("steadfast: {why}")));
+    }
+    let control =
+        fronts::open_control(daemon, kept).map_err(|why| CouldNot(format!("steadfast: {why}")))?;
+    let errors = fronts::serve_supervisor(daemon).await;
+    if daemon.as_supervisord && daemon.state.borrow().keepers.is_empty() && !errors.is_empty() {
+        let text = "Error: Another program is already listening on a port that one of our HTTP servers is configured to \
+                    use.  Shut this program down first before starting supervisord.";
+        return Err(CouldNot(format!("{text}\n{}", errors.join("\n"))));
+    }
+    for why in errors {
+        (daemon.printer)(Say::Err(format!("steadfast: {why}")));
+    }
+    let command = match &daemon.source {
+        Source::File(_) => String::new(),
+        Source::Command(argv) => servers::quote_line(argv),
+    };
+    let info = Info {
+        config: daemon.state.borrow().active.config.clone(),
+        command,
+        root_pid: daemon.root_pid,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    daemon
+        .run_dir
+        .write_info(&info)
+        .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
+    if !settings.pidfile.is_empty()
+        && let Err(why) = std::fs::write(&settings.pidfile, format!("{}\n", daemon.root_pid))
+    {
+        daemon.log(
+            Level::Critical,
+            &format!("could not write pidfile {}: {why}", settings.pidfile),
+        );
+    }
+    Ok(control)
+}
+
+/// From now on the daemon's end means that root starts another one; the work begins.
+fn up(daemon: &Shared, cause: Cause) {
+    daemon.root.order(&Order::Up {}, Vec::new());
+    let daemon = daemon.clone();
+    tokio::task::spawn_local(async move {
+        settle::settle(&daemon, Intent::Settle, Rc::new(move |_| cause.clone())).await;
+    });
+}
+
+fn open_ledger(daemon: &Shared, dir: Option<&str>) {
+    let dir = dir.map_or_else(|| daemon.state_dir.clone(), Into::into);
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir);
+    match made.and_then(|()| Ledger::open(&dir)) {
+        Ok(ledger) => daemon.state.borrow_mut().ledger = Some(ledger),
+        Err(why) => (daemon.printer)(Say::Err(format!(
+            "steadfast: no history is kept: {}: {why}",
+            dir.display()
+        ))),
+    }
+}
+
+fn config_path(daemon: &Shared) -> String {
+    match &daemon.source {
+        Source::File(path) => path
+            .canonicalize()
+            .unwrap_or_else(|_| path.clone())
+            .display()
+            .to_string(),
+        Source::Command(_) => String::new(),
+    }
+}
+
+fn say_if_file_differs(daemon: &Shared) {
+    let base_env = daemon.state.borrow().active.base_env.clone();
+    let loaded = commands::load(daemon, &base_env);
+    let differs =
+        !loaded.unreadable && crate::resolve::stamp(&loaded) != daemon.state.borrow().active.stamp;
+    if differs && matches!(daemon.source, Source::File(_)) {
+        let text = "the file differs from what runs; make it effective with: steadfast update";
+        daemon.log(Level::Warn, text);
+        daemon.show(text.to_owned());
+    }
+}
+
+/// Slots that were out of service when the last daemon ended: their windows go on.
+fn forget_removed(daemon: &Shared) {
+    let now_ms = sys::clock::wall_ms();
+    let ends: Vec<u64> = {
+        let state = daemon.state.borrow();
+        state
+            .active
+            .slots
+            .iter()
+            .filter(|slot| !slot.in_service())
+            .map(|slot| slot.removed_until_ms)
+            .collect()
+    };
+    for end_ms in ends {
+        settle::purge_later(
+            daemon,
+            Duration::from_millis(end_ms.saturating_sub(now_ms) + 10),
+        );
+    }
+}
+
+impl State {
+    fn empty(kept: BTreeMap<String, std::os::fd::OwnedFd>) -> State {
+        State {
+            active: Active::default(),
+            file: None,
+            file_stamp: String::new(),
+            keepers: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            failed_listeners: BTreeMap::new(),
+            trouble: BTreeMap::new(),
+            mood: Mood::Running,
+            servers: BTreeMap::new(),
+            kept,
+            ledger: None,
+            activity: Activity::default(),
+            watchers: Vec::new(),
+            memory: Default::default(),
+            forking: Default::default(),
+            making: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            numbers: 0,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The file and the groups: reread, plan, avail, add, remove.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use control::{Body, ConfigInfo, Done, Fault, Outcome};
+use plan::{Intent, line, reconcile};
+use wire::{Cause, State, Why};
+
+use super::change::{Candidate, Merge, Selected, candidate, load, merge, take_out};
+use super::done;
+use crate::model::Active;
+use crate::resolve::{difference, group_changes, refresh_gateway, stamp, wanted_addresses};
+use crate::settle::{purge_later, settle, snapshot};
+use crate::state::Shared;
+
+/// Reads the file; an error of the file is the end of the command.
+pub(super) fn read_again(daemon: &Shared, dry: bool) -> Result<Candidate, Box<Done>> {
+    let before = daemon.state.borrow().active.clone();
+    let loaded = load(daemon, &before.base_env);
+    let found = candidate(daemon, &loaded, &before, dry);
+    if loaded.unreadable || found.report.has_errors() {
+        let error = found
+            .report
+            .render_text(finding::WIDTH_COLUMNS_MAX)
+            .trim_end()
+            .to_owned();
+        let body = Body::Changes {
+            added: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            detail: Vec::new(),
+            findings: found.findings(),
+            outcomes: Vec::new(),
+        };
+        return Err(Box::new(Done {
+            exit: if loaded.unreadable { 2 } else { 1 },
+            error,
+            body,
+        }));
+    }
+    let mut state = daemon.state.borrow_mut();
+    state.file_stamp = stamp(&loaded);
+    state.file = Some(loaded);
+    Ok(found)
+}
+
+/// What differs, for people: a line for each process and part.
+pub(super) fn details(active: &Active, candidate: &Active) -> Vec<String> {
+    let mut lines = Vec::new();
+    for new in candidate.programs() {
+        match active.slot(&new.key()).filter(|old| old.in_service()) {
+            None => lines.push(format!("{}: new", new.key())),
+            Some(old) => lines.extend(
+                difference(old, new)
+                    .into_iter()
+                    .map(|part| format!("{}: {part}", new.key())),
+            ),
+        }
+    }
+    let gone = active
+        .programs()
+        .filter(|old| candidate.slot(&old.key()).is_none());
+    lines.extend(gone.map(|old| format!("{}: removed", old.key())));
+    lines
+}
+
+/// Reread.
+pub(super) fn reread(daemon: &Shared) -> Done {
+    let found = match read_again(daemon, true) {
+        Ok(found) => found,
+        Err(done) => return *done,
+    };
+    let state = daemon.state.borrow();
+    let changes = group_changes(&state.active, &found.resolved.active);
+    Done::ok(Body::Changes {
+        detail: details(&state.active, &found.resolved.active),
+        added: changes.added,
+        changed: changes.changed,
+        removed: changes.removed,
+        findings: found.findings(),
+        outcomes: Vec::new(),
+    })
+}
+
+/// What `update` would do.
+pub(super) fn plan(daemon: &Shared) -> Done {
+    let found = match read_again(daemon, true) {
+        Ok(found) => found,
+        Err(done) => return *done,
+    };
+    let state = daemon.state.borrow();
+    let how = Merge {
+        selected: Selected::All,
+        anew: false,
+        now_ms: sys::clock::wall_ms(),
+    };
+    let mut merged = merge(&state.active, &found.resolved.active, how);
+    let failed: BTreeSet<String> = state.failed_listeners.keys().cloned().collect();
+    refresh_gateway(&mut merged, &failed, daemon.run_dir.path());
+    // The comparison looks at a state; this one differs from the real one in its model only.
+    let (_, observed) = snapshot(&state);
+    let desired = desired_of(&merged, &wanted_addresses(&merged));
+    let mut steps: Vec<String> = reconcile(&desired, &observed, Intent::Update)
+        .iter()
+        .map(line)
+        .collect();
+    if steps.is_empty() {
+        steps.push("nothing to do".to_owned());
+    }
+    Done::ok(Body::Plan { steps })
+}
+
+fn desired_of(model: &Active, addresses: &BTreeSet<String>) -> plan::Desired {
+    let slot = |slot: &crate::model::Slot| plan::Slot {
+        key: slot.key(),
+        program: slot.program.clone(),
+        hash: slot.spec.hash.clone(),
+        up: slot.up && slot.in_service(),
+        group_priority: slot.group_priority,
+        priority: slot.priority,
+        first: slot.first,
+        depends_on: slot.depends_on.clone(),
+        listeners: if slot.first {
+            addresses.iter().cloned().collect()
+        } else {
+            slot.listeners.clone()
+        },
+    };
+    plan::Desired {
+        slots: model.slots.iter().map(slot).collect(),
+    }
+}
+
+/// Every process of the file as last read.
+pub(super) fn available(daemon: &Shared) -> Done {
+    let file = daemon.state.borrow().file.clone();
+    let before = daemon.state.borrow().active.clone();
+    let in_use = before.groups();
+    let listed = match &file {
+        Some(loaded) => candidate(daemon, loaded, &before, true).resolved.active,
+        None => before,
+    };
+    let mut slots: Vec<_> = listed.slots.iter().filter(|slot| !slot.first).collect();
+    slots.sort_by_key(|slot| {
+        (
+            slot.group_priority,
+            &slot.group,
+            slot.priority,
+            &slot.process,
+        )
+    });
+    let configs = slots
+        .into_iter()
+        .map(|slot| ConfigInfo {
+            in_use: in_use.contains(&slot.group),
+            ..slot.config.clone()
+        })
+        .collect();
+    Done::ok(Body::Available { configs })
+}
+
+fn of_group(name: &str, status: Fault, text: impl Into<String>) -> Done {
+    let outcome = Outcome {
+        name: name.to_owned(),
+        group: name.to_owned(),
+        status,
+        text: text.into(),
+    };
+    let error = if status == Fault::Success {
+        String::new()
+    } else {
+        format!("{name}  {}", outcome.text)
+    };
+    Done {
+        exit: u8::from(status != Fault::Success),
+        error,
+        body: Body::Outcomes {
+            outcomes: vec![outcome],
+        },
+    }
+}
+
+/// Makes a group of the file as last read active; its starts are not waited for.
+pub(super) fn add(daemon: &Shared, name: &str, by: &str) -> Done {
+    let before = daemon.state.borrow().active.clone();
+    let file = daemon.state.borrow().file.clone();
+    let loaded = file.unwrap_or_else(|| load(daemon, &before.base_env));
+    let found = candidate(daemon, &loaded, &before, false);
+    if !found
+        .resolved
+        .active
+        .groups()
+        .iter()
+        .any(|group| group == name)
+    {
+        return of_group(
+            name,
+            Fault::BadName,
+            format!("there is no group `{name}` in the configuration"),
+        );
+    }
+    if before.groups().iter().any(|group| group == name) {
+        return of_group(name, Fault::AlreadyAdded, "already active");
+    }
+    let only = [name.to_owned()];
+    let how = Merge {
+        selected: Selected::Only(&only),
+        anew: false,
+        now_ms: sys::clock::wall_ms(),
+    };
+    let mut merged = merge(&before, &found.resolved.active, how);
+    // The group that is added last makes the file the one that is active.
+    if group_changes(&merged, &found.resolved.active) == Default::default() {
+        merged.stamp = found.resolved.active.stamp.clone();
+    }
+    daemon.state.borrow_mut().active = merged;
+    if let Err(why) = daemon.keep() {
+        return Done::failed(2, why);
+    }
+    let text = format!(
+        "{by}: {}",
+        details(&before, &found.resolved.active).join(", ")
+    );
+    let cause = Cause {
+        why: Why::ConfigChange,
+        text,
+    };
+    let work = daemon.clone();
+    tokio::task::spawn_local(async move {
+        settle(&work, Intent::Update, Rc::new(move |_| cause.clone())).await
+    });
+    of_group(name, Fault::Success, "")
+}
+
+/// Takes a stopped group out of service.
+pub(super) fn remove(daemon: &Shared, name: &str) -> Done {
+    let mut state = daemon.state.borrow_mut();
+    let members: Vec<plan::Key> = state
+        .active
+        .programs()
+        .filter(|slot| slot.group == name)
+        .map(|slot| slot.key())
+        .collect();
+    if members.is_empty() {
+        return of_group(name, Fault::BadName, format!("there is no group `{name}`"));
+    }
+    let stopped = |key: &plan::Key| {
+        let shown = state
+            .keepers
+            .get(key)
+            .map_or(State::Stopped, |keeper| keeper.facts.borrow().state);
+        matches!(
+            shown,
+            State::Stopped | State::Exited | State::Fatal | State::Unknown
+        )
+    };
+    if !members.iter().all(stopped) {
+        return of_group(name, Fault::StillRunning, "it still runs; stop it first");
+    }
+    let now_ms = sys::clock::wall_ms();
+    let mut wait_ms = 0;
+    for key in &members {
+        state.trouble.remove(key);
+        if let Some(slot) = state.active.slot_mut(key) {
+            wait_ms = wait_ms.max(slot.spec.restart_window_ms);
+            take_out(slot, now_ms);
+        }
+    }
+    drop(state);
+    if let Err(why) = daemon.keep() {
+        return Done::failed(2, why);
+    }
+    // Not before the window is over by the clock that the model has.
+    purge_later(daemon, Duration::from_millis(wait_ms + 10));
+    done(
+        vec![Outcome {
+            name: name.to_owned(),
+            group: name.to_owned(),
+            status: Fault::Success,
+            text: String::new(),
+        }],
+        &[],
+    )
+}

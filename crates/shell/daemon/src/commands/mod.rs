@@ -1,0 +1,318 @@
+//! Commands: one path for our own API and for Supervisor's.
+//!
+//! A front (control.sock, XML-RPC) hands a request over a channel and gets the end back; each command runs in a task of its
+//! own, so that a restart that takes a minute holds up nobody. What a command ends with is remembered for a while.
+
+mod change;
+mod config;
+mod logs;
+mod process;
+mod progress;
+mod reload;
+mod status;
+
+use control::{Answer, Body, Command, Control, Done, Fault, Outcome, Progress, Request};
+use ledger::Entry;
+use plan::Key;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::memory;
+use crate::names::{Known, resolve, suggest};
+use crate::state::{Mood, Shared};
+
+pub(crate) use change::{candidate, first_start, load};
+pub(crate) use reload::reload;
+
+/// A request on its way into the loop.
+#[derive(Debug)]
+pub(crate) struct Call {
+    request: Request,
+    progress: Progress,
+    answer: oneshot::Sender<Done>,
+}
+
+/// The way into the loop, for fronts.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle(mpsc::UnboundedSender<Call>);
+
+impl Handle {
+    /// A handle, and where its calls come out.
+    pub(crate) fn new() -> (Handle, mpsc::UnboundedReceiver<Call>) {
+        let (send, receive) = mpsc::unbounded_channel();
+        (Handle(send), receive)
+    }
+}
+
+impl Control for Handle {
+    fn call<'a>(&'a self, request: Request, progress: Progress) -> Answer<'a> {
+        let (answer, end) = oneshot::channel();
+        let sent = self.0.send(Call {
+            request,
+            progress,
+            answer,
+        });
+        Box::pin(async move {
+            let gone = || Done::failed(2, "the daemon is ending");
+            if sent.is_err() {
+                return gone();
+            }
+            end.await.unwrap_or_else(|_| gone())
+        })
+    }
+}
+
+/// What a command does after its answer is on its way.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    /// Slots that were stopped: their restart window begins.
+    pub(crate) stopped: Vec<Key>,
+}
+
+/// Carries out calls until the daemon ends.
+pub(crate) async fn serve(daemon: Shared, mut calls: mpsc::UnboundedReceiver<Call>) {
+    while let Some(call) = calls.recv().await {
+        let daemon = daemon.clone();
+        tokio::task::spawn_local(async move { one(daemon, call).await });
+    }
+}
+
+async fn one(daemon: Shared, call: Call) {
+    let Call {
+        request,
+        progress,
+        answer,
+    } = call;
+    let known = daemon
+        .state
+        .borrow()
+        .memory
+        .find(&request.id)
+        .filter(|_| !request.id.is_empty());
+    if let Some(end) = known {
+        let _ = answer.send(memory::outcome(end).await);
+        return;
+    }
+    let end = daemon.state.borrow_mut().memory.begin(&request.id);
+    let (done, after) = run(&daemon, &request, &progress).await;
+    if let Some(words) = words(&request.command) {
+        let by = if request.operator.is_empty() {
+            "control.sock"
+        } else {
+            &request.operator
+        };
+        daemon.note(&Entry::command(
+            sys::clock::wall_ms(),
+            "",
+            &words,
+            by,
+            Some(done.exit),
+            &done.error,
+        ));
+    }
+    if let Some(end) = end {
+        end.send_replace(Some(done.clone()));
+    }
+    let _ = answer.send(done);
+    // The front writes the answer when it gets its turn; only then has the call been answered.
+    tokio::task::yield_now().await;
+    for key in after.stopped {
+        daemon.send(&key, &wire::Command::StopAnswered {}, Vec::new());
+    }
+}
+
+async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, After) {
+    let by = |verb: &str| match request.operator.as_str() {
+        "" => verb.to_owned(),
+        operator => format!("{verb} by {operator}"),
+    };
+    let only = |done: Done| (done, After::default());
+    let command = &request.command;
+    if daemon.state.borrow().mood == Mood::Shutdown && words(command).is_some() {
+        return only(Done::failed(2, "everything is being shut down"));
+    }
+    match command {
+        Command::Status { names, hidden } => only(status::status(daemon, names, *hidden)),
+        Command::About => only(status::about(daemon)),
+        Command::Start { names, wait } => {
+            only(process::start(daemon, names, *wait, by("start"), progress).await)
+        }
+        Command::Stop {
+            names,
+            wait,
+            window,
+        } => process::stop(daemon, names, *wait, *window, by("stop"), progress).await,
+        Command::Restart { names, mode } => {
+            only(process::restart(daemon, names, mode.as_deref(), by("restart"), progress).await)
+        }
+        Command::Signal { names, signal } => only(process::signal(daemon, names, signal).await),
+        Command::Reread => only(config::reread(daemon)),
+        Command::Update { groups } => {
+            only(reload::update(daemon, groups, &by("update"), progress).await)
+        }
+        Command::Reload { all } => {
+            only(reload::reload(daemon, *all, &by("reload"), progress).await)
+        }
+        Command::Plan => only(config::plan(daemon)),
+        Command::Available => only(config::available(daemon)),
+        Command::AddGroup { name } => only(config::add(daemon, name, &by("add"))),
+        Command::RemoveGroup { name } => only(config::remove(daemon, name)),
+        Command::ReadLog {
+            name,
+            channel,
+            offset,
+            length,
+            tail,
+        } => {
+            let wanted = logs::Wanted {
+                name,
+                channel: *channel,
+                offset: *offset,
+                length: *length,
+                tail: *tail,
+            };
+            only(logs::read(daemon, wanted).await)
+        }
+        Command::ClearLogs { names, main } => only(logs::clear(daemon, names, *main).await),
+        Command::History { name, limit } => only(logs::history(daemon, name, *limit).await),
+        Command::Shutdown => {
+            only(crate::shutdown::shutdown(daemon, &by("shutdown"), progress).await)
+        }
+        Command::Outcome { id } => {
+            let end = daemon.state.borrow().memory.find(id);
+            only(match end {
+                Some(end) => memory::outcome(end).await,
+                None => Done::failed(
+                    2,
+                    "how the command ended is not known: the daemon was started again meanwhile; see: steadfast status",
+                ),
+            })
+        }
+    }
+}
+
+/// A command in words, for the ledger; None for those that change nothing.
+fn words(command: &Command) -> Option<String> {
+    let of = |verb: &str, names: &[String]| {
+        if names.is_empty() {
+            format!("{verb} all")
+        } else {
+            format!("{verb} {}", names.join(" "))
+        }
+    };
+    match command {
+        Command::Start { names, .. } => Some(of("start", names)),
+        Command::Stop { names, .. } => Some(of("stop", names)),
+        Command::Restart { names, .. } => Some(of("restart", names)),
+        Command::Signal { names, signal } => Some(of(&format!("signal {signal}"), names)),
+        Command::Update { groups } => Some(of("update", groups)),
+        Command::Reload { all: true } => Some("reload everything".to_owned()),
+        Command::Reload { all: false } => Some("reload".to_owned()),
+        Command::AddGroup { name } => Some(format!("add {name}")),
+        Command::RemoveGroup { name } => Some(format!("remove {name}")),
+        Command::ClearLogs { main: true, .. } => Some("clear the activity log".to_owned()),
+        Command::ClearLogs { names, .. } => Some(of("clear", names)),
+        Command::Shutdown => Some("shutdown".to_owned()),
+        Command::Status { .. }
+        | Command::Reread
+        | Command::Plan
+        | Command::Available
+        | Command::ReadLog { .. }
+        | Command::History { .. }
+        | Command::About
+        | Command::Outcome { .. } => None,
+    }
+}
+
+/// The slots in service as names see them, in the order of listings.
+pub(super) fn known(daemon: &Shared) -> Vec<Known> {
+    let state = daemon.state.borrow();
+    let mut slots: Vec<_> = state
+        .active
+        .slots
+        .iter()
+        .filter(|slot| slot.in_service())
+        .collect();
+    slots.sort_by_key(|slot| {
+        (
+            slot.first,
+            slot.group_priority,
+            &slot.group,
+            slot.priority,
+            &slot.process,
+        )
+    });
+    slots
+        .iter()
+        .map(|slot| Known {
+            key: slot.key(),
+            program: slot.program.clone(),
+            hidden: slot.first,
+        })
+        .collect()
+}
+
+/// The slots that names mean; each name that means nothing becomes an outcome.
+pub(super) fn meant(daemon: &Shared, names: &[String]) -> (Vec<Key>, Vec<Outcome>) {
+    let known = known(daemon);
+    let (keys, bad) = resolve(&known, names);
+    let outcome = |name: String| {
+        let near = suggest(&known, &name)
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default();
+        Outcome {
+            text: format!("there is no process `{name}`{near}"),
+            name,
+            group: String::new(),
+            status: Fault::BadName,
+        }
+    };
+    (keys, bad.into_iter().map(outcome).collect())
+}
+
+/// The outcome of one slot.
+pub(super) fn outcome(key: &Key, status: Fault, text: impl Into<String>) -> Outcome {
+    Outcome {
+        name: key.process.clone(),
+        group: key.group.clone(),
+        status,
+        text: text.into(),
+    }
+}
+
+/// The end of a command: its exit status and error follow from the outcomes. `fine` = statuses that are as wished.
+pub(super) fn done(outcomes: Vec<Outcome>, fine: &[Fault]) -> Done {
+    let wrong: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| outcome.status != Fault::Success && !fine.contains(&outcome.status))
+        .map(|outcome| match outcome.status {
+            Fault::BadName => outcome.text.clone(),
+            status => {
+                let label = wire::spec::label(&outcome.group, &outcome.name);
+                let text = if outcome.text.is_empty() {
+                    status.name()
+                } else {
+                    &outcome.text
+                };
+                format!("{label}  {text}")
+            }
+        })
+        .collect();
+    Done {
+        exit: u8::from(!wrong.is_empty()),
+        error: wrong.join("\n"),
+        body: Body::Outcomes { outcomes },
+    }
+}
+
+/// How a keeper's answer is called by Supervisor.
+pub(super) fn fault(outcome: wire::Outcome, already: Fault) -> Fault {
+    match outcome {
+        wire::Outcome::Done => Fault::Success,
+        wire::Outcome::AlreadySo => already,
+        wire::Outcome::Failed | wire::Outcome::Refused | wire::Outcome::Superseded => Fault::Failed,
+        wire::Outcome::NoFile => Fault::NoFile,
+        wire::Outcome::NotExecutable => Fault::NotExecutable,
+        wire::Outcome::SpawnError => Fault::SpawnError,
+        wire::Outcome::Abnormal => Fault::AbnormalTermination,
+    }
+}

@@ -1,0 +1,317 @@
+//! Steps are carried out: those of one slot in their order, different slots beside each other.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use plan::{Key, Step};
+use tokio::sync::watch;
+use wire::{Cause, Command, Fact, Outcome, Phase, Replace};
+
+use crate::lines::Level;
+use crate::state::Shared;
+use crate::{keepers, listeners};
+
+/// Why something is done to a slot.
+pub(crate) type CauseOf = Rc<dyn Fn(&Key) -> Cause>;
+
+/// How steps are carried out.
+#[derive(Clone)]
+pub(crate) struct How {
+    /// The cause that goes along.
+    pub(crate) cause: CauseOf,
+    /// Requests may wait after a stop until it is answered and `restart_window` is over.
+    pub(crate) window: bool,
+    /// Instead of the configured way.
+    pub(crate) mode: Option<Replace>,
+}
+
+impl How {
+    /// As configured, for this cause.
+    pub(crate) fn as_configured(cause: CauseOf) -> How {
+        How {
+            cause,
+            window: true,
+            mode: None,
+        }
+    }
+}
+
+/// How it went for one slot: that of its last step, or of the first that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Result1 {
+    /// Slot.
+    pub(crate) key: Key,
+    /// The step.
+    pub(crate) step: Step,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// Words.
+    pub(crate) text: String,
+}
+
+impl Result1 {
+    /// It is as it should be.
+    pub(crate) fn is_well(&self) -> bool {
+        matches!(self.outcome, Outcome::Done | Outcome::AlreadySo)
+    }
+}
+
+/// The ends of the slots of one plan: None while under way, then whether it went well.
+type Ends = Rc<BTreeMap<Key, watch::Receiver<Option<bool>>>>;
+
+/// Carries out all steps and returns how it went for each slot, in the order in which they began.
+pub(crate) async fn execute(daemon: &Shared, steps: Vec<Step>, how: &How) -> Vec<Result1> {
+    let mut order: Vec<Key> = Vec::new();
+    let mut by_slot: BTreeMap<Key, Vec<Step>> = BTreeMap::new();
+    let mut drops = Vec::new();
+    for step in steps {
+        match step {
+            Step::Bind { listener } => bind(daemon, &listener),
+            Step::Drop { listener } => drops.push(listener),
+            step => {
+                let Some(key) = step.slot().cloned() else {
+                    continue;
+                };
+                if !by_slot.contains_key(&key) {
+                    order.push(key.clone());
+                }
+                by_slot.entry(key).or_default().push(step);
+            }
+        }
+    }
+    let mut senders = BTreeMap::new();
+    let mut ends = BTreeMap::new();
+    for key in &order {
+        let (send, receive) = watch::channel(None);
+        senders.insert(key.clone(), send);
+        ends.insert(key.clone(), receive);
+    }
+    let ends: Ends = Rc::new(ends);
+    let mut tasks = Vec::new();
+    for key in order {
+        let (Some(steps), Some(end)) = (by_slot.remove(&key), senders.remove(&key)) else {
+            continue;
+        };
+        let (daemon, how, ends) = (daemon.clone(), how.clone(), ends.clone());
+        tasks.push(tokio::task::spawn_local(async move {
+            let result = slot(&daemon, key, steps, &how, &ends).await;
+            end.send_replace(Some(result.is_well()));
+            result
+        }));
+    }
+    let mut results = Vec::new();
+    for task in tasks {
+        if let Ok(result) = task.await {
+            results.push(result);
+        }
+    }
+    for listener in drops {
+        drop_listener(daemon, &listener);
+    }
+    results
+}
+
+async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, how: &How, ends: &Ends) -> Result1 {
+    let mut last = Result1 {
+        step: Step::Install { slot: key.clone() },
+        key,
+        outcome: Outcome::Done,
+        text: String::new(),
+    };
+    for step in steps {
+        let (outcome, text) = one(daemon, &last.key, &step, how, ends).await;
+        last = Result1 {
+            step,
+            outcome,
+            text,
+            ..last
+        };
+        if !last.is_well() {
+            break;
+        }
+    }
+    if !last.is_well() && last.outcome != Outcome::Superseded {
+        daemon.log(Level::Warn, &format!("{}: {}", last.key, last.text));
+    }
+    last
+}
+
+async fn one(daemon: &Shared, key: &Key, step: &Step, how: &How, ends: &Ends) -> (Outcome, String) {
+    let failed = |text: String| {
+        daemon
+            .state
+            .borrow_mut()
+            .trouble
+            .insert(key.clone(), text.clone());
+        (Outcome::Failed, text)
+    };
+    match step {
+        Step::Spawn { .. } => match keepers::spawn(daemon, key).await {
+            Ok(()) => (Outcome::Done, String::new()),
+            Err(text) => failed(text),
+        },
+        Step::Install { .. } => match keepers::install(daemon, key).await {
+            Ok(()) => (Outcome::Done, String::new()),
+            Err(text) => failed(text),
+        },
+        Step::Start { after, .. } | Step::Restart { after, .. } => {
+            if let Err(text) = ready(daemon, after, ends).await {
+                return failed(text);
+            }
+            // A stop that came meanwhile counts.
+            let wanted = daemon
+                .state
+                .borrow()
+                .active
+                .slot(key)
+                .is_some_and(|slot| slot.up);
+            if !wanted {
+                return (Outcome::Superseded, "stopped meanwhile".to_owned());
+            }
+            daemon.state.borrow_mut().trouble.remove(key);
+            let (cause, mode) = ((how.cause)(key), how.mode);
+            let restart = matches!(step, Step::Restart { .. });
+            let command = move |op| {
+                if restart {
+                    Command::Restart { op, cause, mode }
+                } else {
+                    Command::Start { op, cause }
+                }
+            };
+            daemon
+                .ask(key, command, Vec::new())
+                .await
+                .unwrap_or_else(|text| (Outcome::Failed, text))
+        }
+        Step::Stop { after, .. } => {
+            down(after, ends).await;
+            let (cause, window) = ((how.cause)(key), how.window);
+            let command = move |op| Command::Stop { op, cause, window };
+            daemon
+                .ask(key, command, Vec::new())
+                .await
+                .unwrap_or_else(|text| (Outcome::Failed, text))
+        }
+        Step::Remove { .. } => match keepers::remove(daemon, key).await {
+            Ok(()) => (Outcome::Done, String::new()),
+            Err(text) => (Outcome::Failed, text),
+        },
+        Step::Bind { .. } | Step::Drop { .. } => (Outcome::Done, String::new()),
+    }
+}
+
+/// Waits until everything in `after` has done its steps and is ready; the error names what is not.
+async fn ready(daemon: &Shared, after: &[Key], ends: &Ends) -> Result<(), String> {
+    for key in after {
+        if let Some(mut end) = ends.get(key).cloned() {
+            let well = end
+                .wait_for(Option::is_some)
+                .await
+                .is_ok_and(|end| *end == Some(true));
+            // A start that failed once may succeed at the next try of its keeper; only what will not is final.
+            if !well && daemon.fact(key).is_none_or(|fact| is_over(&fact)) {
+                return Err(format!("{key} is not ready: it could not be started"));
+            }
+        }
+        let (up, limit_ms) = {
+            let state = daemon.state.borrow();
+            state
+                .active
+                .slot(key)
+                .map_or((false, 0), |slot| (slot.up, slot.spec.ready_timeout_ms))
+        };
+        let Some(mut facts) = daemon.follow(key) else {
+            return Err(format!("{key} is not ready: it has no keeper"));
+        };
+        if !up && !is_ready(&facts.borrow()) {
+            return Err(format!("{key} is not ready: it is stopped; start it first"));
+        }
+        let wait = facts.wait_for(|fact| is_ready(fact) || is_over(fact));
+        match tokio::time::timeout(Duration::from_millis(limit_ms), wait).await {
+            Ok(Ok(fact)) if is_ready(&fact) => {}
+            Ok(Ok(fact)) => return Err(format!("{key} is not ready: it is {}", fact.state)),
+            Ok(Err(_)) => return Err(format!("{key} is not ready: its keeper ended")),
+            Err(_) => return Err(format!("{key} is not ready after {} s", limit_ms / 1000)),
+        }
+    }
+    Ok(())
+}
+
+/// Ready to be depended on: serving, or (a migration) ended as it should.
+fn is_ready(fact: &Fact) -> bool {
+    match fact.phase {
+        Phase::Ready => true,
+        Phase::Exited => fact.exit_status == 0,
+        Phase::Starting
+        | Phase::Draining
+        | Phase::Restarting
+        | Phase::Stopped
+        | Phase::Fatal
+        | Phase::Removed
+        | Phase::DrainingToStop => false,
+    }
+}
+
+/// Will not get ready by itself.
+fn is_over(fact: &Fact) -> bool {
+    matches!(fact.phase, Phase::Fatal | Phase::Exited)
+}
+
+async fn down(after: &[Key], ends: &Ends) {
+    for key in after {
+        if let Some(mut end) = ends.get(key).cloned() {
+            let _ = end.wait_for(Option::is_some).await;
+        }
+    }
+}
+
+/// Binds an address unless it is bound; root gets a duplicate. Failure is remembered with its reason.
+pub(crate) fn bind(daemon: &Shared, address: &str) {
+    if daemon.state.borrow().listeners.contains_key(address) {
+        return;
+    }
+    let opened = listeners::open(address);
+    let mut complaint = None;
+    {
+        let mut state = daemon.state.borrow_mut();
+        match opened {
+            Ok(listener) => {
+                if let Ok(copy) = keepers::duplicate(&listener) {
+                    daemon.root.order(
+                        &wire::Order::KeepListener {
+                            key: address.to_owned(),
+                        },
+                        vec![copy],
+                    );
+                }
+                state.failed_listeners.remove(address);
+                state.listeners.insert(address.to_owned(), listener);
+            }
+            Err(why) => {
+                let before = state
+                    .failed_listeners
+                    .insert(address.to_owned(), why.clone());
+                complaint = (before.as_ref() != Some(&why)).then_some(why);
+            }
+        }
+    }
+    if let Some(why) = complaint {
+        daemon.log(Level::Error, &why);
+        daemon.show(format!("{address}  {why}"));
+    }
+}
+
+/// Closes an address here and at root. Keepers that were given it close theirs with their definitions.
+fn drop_listener(daemon: &Shared, address: &str) {
+    daemon.state.borrow_mut().listeners.remove(address);
+    daemon.root.order(
+        &wire::Order::DropListener {
+            key: address.to_owned(),
+        },
+        Vec::new(),
+    );
+    if let Some(path) = address.strip_prefix("unix:") {
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,235 @@
+//! Where commands come in: control.sock (JSON lines) and Supervisor's HTTP servers.
+//!
+//! Root keeps duplicates of these listeners too: a client that connects while the daemon is being replaced waits in the
+//! queue instead of being refused.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use control::{Control, Done, Progress, REQUEST_BYTES_MAX, Reply, Request};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use wire::Order;
+
+use crate::commands::Handle;
+use crate::keepers::duplicate;
+use crate::lines::Level;
+use crate::listeners;
+use crate::model::Server;
+use crate::state::Shared;
+
+/// Key under which root keeps control.sock.
+pub(crate) const CONTROL_KEY: &str = "control";
+/// Pause after a failed accept (no descriptor left): the condition ends when others end.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Opens control.sock, or takes the listener that root kept.
+pub(crate) fn open_control(daemon: &Shared, kept: Option<OwnedFd>) -> Result<UnixListener, String> {
+    let path = daemon.run_dir.control_socket();
+    let failed = |why: std::io::Error| format!("cannot listen on {}: {why}", path.display());
+    let listener: std::os::unix::net::UnixListener = match kept {
+        Some(fd) => fd.into(),
+        None => {
+            // The lock says that nobody else serves here.
+            let _ = std::fs::remove_file(&path);
+            let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed)?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+                .map_err(failed)?;
+            listener
+        }
+    };
+    listener.set_nonblocking(true).map_err(failed)?;
+    let copy = listener.try_clone().map_err(failed)?;
+    daemon.root.order(
+        &Order::KeepListener {
+            key: CONTROL_KEY.to_owned(),
+        },
+        vec![copy.into()],
+    );
+    UnixListener::from_std(listener).map_err(failed)
+}
+
+/// Serves control.sock.
+pub(crate) async fn serve_control(listener: UnixListener, handle: Handle) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let handle = handle.clone();
+                tokio::spawn(async move { client(stream, handle).await });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// One client: a line is a request; its replies are lines.
+async fn client(stream: UnixStream, handle: Handle) {
+    let own = sys::users::own_uid();
+    let allowed = stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0);
+    let (read, mut write) = stream.into_split();
+    if !allowed {
+        let _ = write_reply(
+            &mut write,
+            &Reply::Done(Done::failed(
+                2,
+                "only the user that runs steadfast may give commands",
+            )),
+        )
+        .await;
+        return;
+    }
+    let mut read = BufReader::new(read);
+    loop {
+        let mut line = Vec::new();
+        let got = (&mut read)
+            .take(REQUEST_BYTES_MAX as u64)
+            .read_until(b'\n', &mut line)
+            .await;
+        if got.is_err() || line.is_empty() {
+            return;
+        }
+        let request: Request = match serde_json::from_slice(&line) {
+            Ok(request) => request,
+            Err(why) => {
+                let too_long = line.last() != Some(&b'\n') && line.len() >= REQUEST_BYTES_MAX;
+                let text = if too_long {
+                    "the request is too long".to_owned()
+                } else {
+                    format!("not a request: {why}")
+                };
+                let _ = write_reply(&mut write, &Reply::Done(Done::failed(2, text))).await;
+                return;
+            }
+        };
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let progress = Progress::to(move |line| {
+            let _ = tell.send(line);
+        });
+        let mut call = handle.call(request, progress);
+        let done = loop {
+            tokio::select! {
+                biased;
+                Some(line) = told.recv() => if write_reply(&mut write, &Reply::Progress(line)).await.is_err() {
+                    // The client is gone; what it began goes on.
+                    return;
+                },
+                done = &mut call => break done,
+            }
+        };
+        while let Ok(line) = told.try_recv() {
+            if write_reply(&mut write, &Reply::Progress(line))
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+        if write_reply(&mut write, &Reply::Done(done)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write_reply(
+    write: &mut (impl AsyncWriteExt + Unpin),
+    reply: &Reply,
+) -> std::io::Result<()> {
+    let mut bytes = serde_json::to_vec(reply).map_err(std::io::Error::other)?;
+    bytes.push(b'\n');
+    write.write_all(&bytes).await
+}
+
+/// Opens Supervisor's servers of the active settings that are not open yet, and closes those that are gone. What cannot
+/// be opened is said.
+pub(crate) async fn serve_supervisor(daemon: &Shared) -> Vec<String> {
+    let wanted = daemon.state.borrow().active.settings.servers.clone();
+    let gone: Vec<String> = {
+        let mut state = daemon.state.borrow_mut();
+        let gone: Vec<Server> = state
+            .servers
+            .keys()
+            .filter(|server| !wanted.contains(server))
+            .cloned()
+            .collect();
+        for server in &gone {
+            if let Some(task) = state.servers.remove(server) {
+                task.abort();
+            }
+        }
+        gone.iter().map(Server::key).collect()
+    };
+    for key in gone {
+        daemon.root.order(&Order::DropListener { key }, Vec::new());
+    }
+    let mut errors = Vec::new();
+    for server in wanted {
+        if daemon.state.borrow().servers.contains_key(&server) {
+            continue;
+        }
+        if let Err(why) = serve_one(daemon, &server) {
+            daemon.log(Level::Critical, &why);
+            errors.push(why);
+        }
+    }
+    errors
+}
+
+fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
+    let kept = daemon.state.borrow_mut().kept.remove(&server.key());
+    let fd = match kept {
+        Some(fd) => fd,
+        None if server.unix.is_empty() => listeners::open(&server.tcp)?,
+        None => open_unix(server)?,
+    };
+    daemon.root.order(
+        &Order::KeepListener { key: server.key() },
+        vec![duplicate(&fd)?],
+    );
+    let failed = |why: std::io::Error| format!("cannot serve {}{}: {why}", server.unix, server.tcp);
+    rustix::io::ioctl_fionbio(&fd, true).map_err(|why| failed(why.into()))?;
+    let listener = if server.unix.is_empty() {
+        supervisord::Listener::Tcp(TcpListener::from_std(fd.into()).map_err(failed)?)
+    } else {
+        supervisord::Listener::Unix(UnixListener::from_std(fd.into()).map_err(failed)?)
+    };
+    let auth = if server.username.is_empty() {
+        let name = if server.unix.is_empty() {
+            "inet_http_server"
+        } else {
+            "unix_http_server"
+        };
+        daemon.log(
+            Level::Critical,
+            &format!("Server '{name}' running without any HTTP authentication checking"),
+        );
+        supervisord::Auth::open()
+    } else {
+        supervisord::Auth::user(&server.username, &server.password)
+    };
+    let control: Arc<dyn Control> = Arc::new(daemon.handle.clone());
+    let task = tokio::spawn(supervisord::serve(listener, auth, control));
+    daemon
+        .state
+        .borrow_mut()
+        .servers
+        .insert(server.clone(), task);
+    Ok(())
+}
+
+/// A Unix socket with the mode and owner of its section.
+fn open_unix(server: &Server) -> Result<OwnedFd, String> {
+    let path = Path::new(&server.unix);
+    let fd = listeners::open(&format!("unix:{}", server.unix))?;
+    let failed =
+        |why: std::io::Error| format!("cannot set mode and owner of {}: {why}", server.unix);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(server.mode)).map_err(failed)?;
+    if let Some((uid, gid)) = server.owner {
+        std::os::unix::fs::lchown(path, Some(uid), gid).map_err(failed)?;
+    }
+    Ok(fd)
+}

@@ -1,0 +1,180 @@
+//! From the active model and the facts to steps, and the steps carried out: the one path of boot, update, adoption, reload
+//! and repair.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use plan::{Desired, Intent, Observed, Seen, Step, reconcile};
+use wire::{Cause, State as Shown, Why};
+
+use crate::execute::{CauseOf, How, Result1, bind, execute};
+use crate::resolve::{refresh_gateway, wanted_addresses};
+use crate::state::{Shared, State};
+
+/// What could not be started for a reason outside of it (an occupied port, a dependency) is tried again this often.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Brings everything in line. The model must have been changed before; it is written down here, before anything is done.
+pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> Vec<Result1> {
+    let addresses = {
+        let state = daemon.state.borrow();
+        let mut addresses = wanted_addresses(&state.active);
+        addresses.extend(
+            state
+                .active
+                .slots
+                .iter()
+                .filter(|slot| !slot.first)
+                .flat_map(|slot| slot.listeners.clone()),
+        );
+        addresses
+    };
+    for address in &addresses {
+        bind(daemon, address);
+    }
+    let steps = {
+        let mut state = daemon.state.borrow_mut();
+        let state = &mut *state;
+        let failed: BTreeSet<String> = state.failed_listeners.keys().cloned().collect();
+        refresh_gateway(&mut state.active, &failed, daemon.run_dir.path());
+        note_failed(state);
+        let (desired, observed) = snapshot(state);
+        reconcile(&desired, &observed, intent)
+    };
+    if let Err(why) = daemon.keep() {
+        daemon.log(
+            crate::lines::Level::Critical,
+            &format!("nothing was done: {why}"),
+        );
+        return steps
+            .into_iter()
+            .filter_map(|step| not_done(step, &why))
+            .collect();
+    }
+    execute(daemon, steps, &How::as_configured(cause)).await
+}
+
+fn not_done(step: Step, why: &str) -> Option<Result1> {
+    let key = step.slot()?.clone();
+    Some(Result1 {
+        key,
+        step,
+        outcome: wire::Outcome::Failed,
+        text: why.to_owned(),
+    })
+}
+
+/// Slots whose own listener could not be bound are in trouble; whose could be are no longer.
+fn note_failed(state: &mut State) {
+    for slot in &state.active.slots {
+        let why = slot
+            .listeners
+            .iter()
+            .find_map(|address| state.failed_listeners.get(address));
+        if let Some(why) = why.filter(|_| slot.up) {
+            state.trouble.insert(slot.key(), why.clone());
+        }
+    }
+}
+
+/// The two sides of the comparison. A slot without its listener is on neither: it is left as it is.
+pub(crate) fn snapshot(state: &State) -> (Desired, Observed) {
+    let mut desired = Desired::default();
+    let mut observed = Observed {
+        listeners: state.listeners.keys().cloned().collect(),
+        ..Observed::default()
+    };
+    let mut left_alone = BTreeSet::new();
+    for slot in &state.active.slots {
+        let key = slot.key();
+        if slot
+            .listeners
+            .iter()
+            .any(|address| state.failed_listeners.contains_key(address))
+        {
+            left_alone.insert(key);
+            continue;
+        }
+        let mut listeners = slot.listeners.clone();
+        listeners.extend(slot.derived.iter().map(|listener| listener.address.clone()));
+        listeners.retain(|address| !state.failed_listeners.contains_key(address));
+        desired.slots.push(plan::Slot {
+            program: slot.program.clone(),
+            hash: slot.spec.hash.clone(),
+            up: slot.up && slot.in_service(),
+            group_priority: slot.group_priority,
+            priority: slot.priority,
+            first: slot.first,
+            depends_on: slot.depends_on.clone(),
+            listeners,
+            key,
+        });
+    }
+    for (key, keeper) in state
+        .keepers
+        .iter()
+        .filter(|(key, _)| !left_alone.contains(key))
+    {
+        let fact = keeper.facts.borrow();
+        let up = state.active.slot(key).is_some_and(|slot| slot.up);
+        // What ended by itself is as it should be: whether it is started again is its keeper's business.
+        let by_itself =
+            up && fact.generation > 0 && matches!(fact.state, Shown::Exited | Shown::Fatal);
+        let seen = Seen {
+            kept: true,
+            hash: fact.spec_hash.clone(),
+            refused: fact.refused_hash.clone(),
+            wanted: fact.wanted || by_itself,
+        };
+        observed.slots.insert(key.clone(), seen);
+    }
+    (desired, observed)
+}
+
+/// Tries again, now and then, what could not be started for a reason outside of it.
+pub(crate) async fn retry(daemon: Shared) {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        let again = {
+            let state = daemon.state.borrow();
+            let steadfast = state.active.settings.steadfast;
+            steadfast
+                && state.mood == crate::state::Mood::Running
+                && !(state.trouble.is_empty() && state.failed_listeners.is_empty())
+        };
+        if again {
+            daemon.state.borrow_mut().trouble.clear();
+            let cause = Cause {
+                why: Why::Dependency,
+                text: "tried again".to_owned(),
+            };
+            settle(&daemon, Intent::Settle, Rc::new(move |_| cause.clone())).await;
+        }
+    }
+}
+
+/// Takes slots whose restart window is over out of the model.
+pub(crate) fn purge_later(daemon: &Shared, wait: Duration) {
+    let daemon = daemon.clone();
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(wait).await;
+        let now_ms = sys::clock::wall_ms();
+        let gone = {
+            let mut state = daemon.state.borrow_mut();
+            let before = state.active.slots.len();
+            state
+                .active
+                .slots
+                .retain(|slot| slot.in_service() || slot.removed_until_ms > now_ms);
+            before != state.active.slots.len() && state.mood != crate::state::Mood::Shutdown
+        };
+        if gone {
+            let cause = Cause {
+                why: Why::Removed,
+                text: "removed from the configuration".to_owned(),
+            };
+            settle(&daemon, Intent::Settle, Rc::new(move |_| cause.clone())).await;
+        }
+    });
+}
