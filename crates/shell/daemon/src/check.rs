@@ -1,5 +1,6 @@
 //! `steadfast check`: everything that can be said about a configuration without running it.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use rundir::{Identity, Layout, Surroundings};
 use wire::{Spec, Text};
 
 use crate::guard;
-use crate::machine::{Machine, environment, own_env};
+use crate::machine::{Machine, environment};
 use crate::model::Active;
 use crate::resolve::{Context, refresh_gateway, resolve};
 
@@ -35,14 +36,9 @@ impl Checked {
     }
 }
 
-/// Checks the configuration at `path` as it would run with this process's environment; `dev` leaves the guard out.
-pub fn check(path: &Path, dev: bool) -> Checked {
-    let env = &own_env();
-    let loaded = conf::load(
-        &path.display().to_string(),
-        &Machine::default(),
-        &environment(env),
-    );
+/// Checks the configuration at `path` as it would run with the environment `env`; `dev` leaves the guard out.
+pub fn check(path: &str, env: &BTreeMap<String, String>, dev: bool) -> Checked {
+    let loaded = conf::load(path, &Machine::default(), &environment(env));
     let mut findings = loaded.findings.clone();
     if loaded.unreadable {
         return Checked {
@@ -59,7 +55,8 @@ pub fn check(path: &Path, dev: bool) -> Checked {
             .map(|found| found.finding),
     );
 
-    let identity = Identity::of_file(path).unwrap_or_else(|_| Identity::File(path.to_path_buf()));
+    let identity =
+        Identity::of_file(Path::new(path)).unwrap_or_else(|_| Identity::File(path.into()));
     let layout = Layout::of(&identity, &Surroundings::here());
     let before = Active::default();
     let context = Context {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rundir::{Identity, Layout, Surroundings};
 
-use crate::machine::{Machine, environment, own_env};
+use crate::machine::{Machine, environment};
 
 /// A program with keys: what `secrets::Request` is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,25 +23,20 @@ pub struct ProgramKeys {
     pub owner: Option<(u32, u32)>,
 }
 
-/// The programs of the configuration at `path` that have keys, in its order.
+/// The programs of the configuration at `path` that have keys, in its order, with the environment that they inherit.
 ///
 /// # Errors
 /// If the configuration cannot be read; in complete sentences.
-pub fn keys(path: &Path) -> Result<Vec<ProgramKeys>, String> {
-    let env = own_env();
-    let loaded = conf::load(
-        &path.display().to_string(),
-        &Machine::default(),
-        &environment(&env),
-    );
+pub fn keys(path: &str, env: &secrets::Env) -> Result<Vec<ProgramKeys>, String> {
+    let loaded = conf::load(path, &Machine::default(), &environment(env));
     if loaded.unreadable {
         let first = loaded
             .findings
             .first()
             .map(|finding| finding.message.clone());
-        return Err(first.unwrap_or_else(|| format!("{} cannot be read", path.display())));
+        return Err(first.unwrap_or_else(|| format!("{path} cannot be read")));
     }
-    let identity = Identity::of_file(path).map_err(|why| why.to_string())?;
+    let identity = Identity::of_file(Path::new(path)).map_err(|why| why.to_string())?;
     let layout = Layout::of(&identity, &Surroundings::here());
     let named = loaded
         .model

@@ -1,6 +1,6 @@
 //! `check` on files as people have them.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 struct Case {
     dir: tempfile::TempDir,
@@ -18,7 +18,15 @@ fn file(text: &str) -> Case {
 
 impl Case {
     fn check(&self) -> daemon::Checked {
-        daemon::check(&self.dir.path().join("supervisord.conf"), false)
+        let path = self
+            .dir
+            .path()
+            .join("supervisord.conf")
+            .display()
+            .to_string();
+        let env: BTreeMap<String, String> =
+            [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+        daemon::check(&path, &env, false)
     }
 
     /// Messages by severity, as the report orders them.
@@ -119,7 +127,7 @@ fn what_is_missing_is_said_at_once() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_exit_2() {
-    let checked = daemon::check(Path::new("/no/such/file.conf"), false);
+    let checked = daemon::check("/no/such/file.conf", &BTreeMap::new(), false);
     assert_eq!(checked.exit(), 2);
     assert_eq!(checked.report.findings().len(), 1);
 }
