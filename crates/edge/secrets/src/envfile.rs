@@ -1,9 +1,10 @@
 //! Env files, as python-dotenv reads them (dotenv/parser.py), since that is what apps read them with.
 //!
 //! `NAME=value`, `export NAME=value`, comments, `'single'` (escapes `\'` and `\\`), `"double"` (escapes of C), values in
-//! quotes may run over several lines, ` #` ends a bare value, the last of equal names wins, `${NAME}` and
+//! quotes may run over several lines, ` #` ends a bare value (`NAME=#x` is `#x`), the last of equal names wins, `${NAME}` and
 //! `${NAME:-default}` are replaced (the environment first, then earlier lines). A line that is none of these is a
-//! [`Problem`] and is skipped, as python-dotenv does. A name without `=` sets nothing.
+//! [`Problem`] and is skipped, as python-dotenv does. A name without `=` sets nothing (and, other
+//! than there, does not unset an earlier one); a name in quotes ends with its line.
 
 use std::collections::BTreeMap;
 
@@ -196,10 +197,13 @@ impl<'a> Reader<'a> {
                 self.quoted(quote)
             }
             _ => {
+                let before = &self.text[..self.at];
                 let line = self.take_while(|c| c != '\n' && c != '\r');
-                let comment = line.char_indices().find(|&(i, c)| {
-                    c == '#' && (i == 0 || line[..i].ends_with(char::is_whitespace))
-                });
+                let spaced = |i: usize| match i {
+                    0 => before.ends_with(char::is_whitespace),
+                    _ => line[..i].ends_with(char::is_whitespace),
+                };
+                let comment = line.char_indices().find(|&(i, c)| c == '#' && spaced(i));
                 let bare = comment.map_or(line, |(i, _)| &line[..i]);
                 self.at -= line.len() - bare.len();
                 Ok(bare.trim_end().to_owned())
@@ -224,6 +228,10 @@ impl<'a> Reader<'a> {
                     ('"', Some('n')) => out.push('\n'),
                     ('"', Some('t')) => out.push('\t'),
                     ('"', Some('r')) => out.push('\r'),
+                    ('"', Some('a')) => out.push('\u{7}'),
+                    ('"', Some('b')) => out.push('\u{8}'),
+                    ('"', Some('v')) => out.push('\u{b}'),
+                    ('"', Some('f')) => out.push('\u{c}'),
                     (_, Some(c)) => {
                         lines += usize::from(c == '\n');
                         out.extend(['\\', c]);
@@ -332,8 +340,8 @@ mod tests {
     fn what_people_write() {
         check("A=1\n# x\n\nexport B=2\n", &[("A", "1"), ("B", "2")]);
         check(
-            " A = 1 # no\nB=a#b\nC=#x\nD=\n",
-            &[("A", "1"), ("B", "a#b"), ("C", ""), ("D", "")],
+            " A = 1 # no\nB=a#b\nC=#x\nD= #x\n",
+            &[("A", "1"), ("B", "a#b"), ("C", "#x"), ("D", "")],
         );
         check(
             "A='x y' # c\nB=\"a\\nb\\\"\"\nC='it\\'s \\n'\n",

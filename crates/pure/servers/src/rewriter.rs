@@ -192,7 +192,7 @@ impl<'a> Rewriter<'a> {
     /// The server does not turn forwarded headers into the app's client address.
     pub(crate) fn client_in_header(&mut self) {
         self.notes.push(format!(
-            "{} gives the app the gateway's address: the client is in X-Forwarded-For, which the app must read itself",
+            "{} does not tell the app the client's address: it is in X-Forwarded-For, which the app must read itself",
             self.server.kind
         ));
     }
