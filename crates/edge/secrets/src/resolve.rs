@@ -9,7 +9,8 @@ use crate::model::{Found, Listed, Origin, Request, Resolved, Value, Warning};
 use crate::secret::{self, Random, Secret};
 use crate::strength::strength;
 
-/// Reads a program's env file, for programs without keys too. Writes nothing.
+/// Reads a program's env file, for programs without keys too. Writes nothing; that the file is missing is a warning
+/// only where no key would be put into it.
 ///
 /// # Errors
 /// If the file is there and cannot be read.
@@ -17,6 +18,12 @@ pub fn load_env_file(request: &Request<'_>) -> Result<Resolved, Error> {
     let mut resolved = Resolved::default();
     let file = EnvText::read(request)?;
     file.report(&mut resolved.warnings);
+    if !request.names.is_empty() {
+        // It will be made together with the first key.
+        resolved
+            .warnings
+            .retain(|w| !matches!(w, Warning::NoEnvFile(_)));
+    }
     resolved.env_file = file.variables(request, &[]);
     Ok(resolved)
 }

@@ -330,6 +330,18 @@ fn reading_writes_nothing() {
         [Weakness::Missing]
     );
     assert!(!site.state().exists() && !site.root.join(".env").exists());
+    let missing = |site: &Site| {
+        let resolved = site.with(|r| secrets::load_env_file(r)).unwrap();
+        resolved
+            .warnings
+            .iter()
+            .any(|w| matches!(w, Warning::NoEnvFile(_)))
+    };
+    assert!(!missing(&site));
+    assert!(missing(&Site {
+        names: vec![],
+        ..site
+    }));
 }
 
 #[test]
