@@ -331,7 +331,7 @@ fn reading_writes_nothing() {
     );
     assert!(!site.state().exists() && !site.root.join(".env").exists());
     let missing = |site: &Site| {
-        let resolved = site.with(|r| secrets::load_env_file(r)).unwrap();
+        let resolved = site.with(secrets::load_env_file).unwrap();
         resolved
             .warnings
             .iter()
