@@ -10,9 +10,10 @@ use crate::room::Room;
 use crate::table::{Event, Place, Proof, Verdict, Why, decide};
 use crate::view::{Gate, Slot};
 
-/// A place in the queue.
+/// A place in the queue: the number of the request's arrival. One that comes back takes its old place, which is before
+/// all that were never released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(i64);
+pub struct Key(u64);
 
 #[derive(Debug)]
 struct Entry<T> {
@@ -65,8 +66,7 @@ struct Drain {
 pub struct Program<T> {
     slots: Vec<Slot>,
     queue: BTreeMap<Key, Entry<T>>,
-    next_front: i64,
-    next_back: i64,
+    arrivals: u64,
     pace: Option<Pace>,
     pace_epoch: u32,
     suspect_since_ms: Option<u64>,
@@ -79,8 +79,7 @@ impl<T> Program<T> {
         Program {
             slots,
             queue: BTreeMap::new(),
-            next_front: -1,
-            next_back: 0,
+            arrivals: 0,
             pace: None,
             pace_epoch: 0,
             suspect_since_ms: None,
@@ -100,6 +99,7 @@ impl<T> Program<T> {
 
     /// A request's head is complete, or it comes back and asks again: forward it, park it, or answer it.
     pub fn arrive(&mut self, request: &mut Request, place: Place, now: u64) -> Verdict {
+        self.number(request);
         match self.gate(now) {
             (Gate::Open, slot)
                 if self.queue.is_empty() && !self.is_alone(now) && self.may_go(request) =>
@@ -120,7 +120,6 @@ impl<T> Program<T> {
         &mut self,
         room: &mut Room,
         mut request: Request,
-        place: Place,
         bytes: u64,
         token: T,
         now: u64,
@@ -136,16 +135,7 @@ impl<T> Program<T> {
             self.fail(&mut request, why);
             return Err((request, why));
         }
-        let key = match place {
-            Place::Front => {
-                self.next_front -= 1;
-                Key(self.next_front + 1)
-            }
-            Place::Back => {
-                self.next_back += 1;
-                Key(self.next_back - 1)
-            }
-        };
+        let key = Key(self.number(&mut request));
         request.waited = true;
         let until_ms = now.saturating_add(request.hold_ms - request.waited_ms);
         let entry = Entry {
@@ -157,6 +147,13 @@ impl<T> Program<T> {
         };
         self.queue.insert(key, entry);
         Ok(key)
+    }
+
+    fn number(&mut self, request: &mut Request) -> u64 {
+        *request.arrival.get_or_insert_with(|| {
+            self.arrivals += 1;
+            self.arrivals
+        })
     }
 
     /// More of a waiting request's body is to be read: false if there is no room for it.
@@ -316,6 +313,10 @@ impl<T> Program<T> {
         request.handed_over();
         self.settle_pace(request, true);
         self.slots[request.slot].suspicion = false;
+        if request.probe {
+            // It went over a connection that was still there.
+            self.connected(request);
+        }
     }
 
     /// The first byte of the final head goes to the client.

@@ -26,6 +26,7 @@ pub enum Stage {
 pub struct Request {
     pub(crate) stage: Stage,
     pub(crate) client: Client,
+    pub(crate) arrival: Option<u64>,
     pub(crate) safe: bool,
     pub(crate) held: bool,
     pub(crate) repeats: u8,
@@ -50,6 +51,7 @@ impl Request {
         Request {
             stage: Stage::Waiting,
             client,
+            arrival: None,
             safe,
             held: true,
             repeats: 0,

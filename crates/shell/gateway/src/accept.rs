@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, sockopt};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::client;
+use crate::client::{self, Client};
 use crate::limits::ACCEPT_PAUSE_MS;
 use crate::site::Site;
 use crate::stream::Stream;
@@ -51,19 +51,23 @@ impl Socket {
 
 /// Accepts until the task is ended; what is queued on the socket then is the next worker's.
 pub(crate) async fn accept(worker: Rc<Worker>, site: Rc<Site>, socket: Socket) {
+    let mut troubled = false;
     loop {
         worker.has_room().await;
         match socket.accept().await {
             Ok((stream, peer)) => {
+                troubled = false;
                 let peer = site.trust.peer(peer);
-                tokio::task::spawn_local(client::serve(worker.clone(), site.clone(), stream, peer));
+                let client = Client::new(worker.clone(), site.clone(), stream, peer);
+                tokio::task::spawn_local(client::serve(client));
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 // No descriptor or no memory: the socket stays readable, so without a pause this would spin.
-                worker
-                    .notes
-                    .say(&format!("accept on {}: {error}", site.config.address));
+                if !std::mem::replace(&mut troubled, true) {
+                    let address = &site.config.address;
+                    worker.notes.say(&format!("accept on {address}: {error}"));
+                }
                 tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
             }
         }

@@ -292,7 +292,13 @@ impl Exchange<'_> {
             while self.out_at < self.scratch.out.len() {
                 let rest = &self.scratch.out[self.out_at..];
                 match self.up.stream.poll_write(cx, rest) {
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        if std::mem::take(&mut self.client_owes) {
+                            // Now it is the program that does not go on.
+                            self.client.arm(self.client.site.config.answer_ms_max);
+                        }
+                        return Poll::Pending;
+                    }
                     Poll::Ready(Ok(count)) => {
                         self.out_at += count;
                         self.flight.request.handed_over();

@@ -70,16 +70,7 @@ impl Drop for Client {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, site: Rc<Site>, stream: Stream, peer: Peer) {
-    let handle = worker.enter();
-    let mut client = Client {
-        worker,
-        site,
-        stream,
-        peer,
-        handle,
-        buf: Buf::default(),
-    };
+pub(crate) async fn serve(mut client: Client) {
     client.handle.adopt().await;
     loop {
         if client.buf.is_empty() && !client.idle().await {
@@ -105,6 +96,19 @@ pub(crate) async fn serve(worker: Rc<Worker>, site: Rc<Site>, stream: Stream, pe
 }
 
 impl Client {
+    /// A connection that was accepted; it counts from now on.
+    pub(crate) fn new(worker: Rc<Worker>, site: Rc<Site>, stream: Stream, peer: Peer) -> Client {
+        let handle = worker.enter();
+        Client {
+            worker,
+            site,
+            stream,
+            peer,
+            handle,
+            buf: Buf::default(),
+        }
+    }
+
     /// Waits for the first byte of a request.
     async fn idle(&mut self) -> bool {
         self.arm(self.site.config.idle_ms_max);
@@ -271,5 +275,19 @@ impl Client {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_request_costs_what_is_counted_for_it() {
+        fn size<F>(_: fn(Client) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        let task = size(serve) as u64 + size_of::<Handle>() as u64;
+        assert!(task <= crate::limits::PARKED_OVERHEAD_BYTES, "{task} bytes");
     }
 }

@@ -246,15 +246,25 @@ async fn forward(exchange: &mut Exchange<'_>, relay: &mut Relay) -> Option<Step>
         }
         let mut at = 0;
         exchange.client.arm(CLIENT_WRITE_MS_MAX);
-        let outcome = poll_fn(|cx| poll_down(cx, exchange, &mut at)).await;
+        let outcome = poll_fn(|cx| poll_down(cx, exchange, relay.stream, &mut at)).await;
         exchange.scratch.down.clear();
+        if let Outcome::Event(Event::HoldDrain) = outcome {
+            // The client does not even take what there is: no clean end is possible, and none holds a drain up.
+            exchange.flight.event(Event::HoldDrain);
+            return Some(Step::Next(Next::Abort));
+        }
         let Outcome::There = outcome else {
             return Some(broken(exchange, relay, outcome).await);
         };
     }
 }
 
-fn poll_down(cx: &mut Context<'_>, exchange: &mut Exchange<'_>, at: &mut usize) -> Poll<Outcome> {
+fn poll_down(
+    cx: &mut Context<'_>,
+    exchange: &mut Exchange<'_>,
+    stream: bool,
+    at: &mut usize,
+) -> Poll<Outcome> {
     let gone = Poll::Ready(Outcome::Event(Event::ClientGone));
     if let Poll::Ready(outcome) = exchange.poll_upload(cx) {
         return Poll::Ready(outcome);
@@ -266,6 +276,9 @@ fn poll_down(cx: &mut Context<'_>, exchange: &mut Exchange<'_>, at: &mut usize) 
             Poll::Ready(Ok(count)) => {
                 *at += count;
                 exchange.client.arm(CLIENT_WRITE_MS_MAX);
+            }
+            Poll::Pending if stream && exchange.client.handle.must_end() => {
+                return Poll::Ready(Outcome::Event(Event::HoldDrain));
             }
             Poll::Pending if exchange.client.is_due() => return gone,
             Poll::Pending => return Poll::Pending,

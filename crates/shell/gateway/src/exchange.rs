@@ -117,17 +117,15 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
                     Step::Verdict(other) => other,
                 }
             }
-            Verdict::Park(place) => {
-                match parked(client, desk, &mut flight, &mut upload, place).await {
-                    Waited::Go => Verdict::Forward(flight.request.slot()),
-                    Waited::Answer(why) => Verdict::Answer(why),
-                    Waited::Gone => return Next::Gone,
-                    Waited::Refuse(reject) => {
-                        let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());
-                        return client.refuse(scratch, reject).await;
-                    }
+            Verdict::Park(_) => match parked(client, desk, &mut flight, &mut upload).await {
+                Waited::Go => Verdict::Forward(flight.request.slot()),
+                Waited::Answer(why) => Verdict::Answer(why),
+                Waited::Gone => return Next::Gone,
+                Waited::Refuse(reject) => {
+                    let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());
+                    return client.refuse(scratch, reject).await;
                 }
-            }
+            },
             Verdict::Answer(why) => {
                 let Some(scratch) = desk.as_deref_mut() else {
                     return Next::Gone;
@@ -181,7 +179,6 @@ async fn parked(
     desk: &mut Option<Box<Scratch>>,
     flight: &mut Flight,
     upload: &mut Upload,
-    place: Place,
 ) -> Waited {
     if let Some(scratch) = desk.take() {
         client.worker.give_scratch(scratch);
@@ -193,7 +190,7 @@ async fn parked(
     let request = std::mem::replace(&mut flight.request, Request::new([0; 16], false, 0));
     let waited = match flight
         .target
-        .park(&worker.room, request, place, bytes, &client.handle)
+        .park(&worker.room, request, bytes, &client.handle)
     {
         Ok(key) => {
             flight.parked = Some(key);

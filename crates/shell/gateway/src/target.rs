@@ -32,6 +32,8 @@ struct Side {
     idle: RefCell<Vec<Up>>,
     /// Wakes the task that talks with the slot's keeper.
     notify: Notify,
+    /// Its keeper listens.
+    heard: Cell<bool>,
     sent_counts: RefCell<Counts>,
     sent_counts_ms: Cell<u64>,
 }
@@ -68,7 +70,6 @@ impl Target {
         &self,
         room: &RefCell<Room>,
         request: Request,
-        place: Place,
         bytes: u64,
         handle: &Rc<Handle>,
     ) -> Result<Key, (Request, Why)> {
@@ -76,7 +77,6 @@ impl Target {
         let key = self.program.borrow_mut().park(
             &mut room.borrow_mut(),
             request,
-            place,
             bytes,
             handle.clone(),
             now,
@@ -219,7 +219,9 @@ impl Target {
             let old = idle.partition_point(|up| up.since_ms + UPSTREAM_IDLE_MS_MAX <= now);
             idle.drain(..old);
             busy |= !idle.is_empty();
-            if self.program.borrow().slots()[at].counts != *side.sent_counts.borrow() {
+            if side.heard.get()
+                && self.program.borrow().slots()[at].counts != *side.sent_counts.borrow()
+            {
                 busy = true;
                 if side.sent_counts_ms.get() + COUNTS_MS_MIN <= now {
                     side.notify.notify_one();
@@ -295,6 +297,7 @@ impl Target {
     /// A keeper's word.
     pub(crate) fn told(&self, room: &RefCell<Room>, slot: usize, fact: &Fact) -> Turn {
         let turn = self.program.borrow_mut().told(slot, fact);
+        self.sides[slot].heard.set(true);
         if turn.close_idle {
             self.sides[slot].idle.borrow_mut().clear();
         }
@@ -321,6 +324,7 @@ impl Target {
         if let Some(side) = self.sides.get(slot) {
             // A new connection knows nothing of what the old one was told.
             *side.sent_counts.borrow_mut() = Counts::default();
+            side.heard.set(false);
         }
         self.kick(room);
     }
