@@ -24,7 +24,16 @@ impl Slot {
             Stage::Draining { then, .. } | Stage::Stopping { then, .. } => {
                 self.stopped(&life, then.clone(), exit, now, out);
             }
-            Stage::Up => self.ended_by_itself(&life, exit, oom, now, out),
+            Stage::Up => {
+                // It lived long enough, but its death is seen before the timer: RUNNING first, as Supervisor.
+                if life.lives_to_run() && !life.lived && life.lived_at_ms() <= now.mono_ms {
+                    self.advance(now, out);
+                }
+                if let Current::Live(life) = &self.current {
+                    let life = life.clone();
+                    self.ended_by_itself(&life, exit, oom, now, out);
+                }
+            }
         }
     }
 
@@ -46,10 +55,15 @@ impl Slot {
             self.failed_start(Outcome::Abnormal, text, life.cause.clone(), now, out);
             return;
         }
+        // What it would have returned to belonged to that replacement only.
+        self.fallback = None;
         let window = matches!(then, Then::Stay { window: true });
         self.current = Current::Down(Down::Stopped {
             window_until_ms: if window { u64::MAX } else { 0 },
         });
+        if std::mem::take(&mut self.answered_early) {
+            self.begin_window(now);
+        }
         self.record(
             State::Stopping,
             State::Stopped,
@@ -93,6 +107,8 @@ impl Slot {
         let cause = exit_cause(exit, oom);
         if !life.running() {
             self.spawn_error = "Exited too quickly (process log may have details)".into();
+            // Supervisor forgets the status of a start that failed.
+            self.exit_status = 0;
             let text = format!(
                 "generation {} {} before it was ready",
                 life.generation, cause.text
@@ -109,6 +125,9 @@ impl Slot {
         } else {
             cause
         };
+        if !expected {
+            self.spawn_error = format!("Bad exit code {}", exit.max(-1));
+        }
         let lived_ms = now.mono_ms.saturating_sub(life.started.mono_ms);
         let again = match life.spec.autorestart {
             wire::Autorestart::Always => true,
@@ -240,7 +259,7 @@ impl Slot {
                 transition.lived_ms = lived_ms;
             },
         );
-        for op in self.starts.drain(..).chain(self.next_op.take()) {
+        for op in std::mem::take(&mut self.starts) {
             out.push(Effect::Answer {
                 op,
                 outcome,
@@ -249,6 +268,10 @@ impl Slot {
             });
         }
         self.answer_stops(out);
+        // Ready, but not RUNNING yet, and its replacement is on the way.
+        if self.promote_next(&life, now, out) {
+            return;
+        }
         if let Some(spec) = self.fallback.take().filter(|_| !self.no_restarts) {
             self.refused_hash = life.spec.hash.clone();
             self.tries = 0;
@@ -264,7 +287,7 @@ impl Slot {
                 out,
             );
         } else if self.no_restarts {
-            self.current = Current::Down(Down::Stopped { window_until_ms: 0 });
+            self.forbid_restarts(now, out);
         } else if tries > life.spec.start_retries {
             let retry_ms = life
                 .spec

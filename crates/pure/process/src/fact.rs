@@ -14,6 +14,11 @@ impl Life {
         }
     }
 
+    /// RUNNING is a matter of time only.
+    pub(crate) fn lives_to_run(&self) -> bool {
+        matches!(self.spec.ready, Ready::Lived {} | Ready::Connect {})
+    }
+
     /// Requests may flow.
     pub(crate) fn ready(&self) -> bool {
         match self.spec.ready {

@@ -25,15 +25,19 @@ impl Slot {
 
     /// The next generation is ready: it becomes the current one, the old one leaves.
     pub(crate) fn switch(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if !matches!(self.current, Current::Live(_)) {
+            return;
+        }
         let Some(mut next) = self.next.take() else {
             return;
         };
         let Current::Live(mut old) =
             std::mem::replace(&mut self.current, Current::Down(Down::Exited))
         else {
-            self.next = Some(next);
             return;
         };
+        self.spawn_error.clear();
+        self.exit_status = 0;
         next.ready_wall_ms = now.wall_ms;
         next.lived |= next.lived_at_ms() <= now.mono_ms;
         self.tries = 0;
@@ -179,11 +183,12 @@ impl Slot {
             return false;
         };
         self.fallback = Some(dead.spec.clone());
+        let from = self.state();
         self.starts.extend(self.next_op.take());
         let (generation, pid, cause) = (next.generation, next.pid, next.cause.clone());
         self.current = Current::Live(next);
         self.record(
-            State::Exited,
+            from,
             State::Starting,
             generation,
             pid,

@@ -94,8 +94,17 @@ impl Slot {
         };
         if matches!(life.spec.ready, Ready::Lived {} | Ready::Connect {}) {
             // Without a check of the owner's, a missing listener is no reason to kill: told once, kept.
-            let pid = life.pid;
+            let (pid, generation) = (life.pid, life.generation);
             life.checked = true;
+            life.ready_wall_ms = now.wall_ms;
+            // Asked no longer: what it answers from now on is the gateway's to find out.
+            out.push(match life.spec.keepalive_ms {
+                0 => Effect::EndChecks { generation },
+                period_ms => Effect::Check {
+                    generation,
+                    mode: CheckMode::KeepAlive(period_ms),
+                },
+            });
             for op in std::mem::take(&mut self.starts) {
                 out.push(answer(
                     op,

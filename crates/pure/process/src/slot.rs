@@ -262,6 +262,8 @@ pub struct Slot {
     pub(crate) stops: Vec<u64>,
     pub(crate) wanted: bool,
     pub(crate) no_restarts: bool,
+    /// [`Event::StopAnswered`] came before the death.
+    pub(crate) answered_early: bool,
     /// Failed starts in a row.
     pub(crate) tries: u32,
     /// Lives in a row that were RUNNING but shorter than a second or `startsecs`.
@@ -295,6 +297,7 @@ impl Slot {
             stops: Vec::new(),
             wanted: false,
             no_restarts: false,
+            answered_early: false,
             tries: 0,
             short_lives: 0,
             starts_total: 0,

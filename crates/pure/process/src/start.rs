@@ -1,6 +1,6 @@
 //! Starting: a spec becomes a generation, a generation a process.
 use crate::slot::{CheckMode, Current, Effect, Life, Now, Slot};
-use crate::table::answer;
+use crate::table::{SHUTTING_DOWN, answer};
 use std::rc::Rc;
 use wire::{Cause, Outcome, Ready, Spec, State, Why};
 
@@ -12,7 +12,7 @@ impl Slot {
             return;
         };
         if self.no_restarts {
-            out.extend(op.map(|op| answer(op, Outcome::Refused, "everything is being shut down")));
+            out.extend(op.map(|op| answer(op, Outcome::Refused, SHUTTING_DOWN)));
             return;
         }
         self.starts.extend(op);
@@ -89,6 +89,7 @@ impl Slot {
         };
         if self.is_current(generation) {
             self.spawn_error.clear();
+            self.exit_status = 0;
             self.record_starting(now, out);
         }
         if check {

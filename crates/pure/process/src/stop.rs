@@ -1,7 +1,7 @@
 //! Commands while it is down or on its way down.
 use crate::slot::{Current, Down, Effect, Life, Now, Slot, Stage, Then};
-use crate::table::answer;
-use wire::{Cause, Outcome, State};
+use crate::table::{SHUTTING_DOWN, answer};
+use wire::{Cause, Outcome, State, Why};
 
 impl Slot {
     pub(crate) fn drained(&mut self, generation: u64, now: Now, out: &mut Vec<Effect>) {
@@ -12,7 +12,13 @@ impl Slot {
         }
     }
 
-    pub(crate) fn stop_what_is_down(&mut self, op: u64, window: bool, out: &mut Vec<Effect>) {
+    pub(crate) fn stop_what_is_down(
+        &mut self,
+        op: u64,
+        window: bool,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
         self.wanted = false;
         if let Current::Down(Down::Fatal { retry_ms }) = &mut self.current {
             *retry_ms = None;
@@ -21,6 +27,12 @@ impl Slot {
             && !window
         {
             *window_until_ms = 0;
+        }
+        if self.next.is_some() || self.leaving.is_some() {
+            // The current generation is down, one beside it is not: done when that is gone, too.
+            self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
+            self.stops.push(op);
+            return;
         }
         out.push(answer(op, Outcome::AlreadySo, "not running"));
     }
@@ -81,15 +93,7 @@ impl Slot {
     }
 
     /// A start while it is being stopped: it comes back once it is dead.
-    pub(crate) fn return_instead(&mut self, op: u64, cause: Cause, out: &mut Vec<Effect>) {
-        if self.no_restarts {
-            out.push(answer(
-                op,
-                Outcome::Refused,
-                "everything is being shut down",
-            ));
-            return;
-        }
+    pub(crate) fn return_instead(&mut self, op: u64, cause: Cause) {
         self.turn_to_replace();
         self.count_operator(&cause);
         self.starts.push(op);
@@ -119,25 +123,42 @@ impl Slot {
             .installed
             .as_ref()
             .map_or(0, |spec| spec.restart_window_ms);
-        if let Current::Down(Down::Stopped { window_until_ms }) = &mut self.current
-            && *window_until_ms == u64::MAX
-        {
-            *window_until_ms = now.mono_ms + window_ms;
+        match &mut self.current {
+            Current::Down(Down::Stopped { window_until_ms }) if *window_until_ms == u64::MAX => {
+                *window_until_ms = now.mono_ms + window_ms;
+            }
+            // A call that did not wait was answered before the death: the window begins with the death.
+            Current::Live(Life {
+                stage:
+                    Stage::Draining {
+                        then: Then::Stay { window: true },
+                        ..
+                    }
+                    | Stage::Stopping {
+                        then: Then::Stay { window: true },
+                        ..
+                    },
+                ..
+            }) => self.answered_early = true,
+            Current::Down(_) | Current::Live(_) => {}
         }
     }
 
-    pub(crate) fn forbid_restarts(&mut self, out: &mut Vec<Effect>) {
+    pub(crate) fn forbid_restarts(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.no_restarts = true;
         if let Some(queued) = self.queued.take() {
-            out.push(answer(
-                queued.op,
-                Outcome::Superseded,
-                "everything is being shut down",
-            ));
+            out.push(answer(queued.op, Outcome::Superseded, SHUTTING_DOWN));
         }
         if let Current::Down(Down::Waiting { .. }) = &self.current {
+            let from = self.state();
             self.current = Current::Down(Down::Stopped { window_until_ms: 0 });
+            let cause = Cause {
+                why: Why::Shutdown,
+                text: SHUTTING_DOWN.into(),
+            };
+            let generation = self.generation;
+            self.record(from, State::Stopped, generation, 0, cause, now, out, |_| {});
         }
-        self.answer_starts(Outcome::Superseded, "everything is being shut down", out);
+        self.answer_starts(Outcome::Superseded, SHUTTING_DOWN, out);
     }
 }

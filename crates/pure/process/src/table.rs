@@ -2,10 +2,13 @@
 
 use crate::life::{Who, begin_stop};
 use crate::slot::{Current, Down, Effect, Event, Now, Queued, Slot, Stage, Then};
-use wire::{Cause, Outcome, Replace, Why};
+use wire::{Cause, Outcome, Replace, State, Why};
 
 /// Operations that wait for one slot. More than a person's and a tool's at once is a mistake: refused.
 const WAITING_OPS_MAX: usize = 64;
+
+/// The refusal of every start once [`Event::NoRestarts`] came.
+pub(crate) const SHUTTING_DOWN: &str = "everything is being shut down";
 
 /// The current generation's place in the diagram of the crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,7 @@ fn view(slot: &Slot) -> View {
 pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
     let mut out = Vec::new();
     if let Event::Start { op, .. } | Event::Stop { op, .. } | Event::Restart { op, .. } = &event
+        && *op != 0 // the keeper's own
         && (slot.starts.len() >= WAITING_OPS_MAX || slot.stops.len() >= WAITING_OPS_MAX)
     {
         out.push(answer(
@@ -51,17 +55,30 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
     }
     match (view(slot), event) {
         (_, Event::Install(spec)) => slot.installed = Some(spec),
-        (_, Event::NoRestarts) => slot.forbid_restarts(&mut out),
+        (_, Event::NoRestarts) => slot.forbid_restarts(now, &mut out),
+
+        // Nothing begins during a shutdown: `return_instead` and `begin` would, and an operation that waits
+        // for a start that never comes would not be answered.
+        (View::Down | View::Waiting | View::Ending | View::Returning, Event::Start { op, .. })
+        | (_, Event::Restart { op, .. })
+            if slot.no_restarts =>
+        {
+            out.push(answer(op, Outcome::Refused, SHUTTING_DOWN))
+        }
 
         (View::Down, Event::Start { op, cause }) => slot.begin(Some(op), cause, now, &mut out),
+        // EXITED is none of Supervisor's RUNNING_STATES: a start does not have to wait for the pause.
+        (View::Waiting, Event::Start { op, cause }) if slot.state() == State::Exited => {
+            slot.begin(Some(op), cause, now, &mut out)
+        }
         (View::Waiting | View::Up, Event::Start { op, .. }) => {
             out.push(answer(op, Outcome::AlreadySo, "already started"))
         }
-        (View::Ending, Event::Start { op, cause }) => slot.return_instead(op, cause, &mut out),
+        (View::Ending, Event::Start { op, cause }) => slot.return_instead(op, cause),
         (View::Returning, Event::Start { op, .. }) => slot.starts.push(op),
 
         (View::Down, Event::Stop { op, window, .. }) => {
-            slot.stop_what_is_down(op, window, &mut out)
+            slot.stop_what_is_down(op, window, now, &mut out)
         }
         (View::Waiting, Event::Stop { op, cause, window }) => {
             slot.stop_waiting(op, cause, window, now, &mut out)
@@ -84,9 +101,7 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
         (View::Up, Event::Restart { op, cause, mode }) => {
             replace(slot, Queued { op, cause, mode }, now, &mut out)
         }
-        (View::Ending, Event::Restart { op, cause, .. }) => {
-            slot.return_instead(op, cause, &mut out)
-        }
+        (View::Ending, Event::Restart { op, cause, .. }) => slot.return_instead(op, cause),
         (View::Returning, Event::Restart { op, .. }) => {
             slot.turn_to_replace();
             slot.starts.push(op);
@@ -146,7 +161,8 @@ fn replace(slot: &mut Slot, request: Queued, now: Now, out: &mut Vec<Effect>) {
         slot.end_current(Then::Replace, request.cause, None, now, out);
         return;
     }
-    if let Some(next) = &slot.next {
+    // One that is being stopped (refused, superseded) is no answer to the same request.
+    if let Some(next) = slot.next.as_ref().filter(|next| next.stage == Stage::Up) {
         if next.spec.hash == installed.hash {
             out.push(answer(
                 request.op,

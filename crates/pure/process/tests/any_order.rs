@@ -19,6 +19,7 @@ enum Step {
     Exit(usize, i32),
     Pass(u64),
     Answered,
+    NoRestarts,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -31,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
             Just(Some(Replace::Overlap))
         ]
         .prop_map(Step::Restart),
-        (0..4u8).prop_map(Step::Install),
+        (0..5u8).prop_map(Step::Install),
         (0..3usize).prop_map(Step::Ready),
         (0..3usize).prop_map(Step::CheckFails),
         (0..3usize).prop_map(Step::Drained),
@@ -39,23 +40,28 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, exit)| Step::Exit(which, exit)),
         (0..20_000u64).prop_map(Step::Pass),
         Just(Step::Answered),
+        any::<bool>().prop_map(|rare| if rare {
+            Step::NoRestarts
+        } else {
+            Step::Pass(1)
+        }),
     ]
 }
 
 fn spec(variant: u8) -> Rc<Spec> {
     Rc::new(Spec {
         hash: variant.to_string(),
-        start_secs: 1,
+        start_secs: if variant == 4 { 5 } else { 1 },
         start_retries: 2,
         stop_signal: 15,
         stop_wait_ms: 3_000,
         ready_timeout_ms: 8_000,
         drain_timeout_ms: 2_000,
         gated: variant.is_multiple_of(2),
-        ready: if variant < 2 {
-            Ready::Tcp {}
-        } else {
-            Ready::Lived {}
+        ready: match variant {
+            0 | 1 => Ready::Tcp {},
+            4 => Ready::Connect {},
+            _ => Ready::Lived {},
         },
         replace: if variant == 1 {
             Replace::Hold
@@ -125,6 +131,13 @@ impl World {
                 .all(|pid| self.live.iter().any(|(_, live)| live == pid)),
             "a pid that is dead"
         );
+        let fact = self.slot.fact();
+        assert!(
+            fact.next_pid == 0
+                || fact.pid > 0
+                || self.signalled.iter().any(|(pid, _)| *pid == fact.next_pid),
+            "a replacement that goes on beside nothing"
+        );
         assert!(
             self.live
                 .iter()
@@ -184,6 +197,7 @@ proptest! {
                 },
                 Step::Pass(ms) => world.pass(ms),
                 Step::Answered => world.on(Event::StopAnswered),
+                Step::NoRestarts => world.on(Event::NoRestarts),
             }
         }
         // Quiet end: a stop, everything obeys its signals, nothing is left.

@@ -17,6 +17,8 @@ struct World {
     answers: Vec<(u64, Outcome)>,
     states: Vec<State>,
     drains: Vec<u64>,
+    /// Checks that are under way.
+    checks: Vec<(u64, CheckMode)>,
     fail_spawn: bool,
 }
 
@@ -49,6 +51,7 @@ fn check(spec: Spec) -> World {
         answers: vec![],
         states: vec![],
         drains: vec![],
+        checks: vec![],
         fail_spawn: false,
     };
     world.on(Event::Install(Rc::new(spec)));
@@ -99,12 +102,14 @@ impl World {
                         }
                     }
                     Effect::Drain { generation, .. } => self.drains.push(generation),
-                    Effect::Check {
-                        mode: CheckMode::UntilReady | CheckMode::KeepAlive(_),
-                        ..
+                    Effect::Check { generation, mode } => {
+                        self.checks.retain(|(known, _)| *known != generation);
+                        self.checks.push((generation, mode));
                     }
-                    | Effect::EndChecks { .. }
-                    | Effect::Sweep { .. } => {}
+                    Effect::EndChecks { generation } => {
+                        self.checks.retain(|(known, _)| *known != generation)
+                    }
+                    Effect::Sweep { .. } => {}
                 }
             }
         }
@@ -761,4 +766,197 @@ fn how_long_it_was_away_is_told_when_it_is_back() {
         }
     }
     assert_eq!(away, 700);
+}
+
+#[test]
+fn shutdown_refuses_what_would_start_and_answers_everything() {
+    let mut world = overlap();
+    world
+        .on(Event::NoRestarts)
+        .restart(5)
+        .answered(5, Outcome::Refused)
+        .spawns(1);
+    world
+        .stop(6)
+        .start(7)
+        .answered(7, Outcome::Refused)
+        .restart(8)
+        .answered(8, Outcome::Refused);
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Always,
+        start_secs: 0,
+        ..spec()
+    });
+    world
+        .start(1)
+        .exits(0)
+        .state(State::Exited, Phase::Restarting);
+    world
+        .on(Event::NoRestarts)
+        .state(State::Stopped, Phase::Stopped);
+    assert_eq!(
+        world.states.last(),
+        Some(&State::Stopped),
+        "the ledger is told"
+    );
+}
+
+#[test]
+fn ready_but_not_running_yet_its_death_makes_its_replacement_a_hold() {
+    let mut world = check(Spec {
+        ready: Ready::Connect {},
+        start_secs: 10,
+        replace: Replace::Overlap,
+        ..spec()
+    });
+    world.start(1).ready();
+    let first = world.last_pid();
+    world.install("b", |_| {}).restart(2).spawns(2);
+    world.pid_exits(first, 1).unanswered(2).ready().pass(10_000);
+    world
+        .state(State::Running, Phase::Ready)
+        .answered(2, Outcome::Done)
+        .spawns(2);
+}
+
+#[test]
+fn what_a_hold_would_have_fallen_back_to_is_forgotten_with_a_stop() {
+    let mut world = overlap();
+    let first = world.last_pid();
+    world.install("b", |_| {}).restart(2).pid_exits(first, 1);
+    world.stop(3).exits(-15).answered(3, Outcome::Done);
+    world
+        .install("c", |_| {})
+        .start(4)
+        .exits(1)
+        .answered(4, Outcome::Abnormal);
+    world.state(State::Backoff, Phase::Restarting);
+    assert_eq!(
+        world.spawned.last().unwrap().2,
+        "c",
+        "never back to the first definition"
+    );
+}
+
+#[test]
+fn a_refused_replacement_that_still_dies_is_not_the_same_replacement() {
+    let mut world = overlap();
+    world
+        .install("b", |_| {})
+        .restart(2)
+        .pass(60_000)
+        .answered(2, Outcome::Abnormal);
+    world.restart(3).unanswered(3);
+    let second = world.last_pid();
+    world
+        .pid_exits(second, -15)
+        .spawns(3)
+        .ready()
+        .answered(3, Outcome::Done);
+}
+
+#[test]
+fn a_start_does_not_wait_for_the_pause_of_an_exited_one() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Always,
+        start_secs: 0,
+        ..spec()
+    });
+    world
+        .start(1)
+        .exits(0)
+        .state(State::Exited, Phase::Restarting);
+    world
+        .start(2)
+        .answered(2, Outcome::Done)
+        .spawns(2)
+        .state(State::Running, Phase::Ready);
+}
+
+#[test]
+fn a_stop_waits_for_the_one_that_leaves_also_when_the_current_one_is_down() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        replace: Replace::Overlap,
+        ready: http(),
+        ..spec()
+    });
+    world.start(1).ready();
+    let first = world.last_pid();
+    world
+        .restart(2)
+        .ready()
+        .exits(0)
+        .state(State::Exited, Phase::Exited);
+    world
+        .stop(3)
+        .unanswered(3)
+        .pid_exits(first, -15)
+        .answered(3, Outcome::Done);
+}
+
+#[test]
+fn supervisors_exit_status_and_spawn_error_are_shown() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        ..spec()
+    });
+    let shown = |world: &World| {
+        let fact = world.slot.fact();
+        (fact.exit_status, fact.spawn_error)
+    };
+    world.start(1).exits(3);
+    let too_quickly = "Exited too quickly (process log may have details)".to_owned();
+    assert_eq!(shown(&world), (0, too_quickly));
+    world
+        .pass(5_000)
+        .exits(3)
+        .state(State::Exited, Phase::Exited);
+    assert_eq!(shown(&world), (3, "Bad exit code 3".to_owned()));
+    world
+        .start(2)
+        .pass(2_000)
+        .state(State::Running, Phase::Ready);
+    assert_eq!(shown(&world), (0, String::new()));
+}
+
+#[test]
+fn a_death_that_is_seen_before_the_timer_of_startsecs_is_an_exit() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        ..spec()
+    });
+    world.start(1);
+    world.now += 1_000; // the loop was busy; Tick is due and the exit is handled first
+    world
+        .exits(0)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Done);
+}
+
+#[test]
+fn a_stop_that_was_answered_before_the_death_has_its_window_from_the_death_on() {
+    let mut world = check(spec());
+    world.start(1).pass(2_000).on(Event::Stop {
+        op: 2,
+        cause: operator(),
+        window: true,
+    });
+    world.on(Event::StopAnswered).pass(100);
+    assert_eq!(world.slot.fact().window_until_ms, u64::MAX);
+    let now = world.now;
+    world.exits(-15);
+    assert_eq!(world.slot.fact().window_until_ms, now + 5_000);
+}
+
+#[test]
+fn a_program_that_never_listens_is_not_asked_for_ever_and_not_called_unhealthy() {
+    let mut world = check(Spec {
+        ready: Ready::Connect {},
+        unhealthy_after: 1,
+        ..spec()
+    });
+    world.start(1).pass(60_000).answered(1, Outcome::Done);
+    assert_eq!(world.checks.last(), None, "its check goes on");
+    world.state(State::Running, Phase::Ready);
 }
