@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use finding::WIDTH_COLUMNS_MAX;
+use finding::{Finding, Report, Severity, WIDTH_COLUMNS_MAX};
 use ledger::{Entry, Ledger};
 use plan::{Intent, Key};
 use rundir::{Info, RunDir};
@@ -192,14 +192,16 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
             .map(|dir| &*dir.value),
     );
     let candidate = commands::candidate(daemon, &loaded, &before, false);
-    if !candidate.report.findings().is_empty() {
-        (daemon.printer)(Say::Err(
-            candidate
-                .report
-                .render_text(WIDTH_COLUMNS_MAX)
-                .trim_end()
-                .to_owned(),
-        ));
+    let worth: Vec<Finding> = candidate
+        .report
+        .findings()
+        .iter()
+        .filter(|found| found.severity != Severity::Note)
+        .cloned()
+        .collect();
+    if !worth.is_empty() {
+        let text = Report::new(worth).render_text(WIDTH_COLUMNS_MAX);
+        (daemon.printer)(Say::Err(text.trim_end().to_owned()));
     }
     let errors = candidate.report.has_errors();
     let nothing = candidate.resolved.active.slots.is_empty();

@@ -10,6 +10,7 @@ use wire::{Cause, Command, Fact, Outcome, Phase, Replace};
 
 use crate::lines::Level;
 use crate::state::Shared;
+use crate::turns::{Turn, turns};
 use crate::{keepers, listeners};
 
 /// Why something is done to a slot.
@@ -88,14 +89,19 @@ pub(crate) async fn execute(daemon: &Shared, steps: Vec<Step>, how: &How) -> Vec
         ends.insert(key.clone(), receive);
     }
     let ends: Ends = Rc::new(ends);
+    let mut turns = turns(&levels(daemon, &order));
     let mut tasks = Vec::new();
     for key in order {
-        let (Some(steps), Some(end)) = (by_slot.remove(&key), senders.remove(&key)) else {
+        let (Some(steps), Some(end), Some(turn)) = (
+            by_slot.remove(&key),
+            senders.remove(&key),
+            turns.remove(&key),
+        ) else {
             continue;
         };
         let (daemon, how, ends) = (daemon.clone(), how.clone(), ends.clone());
         tasks.push(tokio::task::spawn_local(async move {
-            let result = slot(&daemon, key, steps, &how, &ends).await;
+            let result = slot(&daemon, key, steps, Course { how, ends, turn }).await;
             end.send_replace(Some(result.is_well()));
             result
         }));
@@ -112,7 +118,29 @@ pub(crate) async fn execute(daemon: &Shared, steps: Vec<Step>, how: &How) -> Vec
     results
 }
 
-async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, how: &How, ends: &Ends) -> Result1 {
+/// Gateways or not, priority of the group, priority.
+type Level1 = Option<(bool, i64, i64)>;
+
+/// Slots with their levels of priority.
+fn levels(daemon: &Shared, order: &[Key]) -> Vec<(Key, Level1)> {
+    let state = daemon.state.borrow();
+    let level = |key: &Key| {
+        state
+            .active
+            .slot(key)
+            .map(|slot| (slot.first, slot.group_priority, slot.priority))
+    };
+    order.iter().map(|key| (key.clone(), level(key))).collect()
+}
+
+/// What the steps of one slot run under.
+struct Course {
+    how: How,
+    ends: Ends,
+    turn: Turn,
+}
+
+async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, mut course: Course) -> Result1 {
     let mut last = Result1 {
         step: Step::Install { slot: key.clone() },
         key,
@@ -120,7 +148,7 @@ async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, how: &How, ends: &End
         text: String::new(),
     };
     for step in steps {
-        let (outcome, text) = one(daemon, &last.key, &step, how, ends).await;
+        let (outcome, text) = one(daemon, &last.key, &step, &mut course).await;
         last = Result1 {
             step,
             outcome,
@@ -131,14 +159,12 @@ async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, how: &How, ends: &End
             break;
         }
     }
-    if !last.is_well() && last.outcome != Outcome::Superseded {
-        daemon.log(Level::Warn, &format!("{}: {}", last.key, last.text));
-    }
     last
 }
 
-async fn one(daemon: &Shared, key: &Key, step: &Step, how: &How, ends: &Ends) -> (Outcome, String) {
+async fn one(daemon: &Shared, key: &Key, step: &Step, course: &mut Course) -> (Outcome, String) {
     let failed = |text: String| {
+        daemon.log(Level::Warn, &format!("{key}: {text}"));
         daemon
             .state
             .borrow_mut()
@@ -146,47 +172,25 @@ async fn one(daemon: &Shared, key: &Key, step: &Step, how: &How, ends: &Ends) ->
             .insert(key.clone(), text.clone());
         (Outcome::Failed, text)
     };
+    let plain = |result: Result<(), String>| match result {
+        Ok(()) => (Outcome::Done, String::new()),
+        Err(text) => failed(text),
+    };
     match step {
-        Step::Spawn { .. } => match keepers::spawn(daemon, key).await {
-            Ok(()) => (Outcome::Done, String::new()),
-            Err(text) => failed(text),
-        },
-        Step::Install { .. } => match keepers::install(daemon, key).await {
-            Ok(()) => (Outcome::Done, String::new()),
-            Err(text) => failed(text),
-        },
+        Step::Spawn { .. } => plain(keepers::spawn(daemon, key).await),
+        Step::Install { .. } => plain(keepers::install(daemon, key).await),
         Step::Start { after, .. } | Step::Restart { after, .. } => {
-            if let Err(text) = ready(daemon, after, ends).await {
+            if !after.is_empty() {
+                course.turn.there();
+            }
+            if let Err(text) = ready(daemon, after, &course.ends).await {
                 return failed(text);
             }
-            // A stop that came meanwhile counts.
-            let wanted = daemon
-                .state
-                .borrow()
-                .active
-                .slot(key)
-                .is_some_and(|slot| slot.up);
-            if !wanted {
-                return (Outcome::Superseded, "stopped meanwhile".to_owned());
-            }
-            daemon.state.borrow_mut().trouble.remove(key);
-            let (cause, mode) = ((how.cause)(key), how.mode);
-            let restart = matches!(step, Step::Restart { .. });
-            let command = move |op| {
-                if restart {
-                    Command::Restart { op, cause, mode }
-                } else {
-                    Command::Start { op, cause }
-                }
-            };
-            daemon
-                .ask(key, command, Vec::new())
-                .await
-                .unwrap_or_else(|text| (Outcome::Failed, text))
+            start(daemon, key, matches!(step, Step::Restart { .. }), course).await
         }
         Step::Stop { after, .. } => {
-            down(after, ends).await;
-            let (cause, window) = ((how.cause)(key), how.window);
+            down(after, &course.ends).await;
+            let (cause, window) = ((course.how.cause)(key), course.how.window);
             let command = move |op| Command::Stop { op, cause, window };
             daemon
                 .ask(key, command, Vec::new())
@@ -199,6 +203,58 @@ async fn one(daemon: &Shared, key: &Key, step: &Step, how: &How, ends: &Ends) ->
         },
         Step::Bind { .. } | Step::Drop { .. } => (Outcome::Done, String::new()),
     }
+}
+
+async fn start(
+    daemon: &Shared,
+    key: &Key,
+    restart: bool,
+    course: &mut Course,
+) -> (Outcome, String) {
+    course.turn.wait().await;
+    // A stop that came meanwhile counts.
+    let wanted = daemon
+        .state
+        .borrow()
+        .active
+        .slot(key)
+        .is_some_and(|slot| slot.up);
+    if !wanted {
+        return (Outcome::Superseded, "stopped meanwhile".to_owned());
+    }
+    daemon.state.borrow_mut().trouble.remove(key);
+    let (cause, mode) = ((course.how.cause)(key), course.how.mode);
+    let command = move |op| {
+        if restart {
+            Command::Restart { op, cause, mode }
+        } else {
+            Command::Start { op, cause }
+        }
+    };
+    let facts = daemon.follow(key);
+    let mut answer = match daemon.request(key, command, Vec::new()) {
+        Ok(answer) => answer,
+        Err(text) => return (Outcome::Failed, text),
+    };
+    course.turn.sent();
+    let there = async {
+        if let Some(mut facts) = facts {
+            let _ = facts
+                .wait_for(|fact| fact.wanted && (fact.pid > 0 || fact.backoff > 0))
+                .await;
+        }
+    };
+    let early = tokio::select! {
+        biased;
+        answer = &mut answer => Some(answer),
+        () = there => None,
+    };
+    course.turn.there();
+    let answer = match early {
+        Some(answer) => answer,
+        None => answer.await,
+    };
+    answer.unwrap_or_else(|_| (Outcome::Failed, format!("the keeper of {key} ended")))
 }
 
 /// Waits until everything in `after` has done its steps and is ready; the error names what is not.

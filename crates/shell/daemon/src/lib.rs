@@ -44,6 +44,7 @@ mod shutdown;
 mod signals;
 mod state;
 mod summary;
+mod turns;
 
 pub use check::{Checked, check};
 pub use keys::{ProgramKeys, keys};

@@ -238,6 +238,27 @@ impl Daemon {
             .is_some_and(|keeper| keeper.link.send(command, fds))
     }
 
+    /// Sends a command and returns where its answer will come. The error says that the keeper is not there.
+    pub(crate) fn request(
+        &self,
+        key: &Key,
+        make: impl FnOnce(u64) -> Command,
+        fds: Vec<OwnedFd>,
+    ) -> Result<oneshot::Receiver<(Outcome, String)>, String> {
+        let op = self.number();
+        let (send, receive) = oneshot::channel();
+        let mut state = self.state.borrow_mut();
+        let keeper = state
+            .keepers
+            .get_mut(key)
+            .ok_or_else(|| format!("{key} has no keeper"))?;
+        if !keeper.link.send(&make(op), fds) {
+            return Err(format!("the keeper of {key} does not answer"));
+        }
+        keeper.answers.insert(op, send);
+        Ok(receive)
+    }
+
     /// Sends a command and waits for its answer. The error says that the keeper is not there (any more).
     pub(crate) async fn ask(
         &self,
@@ -245,20 +266,8 @@ impl Daemon {
         make: impl FnOnce(u64) -> Command,
         fds: Vec<OwnedFd>,
     ) -> Result<(Outcome, String), String> {
-        let op = self.number();
-        let (send, receive) = oneshot::channel();
-        {
-            let mut state = self.state.borrow_mut();
-            let keeper = state
-                .keepers
-                .get_mut(key)
-                .ok_or_else(|| format!("{key} has no keeper"))?;
-            if !keeper.link.send(&make(op), fds) {
-                return Err(format!("the keeper of {key} does not answer"));
-            }
-            keeper.answers.insert(op, send);
-        }
-        receive
+        let answer = self.request(key, make, fds)?;
+        answer
             .await
             .map_err(|_| format!("the keeper of {key} ended"))
     }
