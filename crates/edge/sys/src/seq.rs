@@ -5,7 +5,7 @@ use rustix::fs::Mode;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    bind, connect, listen, recvmsg, sendmsg, socket_with, socketpair, sockopt,
+    bind, connect, listen, recvmsg, sendmsg, socket_with, socketpair,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -21,7 +21,7 @@ const BACKLOG: i32 = 64;
 /// Who is at the other end, at the time of its connect (SO_PEERCRED, unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Process id.
+    /// Process id; 0 = in a PID namespace that is not below ours.
     pub pid: i32,
     /// User id.
     pub uid: u32,
@@ -138,11 +138,30 @@ impl Conn {
 
     /// Who is at the other end.
     pub fn peer(&self) -> io::Result<Peer> {
-        let cred = sockopt::socket_peercred(&self.0)?;
+        // Not by rustix: a peer of another PID namespace has pid 0, which its type for pids does not allow.
+        let mut cred = libc::ucred {
+            pid: 0,
+            uid: 0,
+            gid: 0,
+        };
+        let mut size = std::mem::size_of::<libc::ucred>() as libc::socklen_t;
+        // SAFETY: both pointers are to live values of the stated size.
+        let result = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERCRED,
+                (&raw mut cred).cast(),
+                &mut size,
+            )
+        };
+        if result == -1 {
+            return Err(io::Error::last_os_error());
+        }
         Ok(Peer {
-            pid: cred.pid.as_raw_nonzero().get(),
-            uid: cred.uid.as_raw(),
-            gid: cred.gid.as_raw(),
+            pid: cred.pid,
+            uid: cred.uid,
+            gid: cred.gid,
         })
     }
 

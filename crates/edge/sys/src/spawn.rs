@@ -26,8 +26,14 @@ pub enum Fork {
 pub fn fork() -> io::Result<Fork> {
     let count = || std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     // A helper thread that was joined may still be on its way out of the kernel's list.
-    let threads = (0..THREAD_EXIT_LOOKS).map(|_| count()).find(|count| *count == 1);
-    assert!(threads.is_some(), "fork from a process with {} threads", count());
+    let threads = (0..THREAD_EXIT_LOOKS)
+        .map(|_| count())
+        .find(|count| *count == 1);
+    assert!(
+        threads.is_some(),
+        "fork from a process with {} threads",
+        count()
+    );
     // SAFETY: single-threaded (asserted), so the child's memory is consistent.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),

@@ -84,11 +84,11 @@ record! {
 impl Counts {
     /// Adds what another gateway counted.
     pub fn add(&mut self, other: &Counts) {
-        self.requests += other.requests;
-        self.waited += other.waited;
-        self.failed += other.failed;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.waited = self.waited.saturating_add(other.waited);
+        self.failed = self.failed.saturating_add(other.failed);
         self.longest_wait_ms = self.longest_wait_ms.max(other.longest_wait_ms);
-        self.may_have_run += other.may_have_run;
+        self.may_have_run = self.may_have_run.saturating_add(other.may_have_run);
     }
 }
 

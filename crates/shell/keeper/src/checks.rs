@@ -71,6 +71,11 @@ impl Check {
             .map_or(self.next_at_ms, |running| running.deadline_ms)
     }
 
+    /// It ends with its first success; a keepalive goes on.
+    pub(crate) fn until_ready(&self) -> bool {
+        self.period_ms == 0
+    }
+
     pub(crate) fn poll(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let running = self.running.as_ref()?;
         let flags = if running.to_write.is_empty() {
@@ -181,7 +186,7 @@ impl Running {
                 false => Found::Nothing,
             };
         };
-        let line = String::from_utf8_lossy(&self.answer[..end]).into_owned();
+        let line = crate::plain::plain(&String::from_utf8_lossy(&self.answer[..end]));
         let mut words = line.splitn(3, ' ');
         let (version, code) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         match (version.starts_with("HTTP/1."), code.parse::<u16>()) {

@@ -2,10 +2,11 @@
 
 mod act;
 mod child;
+mod publish;
 mod talk;
 
 use crate::drains::Drains;
-use crate::links::{LINKS_MAX, Link};
+use crate::links::Link;
 use crate::logs::Log;
 use child::Child;
 use process::{Event, Now, Slot};
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use sys::seq::Listener;
 use sys::signal::Signals;
-use wire::{Cause, Counts, Fact, Publish, Report, Role, Transition, Why};
+use wire::{Cause, Counts, Fact, Role, Transition, Why};
 
 /// What root tells a keeper at its birth.
 #[derive(Debug)]
@@ -108,7 +109,10 @@ impl Keeper {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         sys::signal::ignore_pipe();
         let signals = Signals::new(&[15, 2, 1, 17, 10, 12, 3])?;
-        let dup = |number| rustix::io::fcntl_dupfd_cloexec(sys::fds::standard(number), 3);
+        let dup = |number| {
+            rustix::io::fcntl_dupfd_cloexec(sys::fds::standard(number), 3)
+                .map(crate::logs::own_description)
+        };
         let root = [dup(1)?, dup(2)?];
         let control = Listener::bind(&options.dir.join("control"), 0o600)?;
         let events_path = options.dir.join("events");
@@ -334,98 +338,6 @@ impl Keeper {
             }
         }
         self.publish();
-    }
-
-    fn publish(&mut self) {
-        let mut fact = self.slot.fact();
-        fact.slot = self.options.slot;
-        fact.seq = self.fact.seq;
-        fact.counts = self.fact.counts.clone();
-        if let Some(child) = self
-            .children
-            .iter()
-            .find(|child| child.generation == fact.generation && child.pid > 0)
-        {
-            fact.address = child.place.address.clone();
-        }
-        if fact != self.fact {
-            fact.seq += 1;
-            self.fact = fact;
-            for link in &mut self.links {
-                if link.is(Role::Gateway) {
-                    link.send(&Publish::Now {
-                        fact: self.fact.clone(),
-                    });
-                } else if link.is(Role::Daemon) {
-                    link.send(&Report::Now {
-                        fact: self.fact.clone(),
-                    });
-                }
-            }
-        }
-        for generation in std::mem::take(&mut self.pending_drains) {
-            let gateways = self
-                .links
-                .iter()
-                .filter(|link| link.is(Role::Gateway))
-                .map(|link| link.id);
-            self.drains
-                .begin(generation, self.fact.seq, gateways, sys::clock::mono_ms());
-        }
-    }
-
-    /// Drops dead connections and ends drains that are over.
-    fn settle(&mut self) {
-        let dead: Vec<u64> = self
-            .links
-            .iter()
-            .filter(|link| link.dead)
-            .map(|link| link.id)
-            .collect();
-        for id in dead {
-            self.drains.gone(id);
-            if let Some(counts) = self.counts.remove(&id) {
-                self.counts_gone.add(&counts);
-            }
-            self.ops.retain(|_, (link, _)| *link != id);
-        }
-        self.links.retain(|link| !link.dead);
-        for (generation, took_ms) in self.drains.finished(sys::clock::mono_ms()) {
-            self.report(&Report::Drain {
-                in_flight: 0,
-                drained: true,
-                took_ms,
-            });
-            self.feed(Event::Drained { generation });
-        }
-    }
-
-    fn report(&mut self, report: &Report) {
-        for link in self.links.iter_mut().filter(|link| link.is(Role::Daemon)) {
-            link.send(report);
-        }
-    }
-
-    fn accept(&mut self, _role: Role) {
-        for listener in [&self.control, &self.events] {
-            while let Ok(conn) = listener.accept() {
-                if self.links.len() >= LINKS_MAX {
-                    break;
-                }
-                self.link_ids += 1;
-                let mut link = Link::new(self.link_ids, conn);
-                link.send(&wire::Hello {
-                    role: Role::Keeper,
-                    min: wire::VERSION_MIN,
-                    max: wire::VERSION_MAX,
-                    build: env!("CARGO_PKG_VERSION").into(),
-                    epoch: self.epoch,
-                    pid: std::process::id() as i32,
-                    slot: self.options.slot,
-                });
-                self.links.push(link);
-            }
-        }
     }
 
     fn flush_logs(&mut self) {

@@ -16,6 +16,7 @@ mod drains;
 mod keeper;
 mod links;
 mod logs;
+mod plain;
 mod root;
 mod start;
 

@@ -10,7 +10,7 @@ use wire::{Field, Hello, Role};
 /// Frames that wait for a peer that does not read. A daemon that is stopped (SIGSTOP) for long is dropped and
 /// connects again; the ring has what it missed.
 const BEHIND_FRAMES_MAX: usize = 1024;
-/// Connections of one kind. One daemon, one dying daemon, and the gateways of two generations with 16 workers.
+/// Connections of one door, so that those of gateways cannot keep the daemon out. One daemon, one dying daemon, and the gateways of two generations with 16 workers.
 pub(crate) const LINKS_MAX: usize = 64;
 
 /// One connection.
@@ -18,6 +18,8 @@ pub(crate) const LINKS_MAX: usize = 64;
 pub(crate) struct Link {
     /// Number of the connection, for drains.
     pub(crate) id: u64,
+    /// Who is expected at the socket that it came through; a hello of anybody else closes it.
+    pub(crate) door: Role,
     conn: Conn,
     /// Its hello came.
     pub(crate) hello: Option<Hello>,
@@ -27,9 +29,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, conn: Conn) -> Link {
+    pub(crate) fn new(id: u64, door: Role, conn: Conn) -> Link {
         Link {
             id,
+            door,
             conn,
             hello: None,
             behind: VecDeque::new(),

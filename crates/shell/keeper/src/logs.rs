@@ -4,7 +4,7 @@
 //! counted and told, never the program.
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,12 +55,12 @@ impl Log {
             Sink::Device { path } => (path, true),
             Sink::Nowhere {} | Sink::RootStdout {} | Sink::RootStderr {} => return None,
         };
-        let mut flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY;
-        flags |= if device {
-            OFlags::NONBLOCK
-        } else {
-            OFlags::CREATE
-        };
+        // NONBLOCK means nothing to a file; a FIFO that somebody put in its place would stop the keeper.
+        let mut flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        if !device {
+            flags |= OFlags::CREATE;
+        }
         match rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)) {
             Ok(file) => {
                 self.size = rustix::fs::fstat(&file).map_or(0, |stat| stat.st_size as u64);
@@ -143,20 +143,25 @@ impl Log {
         if *max_bytes == 0 || self.size < *max_bytes {
             return None;
         }
+        if *backups == 0 {
+            // As Supervisor, which opens it again for writing: the same file, emptied.
+            if let Some(file) = &self.file {
+                let _ = rustix::fs::ftruncate(file, 0);
+            }
+            self.size = 0;
+            return None;
+        }
         rotate(Path::new(path), *backups);
         self.file = None;
         self.size = 0;
         self.open()
     }
 
-    /// Empties the file and removes its backups (Supervisor's `clear`).
+    /// Removes the file and begins a new one; backups stay (Supervisor's `clear`: `FileHandler.remove`).
     pub(crate) fn clear(&mut self) -> Result<(), String> {
-        let Sink::File { path, backups, .. } = &self.sink else {
+        let Sink::File { path, .. } = &self.sink else {
             return Ok(());
         };
-        for number in 1..=*backups {
-            let _ = std::fs::remove_file(numbered(Path::new(path), number));
-        }
         match std::fs::remove_file(path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -218,6 +223,21 @@ impl Log {
     }
 }
 
+/// A descriptor of our own for root's stdout. The description of a pipe is shared by all keepers: two that see
+/// POLLOUT for the same last page would make one of them wait for the reader. Opened again it is ours alone and
+/// does not block. Files keep the shared one, with its position; a pipe of another user cannot be opened again.
+pub(crate) fn own_description(fd: OwnedFd) -> OwnedFd {
+    let is_pipe = rustix::fs::fstat(&fd).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo
+    });
+    if !is_pipe {
+        return fd;
+    }
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).unwrap_or(fd)
+}
+
 fn wants_file(sink: &Sink) -> bool {
     matches!(sink, Sink::File { .. } | Sink::Device { .. })
 }
@@ -229,10 +249,6 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 fn rotate(path: &Path, backups: u32) {
-    if backups == 0 {
-        let _ = std::fs::remove_file(path);
-        return;
-    }
     for number in (1..backups).rev() {
         let _ = std::fs::rename(numbered(path, number), numbered(path, number + 1));
     }
@@ -282,8 +298,21 @@ mod tests {
         log.clear().unwrap();
         assert_eq!(
             (read("x.log"), dir.join("x.log.1").exists()),
-            (String::new(), false)
+            (String::new(), true)
         );
+        // Without backups the same file is emptied: who follows it goes on following it.
+        let sink = Sink::File {
+            path: path.to_str().unwrap().into(),
+            max_bytes: 10,
+            backups: 0,
+        };
+        assert_eq!(log.set(&sink), None);
+        let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+        let before = inode();
+        log.write(b"aaaaaaaaaa", &root());
+        assert_eq!((read("x.log").as_str(), inode()), ("", before));
+        log.write(b"b", &root());
+        assert_eq!(read("x.log"), "b");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
@@ -300,6 +329,47 @@ mod tests {
         );
         assert_eq!(log.write(b"12345", &root()), None);
         assert_eq!(log.dropped, 10);
+    }
+
+    #[test]
+    fn a_fifo_in_the_place_of_a_log_is_no_trap() {
+        let dir = std::env::temp_dir().join(format!("keeper-fifo-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("x.log");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        let mut log = Log::default();
+        let sink = Sink::File {
+            path: path.to_str().unwrap().into(),
+            max_bytes: 0,
+            backups: 0,
+        };
+        assert!(log.set(&sink).unwrap().contains("cannot open"));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_shared_pipe_that_fills_between_poll_and_write_does_not_block() {
+        let (_read, write) = sys::fds::pipe().unwrap();
+        let shared = rustix::io::fcntl_dupfd_cloexec(&write, 3).unwrap();
+        let own = own_description(shared);
+        let chunk = [b'x'; PIPE_WRITE_BYTES];
+        while rustix::io::write(&own, &chunk).is_ok() {}
+        assert_eq!(
+            rustix::io::write(&own, &chunk),
+            Err(rustix::io::Errno::AGAIN)
+        );
+        let flags = rustix::fs::fcntl_getfl(&write).unwrap();
+        assert!(
+            !flags.contains(OFlags::NONBLOCK),
+            "the others' stays as it was"
+        );
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Root: PID 1 of a container, or whatever started us. It must not fail, so it does next to nothing.
 
+mod orders;
+
+use crate::links::Link;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::process::{PidfdFlags, WaitOptions};
+use rustix::process::WaitOptions;
 use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
 use sys::seq::Conn;
 use sys::signal::Signals;
-use sys::spawn::Fork;
-use wire::{Order, Tell};
+use wire::{Role, Tell};
 
 /// A daemon that keeps dying is started again this much later; the first time at once.
 const DAEMON_PAUSE_MS: u64 = 1_000;
@@ -46,7 +48,10 @@ impl std::fmt::Debug for RootOptions {
 
 struct Daemon {
     pid: i32,
-    conn: Conn,
+    /// What it does not read at once waits here: the listeners of a large installation, answers to its orders.
+    link: Link,
+    /// Its socket is closed or broken, so it was killed.
+    killed: bool,
     up: bool,
     started_ms: u64,
 }
@@ -64,6 +69,8 @@ struct Root {
     adopted: Vec<(i32, OwnedFd)>,
     listeners: Vec<(String, OwnedFd)>,
     pending: Vec<i32>,
+    /// The shutdown signal that came. There is no way back: each new daemon is told it again.
+    shutdown: Option<i32>,
     /// A shutdown signal came; the daemon has until then to act on it.
     answer_by_ms: Option<u64>,
     /// The keepers were signalled by root itself; it ends when they are gone.
@@ -91,6 +98,7 @@ pub fn run(options: RootOptions) -> i32 {
         adopted: Vec::new(),
         listeners: Vec::new(),
         pending: Vec::new(),
+        shutdown: None,
         answer_by_ms: None,
         ending: false,
     };
@@ -156,8 +164,10 @@ impl Root {
 
     fn wait(&self) -> Vec<Woke> {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        if let Some(daemon) = &self.daemon {
-            fds.push(PollFd::new(&daemon.conn, PollFlags::IN));
+        // A closed socket is readable for ever; the death of its daemon comes as SIGCHLD.
+        if let Some(daemon) = self.daemon.as_ref().filter(|daemon| !daemon.link.dead) {
+            let (fd, flags) = daemon.link.poll();
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
         let first_adopted = fds.len();
         fds.extend(
@@ -204,6 +214,7 @@ impl Root {
                 continue;
             }
             if matches!(signal, 15 | 2 | 3) && self.answer_by_ms.is_none() {
+                self.shutdown = Some(signal);
                 self.answer_by_ms = Some(sys::clock::mono_ms() + SHUTDOWN_ANSWER_MS);
             }
             if self.pending.len() < SIGNALS_MAX && !self.pending.contains(&signal) {
@@ -215,13 +226,12 @@ impl Root {
     }
 
     fn tell_pending(&mut self) {
-        let Some(daemon) = &self.daemon else { return };
-        self.pending.retain(|signal| {
-            let told = daemon
-                .conn
-                .send(&wire::encode(&Tell::Signalled { signal: *signal }), &[]);
-            told.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-        });
+        if self.daemon.is_none() {
+            return;
+        }
+        for signal in std::mem::take(&mut self.pending) {
+            self.tell(&Tell::Signalled { signal });
+        }
     }
 
     fn reap(&mut self) -> Option<i32> {
@@ -247,16 +257,15 @@ impl Root {
         None
     }
 
-    fn tell(&self, message: &Tell) {
-        if let Some(daemon) = &self.daemon {
-            // A daemon that does not read for 200 kB of frames is hung; it learns the truth from the keepers.
-            let _ = daemon.conn.send(&wire::encode(message), &[]);
+    fn tell(&mut self, message: &Tell) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.link.send(message);
         }
     }
 
     fn daemon_ended(&mut self, exit: i32) -> Option<i32> {
-        // Its last order may still be in the socket.
-        if let Some(status) = self.daemon_spoke() {
+        // Its last orders may still be in the socket.
+        if let Some(status) = self.read_orders() {
             return Some(status);
         }
         let daemon = self.daemon.take()?;
@@ -268,7 +277,7 @@ impl Root {
             return Some(EXIT_COULD_NOT);
         }
         let now_ms = sys::clock::mono_ms();
-        let lived_ms = now_ms - daemon.started_ms;
+        let lived_ms = now_ms.saturating_sub(daemon.started_ms);
         let pause_ms = if lived_ms < DAEMON_PAUSE_MS {
             DAEMON_PAUSE_MS
         } else {
@@ -314,7 +323,8 @@ impl Root {
         self.daemons += 1;
         self.daemon = Some(Daemon {
             pid,
-            conn: ours,
+            link: Link::new(0, Role::Daemon, ours),
+            killed: false,
             up: false,
             started_ms: sys::clock::mono_ms(),
         });
@@ -324,113 +334,23 @@ impl Root {
             root_pid: std::process::id() as i32,
             restarted: self.daemons > 1,
         });
-        if let Some(daemon) = &self.daemon {
-            for (key, listener) in &self.listeners {
-                daemon.conn.send(
-                    &wire::encode(&Tell::Listener { key: key.clone() }),
-                    &[listener.as_fd()],
-                )?;
+        for (key, listener) in &self.listeners {
+            let copy = rustix::io::fcntl_dupfd_cloexec(listener, 3)?;
+            if let Some(daemon) = &mut self.daemon {
+                daemon
+                    .link
+                    .send_with(&Tell::Listener { key: key.clone() }, vec![copy]);
             }
+        }
+        if let Some(signal) = self.shutdown
+            && !self.pending.contains(&signal)
+        {
+            // The daemon before this one may have died in the middle of it.
+            self.pending.push(signal);
+            let by = sys::clock::mono_ms() + SHUTDOWN_ANSWER_MS;
+            self.answer_by_ms.get_or_insert(by);
         }
         self.tell_pending();
         Ok(())
-    }
-
-    fn daemon_spoke(&mut self) -> Option<i32> {
-        let mut frame = Vec::new();
-        loop {
-            let received = self.daemon.as_ref()?.conn.recv(&mut frame);
-            let Ok(Some(fds)) = received else {
-                if !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                    // Closed or broken: its death is told by SIGCHLD; until then it must not be polled in a circle.
-                    self.forget_closed();
-                }
-                return None;
-            };
-            if let Ok(order) = wire::decode::<Order>(&frame)
-                && let Some(status) = self.order(order, fds)
-            {
-                return Some(status);
-            }
-        }
-    }
-
-    /// A daemon that closed its socket but lives is of no use: it is killed and started again.
-    fn forget_closed(&mut self) {
-        if let Some(daemon) = &mut self.daemon {
-            let _ = sys::signal::send(daemon.pid, 9);
-            if let Ok((ours, _)) = Conn::pair() {
-                daemon.conn = ours;
-            }
-        }
-    }
-
-    fn order(&mut self, order: Order, fds: Vec<OwnedFd>) -> Option<i32> {
-        match order {
-            Order::SpawnKeeper {
-                slot,
-                dir,
-                events_gid,
-                name,
-            } => self.spawn_keeper(slot, dir, events_gid, &name),
-            Order::KeepListener { key } => {
-                self.listeners.retain(|(known, _)| *known != key);
-                self.listeners
-                    .extend(fds.into_iter().next().map(|fd| (key, fd)));
-            }
-            Order::DropListener { key } => self.listeners.retain(|(known, _)| *known != key),
-            Order::AdoptKeeper { pid } => {
-                let own = self.keepers.iter().any(|(keeper, _)| *keeper == pid);
-                let known = self.adopted.iter().any(|(keeper, _)| *keeper == pid);
-                if let Some(typed) = rustix::process::Pid::from_raw(pid)
-                    && !own
-                    && !known
-                    && let Ok(pidfd) = rustix::process::pidfd_open(typed, PidfdFlags::empty())
-                {
-                    self.adopted.push((pid, pidfd));
-                }
-            }
-            Order::Up {} => {
-                if let Some(daemon) = &mut self.daemon {
-                    daemon.up = true;
-                }
-                if let Some(ready) = self.options.ready.take() {
-                    let _ = rustix::io::write(ready, b"1");
-                }
-            }
-            Order::ShuttingDown {} => self.answer_by_ms = None,
-            Order::Exit { status } => return Some(status),
-        }
-        None
-    }
-
-    fn spawn_keeper(&mut self, slot: u32, dir: String, events_gid: Option<u32>, name: &str) {
-        match sys::spawn::fork() {
-            Ok(Fork::Child) => {
-                sys::fds::close_all_except(&[]);
-                sys::signal::reset();
-                let title = CString::new(format!("keeper {name}")).unwrap_or_default();
-                let _ = rustix::thread::set_name(&title);
-                let status = crate::run_keeper(crate::KeeperOptions {
-                    slot,
-                    dir: dir.into(),
-                    events_gid,
-                });
-                std::process::exit(status);
-            }
-            Ok(Fork::Parent(pid)) => {
-                self.keepers.push((pid, slot));
-                self.tell(&Tell::KeeperStarted {
-                    slot,
-                    pid,
-                    error: String::new(),
-                });
-            }
-            Err(error) => self.tell(&Tell::KeeperStarted {
-                slot,
-                pid: 0,
-                error: error.to_string(),
-            }),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Carries out what the machine decided.
 
+use super::Keeper;
 use super::child::Child;
-use super::{Keeper, now};
 use crate::start;
 use process::{Effect, Event};
 use rustix::fd::OwnedFd;
@@ -130,11 +130,11 @@ impl Keeper {
     fn sweep(&mut self, pid: i32, kill: bool) {
         let own = std::process::id() as i32;
         let live = self.slot.pids();
-        let kept =
-            |stat: &sys::proc::Stat| live.contains(&stat.pid) || live.contains(&stat.session);
+        // Beside another generation, what made a session of its own may be either's: only what is certainly the
+        // dead one's is touched, since a process of the living one must not pay for a replacement.
         let left: Vec<sys::proc::Stat> = sys::proc::descendants(own, LEFTOVERS_MAX)
             .into_iter()
-            .filter(|stat| stat.session == pid || !kept(stat))
+            .filter(|stat| stat.session == pid || live.is_empty())
             .collect();
         if left.is_empty() {
             return;
@@ -142,7 +142,7 @@ impl Keeper {
         let names: Vec<String> = left
             .iter()
             .take(8)
-            .map(|stat| format!("{} ({})", stat.pid, stat.name))
+            .map(|stat| format!("{} ({})", stat.pid, crate::plain::plain(&stat.name)))
             .collect();
         let names = names.join(", ");
         if kill {
@@ -215,6 +215,5 @@ impl Keeper {
         {
             self.children.remove(at);
         }
-        let _ = now;
     }
 }

@@ -76,9 +76,15 @@ impl Child {
     }
 
     pub(super) fn step_check(&mut self, mono_ms: u64) -> Found {
-        self.check
-            .as_mut()
-            .map_or(Found::Nothing, |check| check.step(mono_ms))
+        let Some(check) = &mut self.check else {
+            return Found::Nothing;
+        };
+        let found = check.step(mono_ms);
+        if found == Found::Passed && check.until_ready() {
+            // Ready once is ready: asked again, it would be a wake-up and a line in its access log each second.
+            self.check = None;
+        }
+        found
     }
 
     /// Begins a check; Err = a pattern that is none.
@@ -159,6 +165,7 @@ impl Child {
             .collect();
         let over = lines.len().saturating_sub(TAIL_LINES_MAX);
         lines.drain(..over);
+        let lines: Vec<String> = lines.into_iter().map(crate::plain::plain).collect();
         lines.join("\n")
     }
 

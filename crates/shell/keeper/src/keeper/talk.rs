@@ -75,6 +75,7 @@ impl Keeper {
             return;
         }
         match hello.role {
+            role if role != link.door => link.dead = true,
             Role::Daemon if !ours => link.dead = true,
             Role::Daemon if hello.epoch < self.epoch => {
                 link.hello = Some(hello);
@@ -193,7 +194,7 @@ impl Keeper {
                 if let Ok([out, err]) = <[OwnedFd; 2]>::try_from(fds) {
                     let _ = sys::fds::place(&out, 1);
                     let _ = sys::fds::place(&err, 2);
-                    self.root = [out, err];
+                    self.root = [out, err].map(crate::logs::own_description);
                 }
             }
             Command::NoRestarts {} => self.feed(Event::NoRestarts),
