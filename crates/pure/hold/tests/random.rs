@@ -13,11 +13,20 @@ const BYTES_MAX: u64 = 4_000;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Arrive { safe: bool, client: u8, bytes: u64 },
+    Arrive {
+        safe: bool,
+        client: u8,
+        bytes: u64,
+    },
     Says(Phase, u64),
     Lost,
+    /// The program dies with all that it has read, and is back.
+    Crash,
     Pass(u64),
-    Happens { which: usize, what: What },
+    Happens {
+        which: usize,
+        what: What,
+    },
     Leaves(usize),
     Grows(usize, u64),
 }
@@ -64,6 +73,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (prop::sample::select(Phase::ALL), window).prop_map(|(phase, until)| Op::Says(phase, until)),
         2 => Just(Op::Says(Phase::Ready, 0)),
         1 => Just(Op::Lost),
+        3 => Just(Op::Crash),
         2 => prop_oneof![0..50u64, 0..12_000u64].prop_map(Op::Pass),
         8 => (any::<prop::sample::Index>(), what).prop_map(|(which, what)| Op::Happens { which: which.index(1_000), what }),
         1 => any::<prop::sample::Index>().prop_map(|which| Op::Leaves(which.index(1_000))),
@@ -236,6 +246,15 @@ impl World {
                 self.program.told(0, &fact);
             }
             Op::Lost => self.program.lost(0),
+            Op::Crash => {
+                self.apply(Op::Says(Phase::Restarting, 0));
+                for what in [What::HandedOver, What::Read] {
+                    for which in (0..self.out.len()).rev() {
+                        self.happens(which, what);
+                    }
+                }
+                self.apply(Op::Says(Phase::Ready, 0));
+            }
             Op::Pass(ms) => self.now += ms,
             Op::Happens { which, what } => self.happens(which, what),
             Op::Leaves(which) => {
@@ -373,7 +392,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn no_request_is_lost_and_no_rule_is_broken(ops in prop::collection::vec(op(), 1..120)) {
