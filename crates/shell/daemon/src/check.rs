@@ -74,7 +74,7 @@ pub fn check(path: &str, env: &BTreeMap<String, String>, dev: bool) -> Checked {
             .programs
             .iter()
             .find(|program| program.name == slot.program);
-        findings.extend(on_this_machine(&slot.spec, place));
+        findings.extend(on_this_machine(&resolved.active.spec(slot), place));
     }
     findings.dedup();
     Checked {

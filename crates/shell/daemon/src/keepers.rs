@@ -126,7 +126,7 @@ pub(crate) async fn install(daemon: &Shared, key: &Key) -> Result<(), String> {
             .active
             .slot(key)
             .ok_or_else(|| format!("{key} has no definition"))?;
-        let memory = sys::memfd::sealed("steadfast-spec", &slot.spec.to_bytes());
+        let memory = sys::memfd::sealed("steadfast-spec", &state.active.spec(slot).to_bytes());
         let mut fds = vec![
             memory.map_err(|why| format!("no memory file for the definition of {key}: {why}"))?,
         ];

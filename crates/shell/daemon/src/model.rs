@@ -1,12 +1,11 @@
 //! The active model: what the daemon wants to be true. It is written before the daemon acts, so that the next daemon
 //! knows what the last one was about, and it is all that the next one needs: the file on disk may be half edited.
 //!
-//! Definitions are kept as the bytes that keepers get. Their environments share nearly everything with the base
-//! environment, so only what differs is stored: 1000 programs fit in about a megabyte.
+//! Environments share nearly everything with the base environment, so a slot holds only what differs ([`Slot::pack`],
+//! [`Active::spec`]), in memory as on disk: 1000 programs fit in a few megabytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use control::ConfigInfo;
 use plan::Key;
 use serde::{Deserialize, Serialize};
 use wire::{Spec, Text};
@@ -15,7 +14,7 @@ use wire::{Spec, Text};
 const VERSION: u32 = 1;
 
 /// See the module.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Active {
     /// [`VERSION`].
@@ -34,6 +33,21 @@ pub(crate) struct Active {
     pub(crate) slots: Vec<Slot>,
     /// The next slot's number; never reused while anything is kept.
     pub(crate) next_slot: u32,
+}
+
+impl Default for Active {
+    fn default() -> Active {
+        Active {
+            version: VERSION,
+            config: String::new(),
+            stamp: String::new(),
+            base_env: BTreeMap::new(),
+            settings: Settings::default(),
+            gateway: GatewayDef::default(),
+            slots: Vec::new(),
+            next_slot: 0,
+        }
+    }
 }
 
 /// What the daemon itself is told by the file.
@@ -131,7 +145,7 @@ pub(crate) struct Slot {
     pub(crate) process: String,
     /// Program.
     pub(crate) program: String,
-    /// Definition, without the environment that it shares; see [`Active::to_bytes`].
+    /// Definition, without the environment that it shares; [`Active::spec`] is the whole of it.
     #[serde(with = "spec_hex")]
     pub(crate) spec: Spec,
     /// Variables of the base environment that it must not have.
@@ -156,8 +170,10 @@ pub(crate) struct Slot {
     pub(crate) shown: String,
     /// Out of service since an operator removed it; it vanishes at this wall time. 0 = in service.
     pub(crate) removed_until_ms: u64,
-    /// Supervisor's view of its configuration.
-    pub(crate) config: ConfigInfo,
+    /// `autostart`.
+    pub(crate) autostart: bool,
+    /// Supervisor's view of its configuration ([`control::ConfigInfo`]) as JSON, a tenth of the size of the map.
+    pub(crate) config: String,
     /// Parts of the definition in words, for differences; no secret values.
     pub(crate) parts: BTreeMap<String, String>,
     /// Owner of its sockets' directory.
@@ -169,6 +185,25 @@ impl Slot {
     pub(crate) fn key(&self) -> Key {
         Key::new(self.group.clone(), self.process.clone())
     }
+    /// Leaves out of the definition's environment what is as in the base environment.
+    pub(crate) fn pack(&mut self, base_env: &BTreeMap<String, String>) {
+        let own: BTreeSet<&str> = self
+            .spec
+            .env
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        self.without = base_env
+            .keys()
+            .filter(|name| !own.contains(name.as_str()))
+            .cloned()
+            .collect();
+        self.spec.env.retain(|(name, value)| match value {
+            Text::Plain { text } => base_env.get(name) != Some(text),
+            Text::Socket { .. } | Text::Port { .. } => true,
+        });
+        self.spec.env.shrink_to_fit();
+    }
     /// In service: shown and started.
     pub(crate) fn in_service(&self) -> bool {
         self.removed_until_ms == 0
@@ -177,7 +212,7 @@ impl Slot {
     pub(crate) fn definition(&self) -> (&str, bool, i64, i64, &[String], &[routes::Listener]) {
         (
             &self.spec.hash,
-            self.config.autostart,
+            self.autostart,
             self.group_priority,
             self.priority,
             &self.depends_on,
@@ -216,55 +251,38 @@ impl Active {
         groups.into_iter().map(|(_, name)| name).collect()
     }
 
+    /// The whole definition of a slot, as its keeper gets it.
+    pub(crate) fn spec(&self, slot: &Slot) -> Spec {
+        let mut env: BTreeMap<String, Text> = self
+            .base_env
+            .iter()
+            .map(|(name, value)| (name.clone(), Text::from(value.as_str())))
+            .collect();
+        for name in &slot.without {
+            env.remove(name);
+        }
+        env.extend(slot.spec.env.iter().cloned());
+        Spec {
+            env: env.into_iter().collect(),
+            ..slot.spec.clone()
+        }
+    }
+
     /// The bytes of `active.json`.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut stored = self.clone();
-        stored.version = VERSION;
-        for slot in &mut stored.slots {
-            let own: BTreeMap<&str, ()> = slot
-                .spec
-                .env
-                .iter()
-                .map(|(name, _)| (name.as_str(), ()))
-                .collect();
-            slot.without = self
-                .base_env
-                .keys()
-                .filter(|name| !own.contains_key(name.as_str()))
-                .cloned()
-                .collect();
-            slot.spec.env.retain(|(name, value)| match value {
-                Text::Plain { text } => self.base_env.get(name) != Some(text),
-                Text::Socket { .. } | Text::Port { .. } => true,
-            });
-        }
         // Strings, numbers and string-keyed maps always serialize.
-        serde_json::to_vec(&stored).unwrap_or_default()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// Reads them.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Active, String> {
-        let mut active: Active =
-            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if active.version > VERSION {
-            return Err(format!(
-                "it was written by a newer version (format {})",
-                active.version
-            ));
+        let active: Active = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        match active.version {
+            VERSION => Ok(active),
+            other => Err(format!(
+                "it was written by another version (format {other})"
+            )),
         }
-        for slot in &mut active.slots {
-            let mut env: BTreeMap<String, Text> = active
-                .base_env
-                .iter()
-                .map(|(name, value)| (name.clone(), Text::from(value.as_str())))
-                .collect();
-            for name in std::mem::take(&mut slot.without) {
-                env.remove(&name);
-            }
-            env.extend(slot.spec.env.drain(..));
-            slot.spec.env = env.into_iter().collect();
-        }
-        Ok(active)
     }
 }
 
@@ -334,29 +352,31 @@ mod tests {
             ],
             ..Spec::default()
         };
-        let slot = Slot {
+        let mut slot = Slot {
             number: 3,
             group: "g".into(),
             process: "a".into(),
-            spec,
-            up: true,
+            spec: spec.clone(),
             ..Slot::default()
         };
+        slot.pack(&base);
+        assert_eq!(
+            (slot.spec.env.len(), slot.without.as_slice()),
+            (2, &["X".to_owned()][..])
+        );
         let active = Active {
-            version: VERSION,
             base_env: base,
             slots: vec![slot],
             ..Active::default()
         };
+        assert_eq!(active.spec(&active.slots[0]), spec);
         let bytes = active.to_bytes();
-        let text = String::from_utf8_lossy(&bytes);
-        assert_eq!(text.matches(&hex(b"/bin")).count(), 0, "{text}");
         assert_eq!(Active::from_bytes(&bytes).as_ref(), Ok(&active));
-        let newer = text.replace("\"version\":1", "\"version\":2");
+        let newer = String::from_utf8_lossy(&bytes).replace("\"version\":1", "\"version\":2");
         assert!(
             Active::from_bytes(newer.as_bytes())
                 .expect_err("newer")
-                .contains("newer version")
+                .contains("another version")
         );
         assert!(Active::from_bytes(b"{\"slots\":[{\"spec\":\"zz\"}]}").is_err());
     }

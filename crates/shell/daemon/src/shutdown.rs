@@ -12,6 +12,8 @@ use crate::lines::Level;
 use crate::settle::snapshot;
 use crate::state::{Mood, Shared, say};
 
+/// Names in one line of progress; more say nothing to anybody.
+const NAMES_MAX: usize = 8;
 /// The answer to whoever asked is written within this time.
 const ANSWERED: std::time::Duration = std::time::Duration::from_millis(20);
 
@@ -70,12 +72,11 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
                 Level::Info,
                 &format!("waiting for {} to die", names.join(", ")),
             );
-            say(
-                progress,
-                "",
-                format!("stopping {}", names.join(", ")),
-                since_ms,
-            );
+            let text = match names.len() {
+                0..=NAMES_MAX => format!("stopping {}", names.join(", ")),
+                many => format!("stopping {many} processes"),
+            };
+            say(progress, "", text, since_ms);
         }
         let steps = alive
             .into_iter()

@@ -182,8 +182,8 @@ pub(super) fn merge(active: &Active, candidate: &Active, how: Merge<'_>) -> Acti
         };
         let changed = old.definition() != new.definition();
         let up = match (how.anew || !old.in_service(), changed) {
-            (true, _) => new.config.autostart,
-            (false, true) => old.up || new.config.autostart,
+            (true, _) => new.autostart,
+            (false, true) => old.up || new.autostart,
             (false, false) => old.up,
         };
         *old = Slot {
@@ -216,7 +216,7 @@ mod tests {
         };
         slot.spec.hash = hash.into();
         slot.spec.restart_window_ms = 5000;
-        slot.config.autostart = true;
+        slot.autostart = true;
         slot
     }
 

@@ -151,13 +151,14 @@ pub(super) fn available(daemon: &Shared) -> Done {
             &slot.process,
         )
     });
-    let configs = slots
-        .into_iter()
-        .map(|slot| ConfigInfo {
+    let info = |slot: &crate::model::Slot| {
+        let info: ConfigInfo = serde_json::from_str(&slot.config).ok()?;
+        Some(ConfigInfo {
             in_use: in_use.contains(&slot.group),
-            ..slot.config.clone()
+            ..info
         })
-        .collect();
+    };
+    let configs = slots.into_iter().filter_map(info).collect();
     Done::ok(Body::Available { configs })
 }
 

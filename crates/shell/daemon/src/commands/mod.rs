@@ -92,7 +92,11 @@ async fn one(daemon: Shared, call: Call) {
         let _ = answer.send(memory::outcome(end).await);
         return;
     }
-    let end = daemon.state.borrow_mut().memory.begin(&request.id);
+    // A question about a command carries that command's id: taken in, it would wait for itself.
+    let end = match &request.command {
+        Command::Outcome { .. } => None,
+        _ => daemon.state.borrow_mut().memory.begin(&request.id),
+    };
     let (done, after) = run(&daemon, &request, &progress).await;
     if let Some(words) = words(&request.command) {
         let by = if request.operator.is_empty() {

@@ -404,7 +404,7 @@ fn gateway_slot(
         ..Spec::default()
     };
     spec.hash = super::hash(&spec.to_bytes());
-    Slot {
+    let mut slot = Slot {
         number,
         group: GROUP.to_owned(),
         process,
@@ -415,5 +415,7 @@ fn gateway_slot(
         listeners: keys,
         spec,
         ..Slot::default()
-    }
+    };
+    slot.pack(&active.base_env);
+    slot
 }

@@ -224,7 +224,8 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
             .as_ref()
             .map_or(String::new(), |user| user.name.clone()),
     );
-    Slot {
+    let info = config::config(program, process, one.group_priority, &spec);
+    let mut slot = Slot {
         number,
         group: program.group.clone(),
         process: process.name.clone(),
@@ -241,12 +242,15 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         target,
         derived,
         shown,
-        config: config::config(program, process, one.group_priority, &spec),
+        autostart: *program.autostart,
+        config: serde_json::to_string(&info).unwrap_or_default(),
         parts,
         owner: spec.credentials.as_ref().map(|user| user.uid),
         spec,
         ..Slot::default()
-    }
+    };
+    slot.pack(&out.active.base_env);
+    slot
 }
 
 fn shown(program: &conf::Program, handed: &Handed, label: &str) -> String {
