@@ -102,6 +102,9 @@ impl Slot {
         if self.address != fact.address {
             self.address.clone_from(&fact.address);
         }
+        let current = self.generation;
+        self.flying
+            .retain(|(of, count)| *count > 0 || *of == current);
         if !same {
             self.probe = None;
         }

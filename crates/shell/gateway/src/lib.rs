@@ -207,7 +207,13 @@ async fn work(
         room,
         config.connections_max.max(1) as usize,
     ));
-    background(&worker, &config, &targets).await;
+    // Polled from the start, so that a signal is heard while keepers are waited for.
+    tokio::pin!(leave);
+    tokio::select! {
+        biased;
+        () = &mut leave => return Ok(()),
+        () = background(&worker, &config, &targets) => {}
+    }
     let mut accepting = Vec::new();
     for (listener, socket) in config.listeners.iter().zip(sockets) {
         let find = |name: &str| targets.get(name).cloned();
