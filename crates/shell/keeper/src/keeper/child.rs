@@ -174,3 +174,47 @@ impl Child {
         self.pid == 0 && self.stdout.is_none() && self.stderr.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps the check until it finds something.
+    fn found(child: &mut Child, mut mono_ms: u64) -> Found {
+        loop {
+            match child.step_check(mono_ms) {
+                Found::Nothing => mono_ms += 1,
+                found => return found,
+            }
+        }
+    }
+
+    #[test]
+    fn a_readiness_check_ends_with_its_success_and_a_keepalive_goes_on() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = Place {
+            address: format!("tcp:{}", listener.local_addr().unwrap()),
+            ..Place::default()
+        };
+        let (stdout, stdin) = sys::fds::pipe().unwrap();
+        let pipes = Pipes {
+            stdin,
+            stdout,
+            stderr: None,
+            ready: None,
+        };
+        let mut child = Child::new(1, 100, place, pipes);
+        let spec = Spec {
+            ready: Ready::Tcp {},
+            ..Spec::default()
+        };
+        child.begin_check(&spec, CheckMode::UntilReady, 0).unwrap();
+        assert_eq!((found(&mut child, 0), child.timer()), (Found::Passed, None));
+        child
+            .begin_check(&spec, CheckMode::KeepAlive(500), 0)
+            .unwrap();
+        assert_eq!(child.timer(), Some(500));
+        assert_eq!(found(&mut child, 500), Found::Passed);
+        assert!(child.timer().is_some());
+    }
+}
