@@ -265,8 +265,8 @@ pub(super) fn meant(daemon: &Shared, names: &[String]) -> (Vec<Key>, Vec<Outcome
             .unwrap_or_default();
         Outcome {
             text: format!("there is no process `{name}`{near}"),
+            group: name.clone(),
             name,
-            group: String::new(),
             status: Fault::BadName,
         }
     };
