@@ -48,7 +48,7 @@ fn a_first_start_goes_in_order_and_waits_for_dependencies() {
 }
 
 #[test]
-fn priorities_are_kept_and_equal_ones_go_by_name() {
+fn a_priority_waits_for_those_before_it() {
     let world = World::started(
         "[program:c]\ncommand = cat\npriority = 5\n[program:b]\ncommand = cat\n[program:a]\ncommand = cat\n[program:z]\n\
          command = cat\npriority = 1\n",
@@ -59,7 +59,8 @@ fn priorities_are_kept_and_equal_ones_go_by_name() {
         .iter()
         .map(|line| line[..1].to_owned())
         .collect();
-    assert_eq!(order, ["z", "c", "a", "b"]);
+    // Equal ones are told at the same time: whose keeper hears it first is chance.
+    assert_eq!(order[..2], ["z", "c"]);
 }
 
 #[test]

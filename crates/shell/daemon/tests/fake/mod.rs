@@ -445,6 +445,9 @@ impl Keeper {
                 self.fact.group.clone_from(&self.installed.group);
                 Some((op, Outcome::Done, String::new()))
             }
+            Command::Start { op, .. } if self.fact.pid > 0 => {
+                Some((op, Outcome::AlreadySo, "already started".to_owned()))
+            }
             Command::Start { op, cause } => {
                 self.hear(format!("start ({}: {})", cause.why, cause.text));
                 Some((op, self.start(conn), String::new()))
