@@ -106,7 +106,7 @@ fn an_include_loop_and_an_absent_file_are_told() {
     .expect("runs");
     assert_eq!(said.exit, 2, "{}", said.text());
     assert!(
-        said.stderr.contains("/no/such/file.conf"),
+        said.text().contains("/no/such/file.conf"),
         "{}",
         said.text()
     );

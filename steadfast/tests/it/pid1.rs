@@ -70,7 +70,7 @@ fn as_pid_1_it_reaps_orphans_logs_to_stdout_survives_its_daemon_and_ends_in_orde
         let program = |name: &str, priority: u32| {
             format!(
                 "[program:{name}]
-command = sh -c 'trap \"echo {name} ends; exit 0\" TERM; echo {name} begins; (sleep 0.2 &) ; while :; do sleep 0.1; done'
+command = sh -c 'trap \"echo {name} ends; exit 0\" TERM; echo {name} begins; (sleep 0.2 &); while :; do sleep 0.1; done'
 stdout_logfile = /dev/stdout
 stdout_logfile_maxbytes = 0
 redirect_stderr = true
@@ -91,7 +91,7 @@ priority = {priority}
     let output = || installation.output();
     eventually("both programs in root's own output", seconds(20), || {
         let text = output();
-        (text.contains("first begins") && text.contains("second begins")).then_some(())
+        (text.contains("\nfirst begins") && text.contains("\nsecond begins")).then_some(())
     });
     assert!(
         output().find("first begins") < output().find("second begins"),
