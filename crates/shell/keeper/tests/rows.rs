@@ -146,7 +146,7 @@ S(sys.argv[1],H).serve_forever()";
 fn logs_are_cleared_and_opened_again() {
     let mut bench = bench();
     let log = bench.log();
-    let spec = bench.spec("echo one; trap 'echo two' USR1; while :; do sleep 0.01; done");
+    let spec = bench.spec("trap 'echo two' USR1; echo one; while :; do sleep 0.01; done");
     bench.start(&spec);
     let pid = bench.pid();
     until("one", || read(&log) == "one\n");
@@ -279,7 +279,10 @@ fn a_new_roots_outputs_take_over() {
     let mut bench = bench();
     let spec = Spec {
         stdout: Sink::RootStdout {},
-        ..bench.spec("trap 'echo to the new one' USR1; while :; do sleep 0.01; done")
+        ready: Ready::Log {
+            pattern: "^up$".into(),
+        },
+        ..bench.spec("trap 'echo to the new one' USR1; echo up; while :; do sleep 0.01; done")
     };
     bench.start(&spec);
     let pid = bench.pid();
@@ -293,6 +296,13 @@ fn a_new_roots_outputs_take_over() {
     bench.daemon.say(&Command::Signal { op: 2, signal: 10 });
     assert_eq!(bench.daemon.answer(2).0, Outcome::Done);
     let mut text = [0; 64];
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    until("output at the new one", || {
+        rustix::event::poll(
+            &mut [PollFd::new(&reader, PollFlags::IN)],
+            Some(&rustix::time::Timespec::default()),
+        ) == Ok(1)
+    });
     let count = rustix::io::read(&reader, &mut text).unwrap();
     assert_eq!(&text[..count], b"to the new one\n");
     assert!(alive(pid));
@@ -362,7 +372,9 @@ fn a_replacement_does_not_kill_what_the_new_generation_started() {
     let mut bench = bench();
     let children = bench.dir.path().join("children");
     let script = format!(
-        "setsid tail -f /dev/null & echo $! >> {}; echo 1 >&9; {FOREVER}",
+        "f={}; touch $f; export f; n=$(wc -l < $f); \
+         setsid sh -c 'echo $$ >> $f; exec tail -f /dev/null' & \
+         while test $(wc -l < $f) = $n; do sleep 0.01; done; echo 1 >&9; {FOREVER}",
         children.display()
     );
     let spec = Spec {
