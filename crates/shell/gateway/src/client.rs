@@ -109,19 +109,29 @@ impl Client {
         }
     }
 
-    /// Waits for the first byte of a request.
+    /// Waits for the first bytes of a request. Readiness may be a false alarm, so a buffer is kept only once they are
+    /// there.
     async fn idle(&mut self) -> bool {
         self.arm(self.site.config.idle_ms_max);
-        let ready = poll_fn(|cx| match self.stream.poll_read_ready(cx) {
-            Poll::Ready(result) => Poll::Ready(result.is_ok()),
-            Poll::Pending if self.is_due() => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
+        poll_fn(|cx| {
+            loop {
+                match self.stream.poll_read_ready(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                    Poll::Pending if self.is_due() => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+                self.buf = self.worker.take_buffer();
+                match self.poll_fill(cx, STREAM_BYTES) {
+                    Poll::Ready(fill) => return Poll::Ready(fill == Fill::Data),
+                    Poll::Pending => {
+                        let buffer = std::mem::take(&mut self.buf);
+                        self.worker.give_buffer(buffer);
+                    }
+                }
+            }
         })
-        .await;
-        if ready {
-            self.buf = self.worker.take_buffer();
-        }
-        ready
+        .await
     }
 
     /// Reads one head and has it served.

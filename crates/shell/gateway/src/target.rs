@@ -46,6 +46,8 @@ pub(crate) struct Target {
     sides: Vec<Side>,
     streams: RefCell<Vec<(usize, u64, Rc<Handle>)>>,
     probe: Notify,
+    /// When the task that waits for the clock looks next; `u64::MAX` = it waits for `probe`.
+    probe_at_ms: Cell<u64>,
 }
 
 impl Target {
@@ -56,6 +58,7 @@ impl Target {
             program: RefCell::new(Program::new(slots)),
             streams: RefCell::default(),
             probe: Notify::new(),
+            probe_at_ms: Cell::new(u64::MAX),
         }
     }
 
@@ -170,6 +173,14 @@ impl Target {
             return;
         }
         let now = sys::clock::mono_ms();
+        self.release(room, now);
+        let next = self.program.borrow().next_timer(now);
+        if next.is_some_and(|at| at < self.probe_at_ms.get()) {
+            self.probe.notify_one();
+        }
+    }
+
+    fn release(&self, room: &RefCell<Room>, now: u64) {
         loop {
             let released = self
                 .program
@@ -180,9 +191,6 @@ impl Target {
                 None => break,
             }
         }
-        if self.program.borrow().next_timer(now).is_some() {
-            self.probe.notify_one();
-        }
     }
 
     /// Releases at the times that only a clock knows: probes, the end of a suspect's time alone. Asleep for good while
@@ -191,14 +199,16 @@ impl Target {
         loop {
             let now = sys::clock::mono_ms();
             let next = self.program.borrow().next_timer(now);
+            self.probe_at_ms.set(next.unwrap_or(u64::MAX));
             match next {
                 None => self.probe.notified().await,
                 Some(at) => {
                     let wait = Duration::from_millis(at.saturating_sub(now).max(1));
+                    // Woken early only to look for an earlier time.
                     let _ = tokio::time::timeout(wait, self.probe.notified()).await;
                 }
             }
-            self.kick(room);
+            self.release(room, sys::clock::mono_ms());
         }
     }
 
