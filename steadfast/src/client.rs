@@ -38,9 +38,15 @@ pub(crate) fn call(
                     // It may have run: the operation is asked for, never repeated.
                     request.command = Command::Outcome { id: id.clone() };
                 }
+                if rundir::Lock::holder(&installation.run).is_none() {
+                    return Done::failed(2, "what was running has ended meanwhile");
+                }
                 if Instant::now() >= deadline {
-                    let text = format!("the daemon of {} does not answer", installation.name());
-                    return Done::failed(2, text);
+                    let root = installation.info.root_pid;
+                    return Done::failed(
+                        2,
+                        format!("the daemon (root is pid {root}) does not answer"),
+                    );
                 }
                 wait_for_socket(&installation.control, deadline);
             }

@@ -19,7 +19,7 @@ pub(crate) fn kind(body: &Body) -> &'static str {
 
 /// `group:name`, or just the name where both are the same.
 pub(crate) fn label(group: &str, name: &str) -> String {
-    if group == name {
+    if group == name || group.is_empty() {
         name.to_owned()
     } else {
         format!("{group}:{name}")

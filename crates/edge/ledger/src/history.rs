@@ -1,7 +1,7 @@
 //! Entries in words, one line each. Pure.
 
 use crate::entry::{Entry, Happened, What};
-use crate::words::{Zone, duration, signal_name};
+use crate::words::{Zone, duration};
 
 /// Columns of the process's name before it pushes the rest to the right.
 const NAME_COLUMNS: usize = 16;
@@ -127,7 +127,7 @@ fn ready_words(h: &Happened) -> String {
 pub(crate) fn ending(h: &Happened) -> Option<String> {
     h.exit.map(|exit| match exit {
         0.. => format!("status {exit}"),
-        _ => signal_name(exit.saturating_neg()),
+        _ => wire::signals::name(exit.saturating_neg()),
     })
 }
 

@@ -3,62 +3,7 @@
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::io;
 
-/// Names without SIG, by number (signal(7), x86 and ARM).
-const NAMES: [(&str, i32); 32] = [
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-    ("CLD", libc::SIGCHLD),
-];
-
-/// `HUP`, `SIGHUP`, `hup` or `1` as a number.
-pub fn number(text: &str) -> Option<i32> {
-    if let Ok(number) = text.parse::<i32>() {
-        return (1..=64).contains(&number).then_some(number);
-    }
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    NAMES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, number)| *number)
-}
-
-/// `SIGTERM`; real-time signals have no name: `SIG34`.
-pub fn name(number: i32) -> String {
-    match NAMES.iter().find(|(_, known)| *known == number) {
-        Some((name, _)) => format!("SIG{name}"),
-        None => format!("SIG{number}"),
-    }
-}
+pub use wire::signals::{name, number};
 
 /// Sends `signal` to one process.
 pub fn send(pid: i32, signal: i32) -> io::Result<()> {
@@ -166,7 +111,8 @@ mod tests {
             ("SIGTERM", Some(15)),
             ("usr2", Some(12)),
             ("9", Some(9)),
-            ("0", None),
+            ("0", Some(0)),
+            ("65", None),
             ("FOO", None),
         ] {
             assert_eq!(number(text), expected, "{text}");

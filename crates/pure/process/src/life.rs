@@ -124,7 +124,7 @@ pub(crate) fn begin_stop(
 
 pub(crate) fn exit_cause(exit: i32, oom: bool) -> Cause {
     let text = if exit < 0 {
-        format!("was killed by signal {}", -exit)
+        format!("was killed by {}", wire::signals::name(-exit))
     } else {
         format!("exited with status {exit}")
     };

@@ -14,7 +14,6 @@ impl Slot {
         out: &mut Vec<Effect>,
     ) {
         self.generation += 1;
-        self.count_operator(&request.cause);
         self.next = Some(Life::new(self.generation, spec.clone(), request.cause, now));
         self.next_op = Some(request.op);
         out.push(Effect::Spawn {
@@ -38,6 +37,8 @@ impl Slot {
         };
         self.spawn_error.clear();
         self.exit_status = 0;
+        self.starts_total += 1;
+        self.count_operator(&next.cause);
         next.ready_wall_ms = now.wall_ms;
         next.lived |= next.lived_at_ms() <= now.mono_ms;
         self.tries = 0;

@@ -1,10 +1,21 @@
 //! Starting: a spec becomes a generation, a generation a process.
-use crate::slot::{CheckMode, Current, Effect, Life, Now, Slot};
+use crate::slot::{CheckMode, Current, Down, Effect, Life, Now, Slot};
 use crate::table::{SHUTTING_DOWN, answer};
 use std::rc::Rc;
 use wire::{Cause, Outcome, Ready, Spec, State, Why};
 
 impl Slot {
+    /// The definition of the next start. Until the first one comes, requests wait as in a restart: listeners are
+    /// open before the daemon has come to this slot's turn.
+    pub(crate) fn install(&mut self, spec: Rc<Spec>, now: Now) {
+        if self.generation == 0
+            && let Current::Down(Down::Stopped { window_until_ms }) = &mut self.current
+        {
+            *window_until_ms = now.mono_ms + spec.restart_window_ms;
+        }
+        self.installed = Some(spec);
+    }
+
     /// Puts the installed spec into service as a new generation.
     pub(crate) fn begin(&mut self, op: Option<u64>, cause: Cause, now: Now, out: &mut Vec<Effect>) {
         let Some(spec) = self.installed.clone() else {
@@ -67,7 +78,6 @@ impl Slot {
     }
 
     pub(crate) fn spawned(&mut self, generation: u64, pid: i32, now: Now, out: &mut Vec<Effect>) {
-        self.starts_total += 1;
         let Some(life) = self.life_mut(generation) else {
             return;
         };
@@ -88,6 +98,7 @@ impl Slot {
             }
         };
         if self.is_current(generation) {
+            self.starts_total += 1;
             self.spawn_error.clear();
             self.exit_status = 0;
             self.record_starting(now, out);

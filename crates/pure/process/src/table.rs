@@ -54,7 +54,7 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
         return out;
     }
     match (view(slot), event) {
-        (_, Event::Install(spec)) => slot.installed = Some(spec),
+        (_, Event::Install(spec)) => slot.install(spec, now),
         (_, Event::NoRestarts) => slot.forbid_restarts(now, &mut out),
 
         // Nothing begins during a shutdown: `return_instead` and `begin` would, and an operation that waits

@@ -960,3 +960,32 @@ fn a_program_that_never_listens_is_not_asked_for_ever_and_not_called_unhealthy()
     assert_eq!(world.checks.last(), None, "its check goes on");
     world.state(State::Running, Phase::Ready);
 }
+
+#[test]
+fn before_the_first_start_requests_wait_for_the_restart_window() {
+    let mut world = check(spec());
+    assert_eq!(world.slot.fact().window_until_ms, T0 + 5_000);
+    world.stop(1).answered(1, Outcome::AlreadySo);
+    assert_eq!(world.slot.fact().window_until_ms, 0);
+}
+
+#[test]
+fn a_refused_replacement_is_no_restart() {
+    let mut world = overlap();
+    world.install("b", |_| {}).restart(2).exits(1);
+    assert_eq!(
+        (
+            world.slot.fact().restarts,
+            world.slot.fact().operator_restarts
+        ),
+        (0, 0)
+    );
+    world.install("c", |_| {}).restart(3).ready();
+    assert_eq!(
+        (
+            world.slot.fact().restarts,
+            world.slot.fact().operator_restarts
+        ),
+        (1, 1)
+    );
+}

@@ -16,6 +16,7 @@
 pub mod codec;
 pub mod fact;
 pub mod message;
+pub mod signals;
 pub mod spec;
 
 pub use codec::{Error, Field};

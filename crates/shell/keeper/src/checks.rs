@@ -10,8 +10,11 @@ use wire::Ready;
 const PAUSE_FIRST_MS: u64 = 20;
 /// Longest pause: a slow start is noticed within a second.
 const PAUSE_MAX_MS: u64 = 1_000;
-/// One try may take this long.
+/// One try may take this long; a keepalive's also ends with its period, so that the owner's period bounds how
+/// long a hang goes unnoticed.
 const TRY_MS: u64 = 5_000;
+/// A keepalive try is never shorter than this: a busy second is no hang.
+const KEEPALIVE_TRY_MS_MIN: u64 = 1_000;
 /// Bytes of an answer that are looked at: the status line and some words for people.
 const ANSWER_BYTES: usize = 512;
 
@@ -30,6 +33,7 @@ pub(crate) struct Check {
 #[derive(Debug)]
 struct Running {
     socket: OwnedFd,
+    begun_ms: u64,
     deadline_ms: u64,
     /// Request bytes not written yet; empty = reading.
     to_write: Vec<u8>,
@@ -76,6 +80,13 @@ impl Check {
         self.period_ms == 0
     }
 
+    fn try_ms(&self) -> u64 {
+        match self.period_ms {
+            0 => TRY_MS,
+            period_ms => period_ms.clamp(KEEPALIVE_TRY_MS_MIN, TRY_MS),
+        }
+    }
+
     pub(crate) fn poll(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let running = self.running.as_ref()?;
         let flags = if running.to_write.is_empty() {
@@ -94,9 +105,13 @@ impl Check {
             Some(running) => running.step(now_ms),
         };
         if found != Found::Nothing {
-            self.running = None;
+            let begun_ms = self
+                .running
+                .take()
+                .map_or(now_ms, |running| running.begun_ms);
             if self.period_ms > 0 {
-                self.next_at_ms = now_ms + self.period_ms;
+                // From beginning to beginning, so that three failures take three periods.
+                self.next_at_ms = now_ms.max(begun_ms + self.period_ms);
             } else {
                 self.next_at_ms = now_ms + self.pause_ms;
                 self.pause_ms = (self.pause_ms * 2).min(PAUSE_MAX_MS);
@@ -126,7 +141,8 @@ impl Check {
                 };
                 self.running = Some(Running {
                     socket,
-                    deadline_ms: now_ms + TRY_MS,
+                    begun_ms: now_ms,
+                    deadline_ms: now_ms + self.try_ms(),
                     to_write,
                     answer: Vec::new(),
                 });
@@ -139,7 +155,10 @@ impl Check {
 impl Running {
     fn step(&mut self, now_ms: u64) -> Found {
         if now_ms >= self.deadline_ms {
-            return Found::Failed(format!("no answer within {} s", TRY_MS / 1000));
+            return Found::Failed(format!(
+                "no answer within {} ms",
+                self.deadline_ms - self.begun_ms
+            ));
         }
         if !self.to_write.is_empty() {
             match rustix::net::sockopt::socket_error(&self.socket) {

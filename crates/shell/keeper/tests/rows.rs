@@ -97,7 +97,7 @@ fn a_hung_server_is_found_by_its_keepalive_and_started_again() {
     assert!(!alive(first));
     let said = |transition: &wire::Transition| {
         transition.cause.why == wire::Why::Unhealthy
-            && transition.cause.text.contains("no answer within 5 s")
+            && transition.cause.text.contains("no answer within")
     };
     assert!(bench.daemon.transitions.iter().any(said));
 }
