@@ -2,7 +2,7 @@
 
 use crate::printer;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Columns of the report.
 const WIDTH_COLUMNS: usize = 98;
@@ -48,7 +48,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 }
 
 /// The path as text, or a complaint.
-pub(crate) fn utf8(path: &PathBuf) -> Option<&str> {
+pub(crate) fn utf8(path: &Path) -> Option<&str> {
     let text = path.to_str();
     if text.is_none() {
         printer::note(&format!(
