@@ -266,6 +266,12 @@ fn measure(contender: &mut Contender) -> Result<(), String> {
     let before = ticks()?;
     let requests = wrk(&contender.url, SECONDS)? as f64;
     let used_s = (ticks()? - before) as f64 / TICKS_PER_S;
+    if used_s <= 0.0 {
+        return Err(format!(
+            "{} used no CPU time: pid {} is not what answers",
+            contender.name, contender.pid
+        ));
+    }
     contender.rates.push(requests / used_s);
     contender.per_second.push(requests / SECONDS as f64);
     Ok(())
