@@ -1,0 +1,83 @@
+//! May time be believed?
+//!
+//! A virtual machine that wakes with a wrong clock must not sign out everybody. The wall clock is compared with one
+//! that nobody can set (`CLOCK_BOOTTIME`): when both moved by the same, expiry runs; when the wall clock jumped by more
+//! than [`DRIFT_MS_MAX`], expiry is frozen until they agree again or the process starts anew. Differences below that
+//! are followed slowly, so that a year of slewing does not add up to a freeze.
+//!
+//! The store remembers the latest time it has seen; a machine whose clock starts before it (a board without a
+//! battery) is frozen from its start. Limit: what is stamped by a process that *started* with a wrong clock is
+//! stamped wrongly; a jump while it runs does no harm.
+
+use crate::limits::{DRIFT_MS_MAX, FOLLOW_MS_MIN};
+
+/// Both clocks, read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reading {
+    /// Unix milliseconds.
+    pub wall_ms: u64,
+    /// Milliseconds of a clock that is never set and counts while suspended.
+    pub steady_ms: u64,
+}
+
+/// Whether sessions may expire now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expiry {
+    /// The clocks agree.
+    Runs,
+    /// They do not: nothing expires.
+    Frozen,
+}
+
+/// What time it is, and how much that is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Time {
+    /// Unix milliseconds. While frozen the later of both clocks: a stamp that is too late signs nobody out.
+    pub now_ms: u64,
+    /// Whether it may end sessions.
+    pub expiry: Expiry,
+}
+
+/// How the two clocks stood to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Clocks {
+    /// Wall time when the steady clock was at `anchor.steady_ms`.
+    anchor: Reading,
+    /// When the anchor was moved last.
+    followed_ms: u64,
+}
+
+impl Clocks {
+    /// At the start of a process. `seen_ms` is the latest time that the store has seen (0: none).
+    #[must_use]
+    pub fn start(reading: Reading, seen_ms: u64) -> Self {
+        let behind = reading.wall_ms.saturating_add(DRIFT_MS_MAX) < seen_ms;
+        let wall_ms = if behind { seen_ms } else { reading.wall_ms };
+        Self {
+            anchor: Reading { wall_ms, ..reading },
+            followed_ms: reading.steady_ms,
+        }
+    }
+
+    /// What time it is.
+    pub fn read(&mut self, reading: Reading) -> Time {
+        let passed_ms = reading.steady_ms.saturating_sub(self.anchor.steady_ms);
+        let steady_now_ms = self.anchor.wall_ms.saturating_add(passed_ms);
+        if steady_now_ms.abs_diff(reading.wall_ms) > DRIFT_MS_MAX {
+            return Time {
+                now_ms: steady_now_ms.max(reading.wall_ms),
+                expiry: Expiry::Frozen,
+            };
+        }
+        if reading.steady_ms.saturating_sub(self.followed_ms) >= FOLLOW_MS_MIN {
+            *self = Self {
+                anchor: reading,
+                followed_ms: reading.steady_ms,
+            };
+        }
+        Time {
+            now_ms: reading.wall_ms,
+            expiry: Expiry::Runs,
+        }
+    }
+}

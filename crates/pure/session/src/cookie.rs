@@ -1,0 +1,116 @@
+//! The session cookie: its name says how it may travel.
+//!
+//! `__Host-` (RFC 6265bis section 4.1.3.2) makes browsers refuse it without Secure, with a Domain, or with a Path
+//! other than `/`: no other host can plant one. Plain http on loopback cannot have Secure cookies everywhere, so it
+//! uses another name, and that name counts for nothing on https. Plain http elsewhere has no session cookie at all.
+
+use crate::token::Token;
+
+/// The cookie's name on https.
+pub const NAME: &str = "__Host-steadfast";
+/// The cookie's name on http over loopback.
+pub const LOOPBACK_NAME: &str = "steadfast-local";
+
+/// How the request came, as far as the listener or a trusted proxy vouches for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// TLS, here or at a trusted proxy.
+    Https,
+    /// Plain http, from this machine, to a loopback name.
+    LoopbackHttp,
+    /// Plain http from elsewhere.
+    Http,
+}
+
+impl Channel {
+    /// The name of the session cookie. None: no sign-in by cookie here.
+    #[must_use]
+    pub const fn cookie_name(self) -> Option<&'static str> {
+        match self {
+            Self::Https => Some(NAME),
+            Self::LoopbackHttp => Some(LOOPBACK_NAME),
+            Self::Http => None,
+        }
+    }
+
+    const fn secure(self) -> &'static str {
+        match self {
+            Self::Https => "; Secure",
+            Self::LoopbackHttp | Self::Http => "",
+        }
+    }
+}
+
+/// The value of `Set-Cookie` that signs a browser in. `max_age_s` is the absolute timeout: the store ends sessions,
+/// not the browser. None where no cookie may be set.
+#[must_use]
+pub fn set(channel: Channel, token: &Token, max_age_s: u64) -> Option<String> {
+    let name = channel.cookie_name()?;
+    let (value, secure) = (token.expose(), channel.secure());
+    Some(format!(
+        "{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly{secure}; SameSite=Lax"
+    ))
+}
+
+/// The value of `Set-Cookie` that removes it.
+#[must_use]
+pub fn clear(channel: Channel) -> Option<String> {
+    let name = channel.cookie_name()?;
+    Some(format!(
+        "{name}=; Path=/; Max-Age=0; HttpOnly{}; SameSite=Lax",
+        channel.secure()
+    ))
+}
+
+/// What the request's `Cookie` headers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent<'a> {
+    /// No session cookie.
+    None,
+    /// This value.
+    One(&'a str),
+    /// Several that differ: somebody plants cookies. Refused, and no session is ended by it.
+    Several,
+}
+
+/// Finds the session cookie. `headers` are the values of all `Cookie` headers.
+#[must_use]
+pub fn find<'a>(channel: Channel, headers: impl IntoIterator<Item = &'a str>) -> Sent<'a> {
+    let Some(name) = channel.cookie_name() else {
+        return Sent::None;
+    };
+    let mut found = Sent::None;
+    for (cookie, value) in headers.into_iter().flat_map(pairs) {
+        if cookie == name {
+            found = match found {
+                Sent::None => Sent::One(value),
+                Sent::One(before) if before == value => found,
+                Sent::One(_) | Sent::Several => return Sent::Several,
+            };
+        }
+    }
+    found
+}
+
+/// The header for the program: the same cookies without ours (either name: neither is a program's business).
+/// None where nothing is left.
+#[must_use]
+pub fn without(header: &str) -> Option<String> {
+    let ours = |part: &&str| {
+        let name = part.split('=').next().unwrap_or_default().trim();
+        name == NAME || name == LOOPBACK_NAME
+    };
+    let kept: Vec<&str> = header
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && !ours(part))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join("; "))
+}
+
+fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header
+        .split(';')
+        .filter_map(|part| part.split_once('='))
+        .map(|(name, value)| (name.trim(), value.trim()))
+}
