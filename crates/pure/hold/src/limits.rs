@@ -1,8 +1,5 @@
 //! Every bound of waiting and repeating, with its reason.
 
-/// How long a request may wait in all, unless the listener says otherwise: a drain, a stop and a slow start fit in,
-/// and browsers and proxies in front wait at least as long.
-pub const HOLD_MS: u64 = 30_000;
 /// Requests that may wait in one worker: more than a machine's users send while a program restarts.
 pub const WAITING_MAX: u32 = 10_000;
 /// Bytes that they may take in one worker: 10,000 requests with an ordinary head.

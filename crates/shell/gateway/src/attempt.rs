@@ -104,33 +104,10 @@ pub(crate) async fn attempt(
         let room = &flight.worker.room;
         flight.target.connected(room, &mut flight.request);
     }
-    let site = client.site.clone();
-    let origin = site
-        .trust
-        .origin(&client.peer, &scratch.head, client.buf.bytes());
-    let forward = Forward {
-        client: origin.client,
-        proto: origin.proto,
-        host: origin.host,
-        trusted_proxy: origin.trusted_proxy,
-        ..Forward::default()
-    };
-    scratch.out.clear();
-    scratch.up.clear();
-    h1::request::write_upstream(
-        &mut scratch.out,
-        &scratch.head,
-        client.buf.bytes(),
-        &forward,
-    );
-    upload.begin();
-    if upload.is_held()
-        && scratch.out.len() + upload.held_bytes() <= SEND_PROOF_BYTES_MAX
-        && let Err(error) = upload.feed(&client.buf, &mut scratch.out, SEND_PROOF_BYTES_MAX)
-    {
+    if let Err(error) = write_request(client, scratch, upload) {
         return Step::Refuse(error.into());
     }
-    let answer_ms = site.config.answer_ms_max;
+    client.arm(client.site.config.answer_ms_max);
     let mut exchange = Exchange {
         client,
         scratch,
@@ -143,7 +120,6 @@ pub(crate) async fn attempt(
         moved: 0,
         client_owes: false,
     };
-    exchange.client.arm(answer_ms);
     if let Some(step) = exchange.first_send().await.settle(exchange.flight) {
         return step;
     }
@@ -151,6 +127,32 @@ pub(crate) async fn attempt(
         return step;
     }
     deliver::deliver(exchange).await
+}
+
+/// Puts the head out, with the body behind it if both fit one send.
+fn write_request(
+    client: &Client,
+    scratch: &mut Scratch,
+    upload: &mut Upload,
+) -> Result<(), h1::BodyError> {
+    let read = client.buf.bytes();
+    let trust = &client.site.trust;
+    let origin = trust.origin(&client.peer, &scratch.head, read);
+    let forward = Forward {
+        client: origin.client,
+        proto: origin.proto,
+        host: origin.host,
+        trusted_proxy: origin.trusted_proxy,
+        ..Forward::default()
+    };
+    scratch.out.clear();
+    scratch.up.clear();
+    h1::request::write_upstream(&mut scratch.out, &scratch.head, read, &forward);
+    upload.begin();
+    if upload.is_held() && scratch.out.len() + upload.held_bytes() <= SEND_PROOF_BYTES_MAX {
+        upload.feed(&client.buf, &mut scratch.out, SEND_PROOF_BYTES_MAX)?;
+    }
+    Ok(())
 }
 
 impl Exchange<'_> {

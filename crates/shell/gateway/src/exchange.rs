@@ -63,60 +63,17 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
     let Some(scratch) = desk.as_deref_mut() else {
         return Next::Gone;
     };
-    let site = client.site.clone();
-    let head = &scratch.head;
-    let mut upload = Upload::new(head, site.limits.body_bytes_max);
-    if let Err(error) = upload.look(&client.buf) {
-        return client.refuse(scratch, error.into()).await;
-    }
-    let Some(target) = site.target(head, client.buf.bytes()).cloned() else {
-        return own::answer(client, scratch, &upload, &Ours::not_found()).await;
-    };
-    if !upload.is_held()
-        && !head.expect_continue
-        && upload.fits(head.len)
-        && let Some(next) = whole_body(client, scratch, &mut upload).await
-    {
-        return next;
-    }
-    let head = &scratch.head;
-    let key = site
-        .trust
-        .origin(&client.peer, head, client.buf.bytes())
-        .key;
-    let safe = match head.method {
-        Method::Get | Method::Head | Method::Options => true,
-        Method::Post | Method::Put | Method::Delete | Method::Patch | Method::Other => false,
-    };
-    let mut flight = Flight {
-        target,
-        worker: client.worker.clone(),
-        request: Request::new(key, safe, site.config.hold_ms),
-        parked: None,
+    let (mut flight, mut upload) = match admit(client, scratch).await {
+        Ok(admitted) => admitted,
+        Err(next) => return next,
     };
     let mut verdict = flight.target.arrive(&mut flight.request, Place::Back);
     loop {
         verdict = match verdict {
-            Verdict::Forward(_) => {
-                let Some(scratch) = desk.as_deref_mut() else {
-                    return Next::Gone;
-                };
-                match attempt::attempt(client, scratch, &mut flight, &mut upload).await {
-                    Step::Next(next) => return next,
-                    Step::Refuse(reject) => {
-                        flight.event(Event::ClientGone);
-                        return client.refuse(scratch, reject).await;
-                    }
-                    Step::Late => {
-                        flight.event(Event::ClientGone);
-                        return client.late(scratch).await;
-                    }
-                    Step::Verdict(Verdict::Park(_) | Verdict::Repeat) => {
-                        flight.target.arrive(&mut flight.request, Place::Front)
-                    }
-                    Step::Verdict(other) => other,
-                }
-            }
+            Verdict::Forward(_) => match sent(client, desk, &mut flight, &mut upload).await {
+                Ok(verdict) => verdict,
+                Err(next) => return next,
+            },
             Verdict::Park(_) => match parked(client, desk, &mut flight, &mut upload).await {
                 Waited::Go => Verdict::Forward(flight.request.slot()),
                 Waited::Answer(why) => Verdict::Answer(why),
@@ -142,6 +99,66 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
             Verdict::EndStream | Verdict::Repeat | Verdict::Stay => return Next::Close,
             Verdict::Leave => return Next::Gone,
         };
+    }
+}
+
+/// Finds the target of a request, and reads its body first if it is small.
+async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Upload), Next> {
+    let site = client.site.clone();
+    let head = &scratch.head;
+    let mut upload = Upload::new(head, site.limits.body_bytes_max);
+    if let Err(error) = upload.look(&client.buf) {
+        return Err(client.refuse(scratch, error.into()).await);
+    }
+    let Some(target) = site.target(head, client.buf.bytes()).cloned() else {
+        return Err(own::answer(client, scratch, &upload, &Ours::not_found()).await);
+    };
+    if !upload.is_held()
+        && !head.expect_continue
+        && upload.fits(head.len)
+        && let Some(next) = whole_body(client, scratch, &mut upload).await
+    {
+        return Err(next);
+    }
+    let head = &scratch.head;
+    let origin = site.trust.origin(&client.peer, head, client.buf.bytes());
+    let safe = match head.method {
+        Method::Get | Method::Head | Method::Options => true,
+        Method::Post | Method::Put | Method::Delete | Method::Patch | Method::Other => false,
+    };
+    let flight = Flight {
+        target,
+        worker: client.worker.clone(),
+        request: Request::new(origin.key, safe, site.config.hold_ms),
+        parked: None,
+    };
+    Ok((flight, upload))
+}
+
+/// One attempt, and what the policy says to its end; or what follows, if the request is over.
+async fn sent(
+    client: &mut Client,
+    desk: &mut Option<Box<Scratch>>,
+    flight: &mut Flight,
+    upload: &mut Upload,
+) -> Result<Verdict, Next> {
+    let Some(scratch) = desk.as_deref_mut() else {
+        return Err(Next::Gone);
+    };
+    match attempt::attempt(client, scratch, flight, upload).await {
+        Step::Next(next) => Err(next),
+        Step::Refuse(reject) => {
+            flight.event(Event::ClientGone);
+            Err(client.refuse(scratch, reject).await)
+        }
+        Step::Late => {
+            flight.event(Event::ClientGone);
+            Err(client.late(scratch).await)
+        }
+        Step::Verdict(Verdict::Park(_) | Verdict::Repeat) => {
+            Ok(flight.target.arrive(&mut flight.request, Place::Front))
+        }
+        Step::Verdict(other) => Ok(other),
     }
 }
 
