@@ -30,7 +30,7 @@ mod text;
 use std::sync::Arc;
 
 pub use mask::{looks_secret, mask_line};
-pub use render::{WIDTH_COLUMNS_MAX, render_finding};
+pub use render::{WIDTH_COLUMNS_MAX, render_finding, render_place, render_words};
 pub use report::{Counts, Report};
 pub use text::escape;
 

@@ -78,6 +78,28 @@ fn paragraph(out: &mut String, text: &str, columns: usize) {
     }
 }
 
+/// A place as lines of text: `  file:12  the line`, and `^^^^` below what is marked. For reports that lay themselves out.
+pub fn render_place(span: &Span, width_columns: usize) -> String {
+    let mut out = String::new();
+    place(
+        &mut out,
+        span,
+        width_columns.clamp(WIDTH_COLUMNS_MIN, WIDTH_COLUMNS_MAX),
+    );
+    out
+}
+
+/// Words as lines of text, indented by two columns, escaped and wrapped.
+pub fn render_words(words: &str, width_columns: usize) -> String {
+    let mut out = String::new();
+    paragraph(
+        &mut out,
+        &escape(words),
+        width_columns.clamp(WIDTH_COLUMNS_MIN, WIDTH_COLUMNS_MAX),
+    );
+    out
+}
+
 /// `  file:12  the line` and `^^^^` below what is marked.
 fn place(out: &mut String, span: &Span, columns: usize) {
     let name = format!("  {}:{}", escape(&span.file), span.line);

@@ -38,7 +38,7 @@ pub use handover::{
     AddressKind, Command, EnvChange, Places, Refusal, Rewrite, Word, gateway, held,
 };
 pub use quote::{quote_line, quote_word, shell_line};
-pub use read::{Forks, Kind, Server, Trust, read};
+pub use read::{Forks, Kind, Program, Server, Trust, read};
 pub use rules::Weight;
 pub use template::by_template;
 pub use words::{Env, Place};

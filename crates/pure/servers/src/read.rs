@@ -90,6 +90,21 @@ pub struct Server {
     pub(crate) items: Vec<Item>,
 }
 
+/// What a command line starts once its wrappers are looked through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program<'a> {
+    /// Its base name; the module for `python -m`; empty for code on the command line (`python -c`).
+    pub name: &'a str,
+    /// The word that names it, as written: a path, a name, a module.
+    pub written: &'a str,
+    /// Where that word stands.
+    pub place: Option<Place>,
+    /// Its arguments and their places.
+    pub args: Vec<(&'a str, Place)>,
+    /// Whether it stands in a script of `sh -c`.
+    pub in_shell: bool,
+}
+
 /// Names by which servers are started (base name of the program, or `python -m` module).
 const NAMES: &[(&str, Kind)] = &[
     ("uvicorn", Kind::Uvicorn),
@@ -277,6 +292,28 @@ impl Server {
     /// True if this command line starts something that takes connections, as far as the catalogue knows.
     pub fn serves(&self) -> bool {
         serves(self.kind, self.subcommand.as_deref(), &self.items)
+    }
+
+    /// The program that is meant, looked up behind its wrappers. `None` if nothing but wrappers stands there.
+    pub fn program(&self) -> Option<Program<'_>> {
+        let inner = self.inner.as_ref()?;
+        let args = inner.tokens.get(inner.args..).unwrap_or_default();
+        let word = inner.args.checked_sub(1).and_then(|i| inner.tokens.get(i));
+        Some(Program {
+            name: &inner.name,
+            written: word.map_or("", |t| t.text.as_str()),
+            place: word.map(|t| t.at.clone()),
+            args: args
+                .iter()
+                .map(|t| (t.text.as_str(), t.at.clone()))
+                .collect(),
+            in_shell: inner.in_shell,
+        })
+    }
+
+    /// A variable as the server sees it: the given environment, changed by the command line (`env A=B`).
+    pub fn variable(&self, name: &str) -> Option<(String, Place)> {
+        self.env(name)
     }
 
     pub(crate) fn has(&self, role: Role) -> bool {

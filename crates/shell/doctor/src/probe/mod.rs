@@ -1,0 +1,9 @@
+//! The probes: a scene in, hits out. They open nothing and ask nobody.
+
+pub(crate) mod config;
+pub(crate) mod dev;
+pub(crate) mod edits;
+pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod runtime;
+pub(crate) mod tools;

@@ -1,0 +1,233 @@
+//! SF5xx: what runs, and what logs tell of it.
+
+use crate::model::Hit;
+use crate::probe::{dev, tools};
+use crate::scene::{Scene, Subject, watches};
+use crate::time::duration;
+
+/// Fewer exits than this happen to everyone.
+const EXITS_MIN: usize = 3;
+/// Descriptors in use, in parts of a hundred of the limit.
+const FDS_PERCENT_MAX: usize = 80;
+
+/// The names of a subject in Supervisor's log.
+fn names(subject: &Subject) -> Vec<String> {
+    let processes = subject
+        .program
+        .iter()
+        .flat_map(|p| p.processes.iter().map(|d| d.name.clone()));
+    processes.collect()
+}
+
+pub(crate) fn exits(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let Some(log) = subject.config(scene).and_then(|c| c.log.as_ref()) else {
+        return Vec::new();
+    };
+    let mut all: Vec<&(Option<i64>, String)> = names(subject)
+        .iter()
+        .filter_map(|n| log.exits.get(n))
+        .flatten()
+        .collect();
+    // Only the last day of the log.
+    let newest = log.newest.unwrap_or(i64::MAX);
+    all.retain(|(at, _)| at.is_none_or(|at| newest - at < 86_400));
+    if all.len() < EXITS_MIN {
+        return Vec::new();
+    }
+    let up = subject
+        .processes
+        .first()
+        .map(|p| scene.now_unix_s.saturating_sub(p.start_unix_s));
+    let mut hit = Hit::proved(format!("{} unexpected exits in 24 h", all.len()));
+    if let Some((_, last)) = all.last() {
+        hit = hit.said(format!("{}: {last}", log.path.display()));
+    }
+    if let Some(up) = up {
+        hit = hit.said(format!("it is up for {} now", duration(up)));
+        if up > 3_600 {
+            hit = hit.weigh(finding::Severity::Warning);
+        }
+    }
+    vec![hit]
+}
+
+/// Whether the definition itself shows development mode.
+fn visible(scene: &Scene, subject: &Subject) -> bool {
+    let flags = subject
+        .layers
+        .iter()
+        .any(|l| !l.server.reloads.is_empty() || !tools::hits(l).is_empty());
+    flags
+        || !dev::file_setting(scene, subject).is_empty()
+        || !dev::in_code(scene, subject).is_empty()
+}
+
+pub(crate) fn reloads(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    if visible(scene, subject) || subject.logs.iter().all(|l| l.reloads.is_empty()) {
+        return Vec::new();
+    }
+    let mut hit = Hit::likely("").weigh(finding::Severity::Note);
+    dev::restarts(subject, &mut hit);
+    vec![hit.advice("if the reloader is off since, nothing more is to be done")]
+}
+
+pub(crate) fn announced(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let reloads = subject.logs.iter().any(|l| !l.reloads.is_empty());
+    if visible(scene, subject) || reloads {
+        return Vec::new();
+    }
+    let seen = subject
+        .logs
+        .iter()
+        .find_map(|l| l.watcher.as_ref().map(|w| (l, w)));
+    seen.map(|(log, line)| Hit::likely("").said(format!("{}: {line}", log.path.display())))
+        .into_iter()
+        .collect()
+}
+
+pub(crate) fn tracebacks(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for log in subject.logs.iter().filter(|l| !l.tracebacks.is_empty()) {
+        let mut all: Vec<(&String, &usize)> = log.tracebacks.iter().collect();
+        all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let mut hit = Hit::proved(format!("{} distinct in {}", all.len(), log.path.display()));
+        for (line, count) in all.iter().take(3) {
+            hit = hit.said(format!("{count} x {}", finding::mask_line(line)));
+        }
+        hits.push(hit);
+    }
+    hits
+}
+
+pub(crate) fn watching(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    if visible(scene, subject) || subject.app.files.iter().all(|f| f.language.is_none()) {
+        return Vec::new();
+    }
+    let Some(watches) =
+        watches::find(&subject.processes, subject.dir.as_deref()).filter(|w| w.whole_dir)
+    else {
+        return Vec::new();
+    };
+    let paths: Vec<String> = watches
+        .inside
+        .iter()
+        .take(3)
+        .map(|p| p.display().to_string())
+        .collect();
+    vec![Hit::likely("").said(format!(
+        "pid {} watches {} paths, among them {}",
+        watches.pid,
+        watches.count,
+        paths.join(", ")
+    ))]
+}
+
+pub(crate) fn polling(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    const MARKS: &[&str] = &["WERKZEUG_RUN_MAIN", "RUN_MAIN", "DJANGO_AUTORELOAD_ENV"];
+    for process in &subject.processes {
+        let Some(env) = &process.env else { continue };
+        if let Some(mark) = MARKS
+            .iter()
+            .find(|m| env.get(**m).is_some_and(|v| v == "true"))
+        {
+            return vec![Hit::proved("").said(format!(
+                "pid {} has {mark}=true in its environment: a reloader started it",
+                process.pid
+            ))];
+        }
+    }
+    Vec::new()
+}
+
+pub(crate) fn down(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let Some(config) = subject.config(scene) else {
+        return Vec::new();
+    };
+    let names = names(subject);
+    let group = subject.program.as_ref().map(|p| p.group.as_str());
+    let told = config
+        .told
+        .iter()
+        .filter(|t| Some(t.group.as_str()) == group && names.contains(&t.name));
+    let bad = told.filter(|t| {
+        ["FATAL", "BACKOFF"].contains(&t.state.as_str()) || t.state == "EXITED" && subject.serves()
+    });
+    bad.map(|t| {
+        let mut hit = Hit::proved(&t.state);
+        if !t.spawn_error.is_empty() {
+            hit = hit.said(&t.spawn_error);
+        }
+        let last = config.log.as_ref().and_then(|l| l.gave_up.get(&t.name));
+        if let Some(line) = last {
+            hit = hit.said(line);
+        }
+        if let Some(line) = subject
+            .logs
+            .iter()
+            .find_map(|l| l.tracebacks.keys().next_back())
+        {
+            hit = hit.said(format!("its log: {}", finding::mask_line(line)));
+        }
+        hit.at(subject.span())
+    })
+    .collect()
+}
+
+pub(crate) fn port(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    if !subject.processes.is_empty() {
+        return Vec::new();
+    }
+    let taken = subject
+        .logs
+        .iter()
+        .find_map(|l| l.port_taken.as_ref().map(|line| (l, line)));
+    taken
+        .map(|(log, line)| Hit::likely("").said(format!("{}: {line}", log.path.display())))
+        .into_iter()
+        .collect()
+}
+
+pub(crate) fn killed(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let Some(log) = subject.config(scene).and_then(|c| c.log.as_ref()) else {
+        return Vec::new();
+    };
+    let names = names(subject);
+    let line = names.iter().find_map(|n| log.killed.get(n));
+    line.map(|line| Hit::likely("").said(format!("{}: {line}", log.path.display())))
+        .into_iter()
+        .collect()
+}
+
+pub(crate) fn no_supervisor(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
+    let silent = scene
+        .configs
+        .iter()
+        .filter(|c| c.daemon.is_none() && c.told.is_empty());
+    silent
+        .map(|c| {
+            let pidfile = &c.loaded.model.supervisord.pidfile;
+            (
+                None,
+                Hit::proved("").said(format!(
+                    "no supervisord runs from {} (pidfile {pidfile}); only files were looked at",
+                    c.shown
+                )),
+            )
+        })
+        .collect()
+}
+
+pub(crate) fn descriptors(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for process in &subject.processes {
+        if let (Some(used), Some(max)) = (process.fds, process.fds_max)
+            && used * 100 >= max * FDS_PERCENT_MAX
+        {
+            hits.push(Hit::proved("").said(format!(
+                "pid {} has {used} of {max} descriptors open",
+                process.pid
+            )));
+        }
+    }
+    hits
+}

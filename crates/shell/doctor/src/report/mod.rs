@@ -1,0 +1,126 @@
+//! The report: for people, for machines, for code scanners. Everything that comes from outside is escaped and masked here.
+
+mod sarif;
+mod text;
+
+use finding::{Finding, Severity, Span};
+use serde_json::{Value, json};
+
+use crate::checklist::{Point, State};
+use crate::model::{Diagnosis, Evidence};
+use crate::run::{Judged, cause};
+use crate::scene::Scene;
+
+pub(crate) use sarif::sarif;
+pub(crate) use text::text;
+
+/// `--json`: one envelope.
+pub(crate) fn json(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
+    let count = |severity| {
+        judged
+            .diagnoses
+            .iter()
+            .filter(|d| d.severity() == severity)
+            .count()
+    };
+    let all: Vec<_> = judged
+        .diagnoses
+        .iter()
+        .map(|d| (d.subject, d.rule.code))
+        .collect();
+    let findings: Vec<Value> = judged
+        .diagnoses
+        .iter()
+        .map(|d| one(d, cause(d, &all)))
+        .collect();
+    let points: Vec<Value> = list
+        .iter()
+        .map(|p| json!({ "name": p.name, "state": word(p.state), "evidence": clean(&p.evidence) }))
+        .collect();
+    let value = json!({
+        "steadfast": 1,
+        "kind": "doctor",
+        "errors": count(Severity::Error),
+        "warnings": count(Severity::Warning),
+        "notes": count(Severity::Note),
+        "findings": findings,
+        "checklist": points,
+        "not_seen": scene.unseen.iter().map(|w| clean(w)).collect::<Vec<_>>(),
+        "ignored": judged.ignored.iter().map(|(code, reason)| json!({ "code": code, "reason": clean(reason) })).collect::<Vec<_>>(),
+    });
+    format!("{value}\n")
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Yes => "yes",
+        State::No => "no",
+        State::Unseen => "not seen",
+    }
+}
+
+/// Words from outside: without secrets and control characters.
+fn clean(words: &str) -> String {
+    finding::escape(&finding::mask_line(words))
+}
+
+fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> Value {
+    let mut value = as_finding(diagnosis).to_json();
+    let evidence: Vec<Value> = diagnosis.hit.evidence.iter().map(evidence).collect();
+    if let Some(object) = value.as_object_mut() {
+        object.insert("evidence".into(), evidence.into());
+        if let Some(program) = &diagnosis.program {
+            object.insert("program".into(), clean(program).into());
+        }
+        if let Some(command) = &diagnosis.command {
+            object.insert("command".into(), command.as_str().into());
+        }
+        if let Some(cause) = cause {
+            object.insert("follows".into(), cause.into());
+        }
+        object.insert("fixable".into(), diagnosis.hit.repair.is_some().into());
+    }
+    value
+}
+
+fn evidence(evidence: &Evidence) -> Value {
+    match evidence {
+        Evidence::Said(words) => json!({ "said": clean(words) }),
+        Evidence::Place(span) => place(span),
+    }
+}
+
+fn place(span: &Span) -> Value {
+    json!({
+        "file": finding::escape(&span.file),
+        "line": span.line,
+        "column": span.column,
+        "length": span.length,
+        "text": clean(&span.text),
+    })
+}
+
+/// The diagnosis as the type that everything else in Steadfast reports with.
+fn as_finding(diagnosis: &Diagnosis) -> Finding {
+    let title = clean(&diagnosis.title());
+    let code = diagnosis.rule.code;
+    let mut found = match diagnosis.severity() {
+        Severity::Error => Finding::error(code, title),
+        Severity::Warning => Finding::warning(code, title),
+        Severity::Note => Finding::note(code, title),
+    };
+    found = found
+        .certainty(diagnosis.hit.certainty)
+        .at(diagnosis.span().cloned())
+        .effect(
+            diagnosis
+                .hit
+                .effect
+                .as_deref()
+                .unwrap_or(diagnosis.rule.users),
+        );
+    match text::fix_words(diagnosis) {
+        Some(fix) => found.fix(fix),
+        None => found,
+    }
+}

@@ -1,0 +1,213 @@
+//! The report as text, narrower than 100 columns, understandable without colour.
+
+use finding::{Severity, WIDTH_COLUMNS_MAX, escape, mask_line, render_place, render_words};
+
+use super::clean;
+use crate::checklist::{Point, State};
+use crate::model::{Diagnosis, Evidence};
+use crate::run::{Judged, cause};
+use crate::scene::{Scene, Source};
+use crate::time::duration;
+
+/// Programs named at the top; the rest is counted.
+const NAMED_MAX: usize = 20;
+
+pub(crate) fn text(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
+    let mut out = String::new();
+    head(&mut out, scene);
+    let all: Vec<_> = judged
+        .diagnoses
+        .iter()
+        .map(|d| (d.subject, d.rule.code))
+        .collect();
+    for diagnosis in &judged.diagnoses {
+        out.push_str(&one(diagnosis, cause(diagnosis, &all)));
+    }
+    for words in &scene.unseen {
+        out.push_str(
+            render_words(
+                &format!("not seen: {}", mask_line(words)),
+                WIDTH_COLUMNS_MAX,
+            )
+            .trim_start(),
+        );
+    }
+    for (code, reason) in &judged.ignored {
+        let reason = if reason.is_empty() {
+            "no reason given"
+        } else {
+            reason
+        };
+        out.push_str(&format!("ignored: {code} ({})\n", clean(reason)));
+    }
+    out.push_str(&checklist(list));
+    out.push_str(&summary(judged));
+    out
+}
+
+/// What was looked at.
+fn head(out: &mut String, scene: &Scene) {
+    for (index, config) in scene.configs.iter().enumerate() {
+        let programs = scene
+            .subjects
+            .iter()
+            .filter(|s| s.source == Source::Supervisor(index))
+            .count();
+        let running = match &config.daemon {
+            Some(daemon) => format!(
+                "supervisord {} up {}",
+                daemon.pid,
+                duration(scene.now_unix_s.saturating_sub(daemon.start_unix_s))
+            ),
+            None => "not running".to_owned(),
+        };
+        let files = config.loaded.tree.len();
+        out.push_str(&format!(
+            "{}  {files} file{}, {programs} program{}, {running}\n",
+            escape(&config.shown),
+            if files == 1 { "" } else { "s" },
+            if programs == 1 { "" } else { "s" },
+        ));
+    }
+    for subject in scene.subjects.iter().take(NAMED_MAX) {
+        let process = subject.processes.first();
+        let state = process.map_or_else(
+            || "not running".to_owned(),
+            |p| {
+                format!(
+                    "pid {} up {}",
+                    p.pid,
+                    duration(scene.now_unix_s.saturating_sub(p.start_unix_s))
+                )
+            },
+        );
+        let command = subject
+            .main_layer()
+            .map_or_else(String::new, |l| mask_line(&l.line()));
+        let room = WIDTH_COLUMNS_MAX.saturating_sub(8);
+        let line: String = escape(&format!("{}  {state}  {command}", subject.name))
+            .chars()
+            .take(room)
+            .collect();
+        out.push_str(&format!("  {}\n", line.trim_end()));
+    }
+    if scene.subjects.len() > NAMED_MAX {
+        out.push_str(&format!(
+            "  and {} more\n",
+            scene.subjects.len() - NAMED_MAX
+        ));
+    }
+    out.push('\n');
+}
+
+fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> String {
+    let mut out = title(diagnosis);
+    if let Some(cause) = cause {
+        out.push_str(&format!("  follows from {cause}\n"));
+    }
+    for evidence in &diagnosis.hit.evidence {
+        match evidence {
+            Evidence::Place(span) => out.push_str(&render_place(span, WIDTH_COLUMNS_MAX)),
+            Evidence::Said(words) => {
+                out.push_str(&render_words(&mask_line(words), WIDTH_COLUMNS_MAX))
+            }
+        }
+    }
+    if cause.is_none() {
+        let users = diagnosis
+            .hit
+            .effect
+            .as_deref()
+            .unwrap_or(diagnosis.rule.users);
+        out.push_str(&render_words(&format!("users: {users}"), WIDTH_COLUMNS_MAX));
+    }
+    if let Some(fix) = fix_words(diagnosis) {
+        // Not wrapped: it is there to be copied.
+        out.push_str(&format!("  fix: {}\n", escape(&mask_line(&fix))));
+    }
+    out.push('\n');
+    out
+}
+
+/// What mends it: our command and the owner's, or words.
+pub(super) fn fix_words(diagnosis: &Diagnosis) -> Option<String> {
+    let ours = diagnosis.hit.repair.as_ref().map(|_| {
+        format!(
+            "steadfast doctor{} --fix {}",
+            diagnosis.scope(),
+            diagnosis.rule.code
+        )
+    });
+    let words = diagnosis
+        .hit
+        .advice
+        .clone()
+        .or_else(|| Some(diagnosis.rule.fix.trim_end_matches('.').to_owned()));
+    match (ours, &diagnosis.command) {
+        (Some(ours), Some(command)) => Some(format!("{ours} && {command}")),
+        (Some(ours), None) => Some(ours),
+        (None, Some(command)) => words.map(|w| format!("{w}; then {command}")),
+        (None, None) => words,
+    }
+}
+
+fn title(diagnosis: &Diagnosis) -> String {
+    let words = clean(&diagnosis.title());
+    let tail = match diagnosis.severity() {
+        Severity::Note => format!("note, {}", diagnosis.hit.certainty.word()),
+        other => format!("{}, {}", other.word(), diagnosis.hit.certainty.word()),
+    };
+    let code = diagnosis.rule.code;
+    let wrapped = render_words(&format!("{code} {words}"), WIDTH_COLUMNS_MAX - 18);
+    let mut lines = wrapped.lines();
+    let first = lines.next().unwrap_or("").trim_start().to_owned();
+    let used = first.chars().count();
+    let gap = WIDTH_COLUMNS_MAX.saturating_sub(used + tail.len()).max(2);
+    let mut out = format!("{first}{}{tail}\n", " ".repeat(gap));
+    for line in lines {
+        out.push_str(&format!("{line}\n"));
+    }
+    out
+}
+
+fn checklist(list: &[Point]) -> String {
+    let ticked = list.iter().filter(|p| p.state == State::Yes).count();
+    let mut out = format!("checklist {ticked}/{}\n", list.len());
+    for point in list {
+        let mark = match point.state {
+            State::Yes => "[x]",
+            State::No => "[ ]",
+            State::Unseen => "[?]",
+        };
+        let line = format!("  {mark} {:<24} {}", point.name, clean(&point.evidence));
+        let cut: String = line.chars().take(WIDTH_COLUMNS_MAX).collect();
+        out.push_str(&format!("{}\n", cut.trim_end()));
+    }
+    out
+}
+
+fn summary(judged: &Judged) -> String {
+    let count = |severity| {
+        judged
+            .diagnoses
+            .iter()
+            .filter(|d| d.severity() == severity)
+            .count()
+    };
+    let counts = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Note, "note"),
+    ];
+    let parts: Vec<String> = counts
+        .into_iter()
+        .map(|(severity, word)| (count(severity), word))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
+        .collect();
+    if parts.is_empty() {
+        "healthy: no findings\n".to_owned()
+    } else {
+        format!("{}; steadfast explain CODE says more\n", parts.join(", "))
+    }
+}

@@ -1,0 +1,203 @@
+//! A question over HTTP with one deadline for all of it, and what a health endpoint answers.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The whole exchange: a control interface or a health endpoint that needs longer is part of the finding.
+pub(crate) const ANSWER_MS_MAX: u64 = 2_000;
+/// An answer of Supervisor's for 1000 programs has some 1.5 MB.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) took_ms: u64,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n == name)?;
+        Some(&found.1)
+    }
+}
+
+/// Whom to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Unix(String),
+    Tcp(String, u16),
+}
+
+trait Stream: Read + Write {
+    fn bound(&self, left: Duration) -> io::Result<()>;
+}
+
+impl Stream for UnixStream {
+    fn bound(&self, left: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(left))?;
+        self.set_write_timeout(Some(left))
+    }
+}
+
+impl Stream for TcpStream {
+    fn bound(&self, left: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(left))?;
+        self.set_write_timeout(Some(left))
+    }
+}
+
+/// Sends a request (head and body as they are) and reads the answer until it is whole or the connection ends.
+pub(crate) fn ask(target: &Target, request: &[u8]) -> Result<Answer, String> {
+    let start = Instant::now();
+    let deadline = start + Duration::from_millis(ANSWER_MS_MAX);
+    let mut stream: Box<dyn Stream> = match target {
+        Target::Unix(path) => {
+            Box::new(UnixStream::connect(Path::new(path)).map_err(|e| words(&e))?)
+        }
+        Target::Tcp(host, port) => {
+            let address = (host.as_str(), *port)
+                .to_socket_addrs()
+                .map_err(|e| words(&e))?
+                .next()
+                .ok_or("no such host")?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            Box::new(
+                TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1)))
+                    .map_err(|e| words(&e))?,
+            )
+        }
+    };
+    let left = || {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            Err(format!("no answer within {} s", ANSWER_MS_MAX / 1000))
+        } else {
+            Ok(left)
+        }
+    };
+    stream.bound(left()?).map_err(|e| words(&e))?;
+    stream.write_all(request).map_err(|e| words(&e))?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 16 << 10];
+    while !is_whole(&bytes) && bytes.len() < ANSWER_BYTES_MAX {
+        stream.bound(left()?).map_err(|e| words(&e))?;
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(words(&e)),
+        }
+    }
+    let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    parse(&bytes, took_ms).ok_or_else(|| "the answer is not HTTP".to_owned())
+}
+
+/// A GET.
+pub(crate) fn get(target: &Target, host: &str, path: &str) -> Result<Answer, String> {
+    let clean = |text: &str| text.replace(|c: char| c.is_control() || c == ' ', "");
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: steadfast-doctor\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        clean(path),
+        clean(host)
+    );
+    ask(target, request.as_bytes())
+}
+
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("no answer within {} s", ANSWER_MS_MAX / 1000)
+        }
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
+    Some((&bytes[..at], &bytes[at + 4..]))
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some((head, body)) = split(bytes) else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length:"))
+        .and_then(|v| v.trim().parse::<usize>().ok());
+    length.is_some_and(|length| body.len() >= length)
+}
+
+fn parse(bytes: &[u8], took_ms: u64) -> Option<Answer> {
+    let (head, body) = split(bytes)?;
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.split("\r\n");
+    let status = lines
+        .next()?
+        .strip_prefix("HTTP/1.")?
+        .get(2..5)?
+        .parse()
+        .ok()?;
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|l| l.split_once(':'))
+        .map(|(n, v)| (n.trim().to_ascii_lowercase(), v.trim().to_owned()))
+        .collect();
+    Some(Answer {
+        status,
+        headers,
+        body: String::from_utf8_lossy(body).into_owned(),
+        took_ms,
+    })
+}
+
+/// What a health endpoint answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    /// The address, as people write it.
+    pub(crate) url: String,
+    pub(crate) answer: Result<Answer, String>,
+}
+
+/// Paths that people answer health checks on, tried in this order.
+const PATHS: &[&str] = &[
+    "/api/health",
+    "/health",
+    "/healthz",
+    "/api/healthz",
+    "/ping",
+];
+
+/// Asks for the health of a server: at `path` if one is known, else at the usual paths until one is not 404.
+pub(crate) fn health(target: &Target, path: Option<&str>) -> Option<Health> {
+    let shown = match target {
+        Target::Unix(path) => format!("unix:{path}:"),
+        Target::Tcp(host, port) => format!("http://{host}:{port}"),
+    };
+    let ask = |path: &str| Health {
+        url: format!("{shown}{path}"),
+        answer: get(target, "localhost", path),
+    };
+    if let Some(path) = path {
+        return Some(ask(path));
+    }
+    for path in PATHS {
+        let health = ask(path);
+        match &health.answer {
+            Ok(answer) if answer.status == 404 => {}
+            // A server that does not answer at one path is not asked five times.
+            Ok(_) | Err(_) => return Some(health),
+        }
+    }
+    None
+}

@@ -1,0 +1,146 @@
+//! What was looked at: configurations, programs, their code, keys, processes and logs. Gathered once, then only read.
+
+pub(crate) mod app;
+pub(crate) mod config;
+pub(crate) mod discover;
+pub(crate) mod http;
+pub(crate) mod keys;
+pub(crate) mod layers;
+pub(crate) mod logs;
+pub(crate) mod procs;
+pub(crate) mod rpc;
+pub(crate) mod watches;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use finding::Span;
+
+use crate::model::Env;
+use app::App;
+use keys::Key;
+use layers::Layer;
+use logs::Log;
+use procs::Proc;
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Scene {
+    pub(crate) configs: Vec<Config>,
+    pub(crate) subjects: Vec<Subject>,
+    /// What could not be looked at, in words.
+    pub(crate) unseen: Vec<String>,
+    pub(crate) now_unix_s: u64,
+}
+
+impl Scene {
+    /// Says once that something could not be seen.
+    pub(crate) fn not_seen(&mut self, words: impl Into<String>) {
+        let words = words.into();
+        if !self.unseen.contains(&words) {
+            self.unseen.push(words);
+        }
+    }
+}
+
+/// A configuration of Supervisor's.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// As it was named.
+    pub(crate) shown: String,
+    pub(crate) loaded: conf::Loaded,
+    /// The supervisord that runs from it.
+    pub(crate) daemon: Option<Daemon>,
+    /// `supervisorctl -c FILE`: what the owner's commands begin with.
+    pub(crate) ctl: String,
+    /// Supervisor's own log.
+    pub(crate) log: Option<Log>,
+    /// What Supervisor says of its processes.
+    pub(crate) told: Vec<rpc::Told>,
+}
+
+impl Config {
+    /// The path of a file by the name that it is shown by.
+    pub(crate) fn path_of(&self, shown: &str) -> Option<PathBuf> {
+        let file = self.loaded.tree.iter().find(|file| file.name() == shown)?;
+        Some(PathBuf::from(&file.path))
+    }
+
+    pub(crate) fn text_of(&self, shown: &str) -> Option<&str> {
+        let file = self.loaded.tree.iter().find(|file| file.name() == shown)?;
+        std::str::from_utf8(file.bytes()).ok()
+    }
+}
+
+/// A running supervisord.
+#[derive(Debug, Clone)]
+pub(crate) struct Daemon {
+    pub(crate) pid: i32,
+    pub(crate) start_unix_s: u64,
+    /// Its variables, if they may be read.
+    pub(crate) env: Option<Env>,
+    /// Whether its control interface answered.
+    pub(crate) answers: bool,
+}
+
+/// Where a subject comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A program of a configuration of Supervisor's: its index.
+    Supervisor(usize),
+    /// A unit of systemd.
+    Systemd,
+    /// A process that nobody claims.
+    Process,
+}
+
+/// One program: its definition, its code, its keys, its processes.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    pub(crate) source: Source,
+    /// Its definition, for programs of Supervisor's.
+    pub(crate) program: Option<conf::Program>,
+    /// The command, then what it leads to: a script, an entry of package.json.
+    pub(crate) layers: Vec<Layer>,
+    /// Where they are set.
+    pub(crate) env_span: Option<Span>,
+    /// Whether more variables may come from somewhere that was not seen.
+    pub(crate) env_is_whole: bool,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) app: Arc<App>,
+    pub(crate) keys: Vec<Key>,
+    /// Its processes, parents first.
+    pub(crate) processes: Vec<Proc>,
+    pub(crate) logs: Vec<Log>,
+    /// Answers of its health endpoint.
+    pub(crate) health: Option<http::Health>,
+}
+
+impl Subject {
+    /// The layer that says most: the innermost that is a server, else the command.
+    pub(crate) fn main_layer(&self) -> Option<&Layer> {
+        self.layers
+            .iter()
+            .rev()
+            .find(|layer| layer.server.serves())
+            .or_else(|| self.layers.first())
+    }
+
+    /// Whether it takes connections, as far as is known.
+    pub(crate) fn serves(&self) -> bool {
+        self.layers.iter().any(|layer| layer.server.serves())
+    }
+
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.layers.first().and_then(|layer| layer.whole.clone())
+    }
+
+    /// The configuration that it stands in.
+    pub(crate) fn config<'a>(&self, scene: &'a Scene) -> Option<&'a Config> {
+        match self.source {
+            Source::Supervisor(index) => scene.configs.get(index),
+            Source::Systemd | Source::Process => None,
+        }
+    }
+}
