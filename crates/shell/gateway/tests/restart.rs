@@ -702,3 +702,111 @@ fn a_client_that_waits_for_100_is_not_asked_while_it_waits_in_the_queue() {
     client.send("ok");
     assert_eq!(client.answer().status, 200);
 }
+
+#[test]
+fn a_stream_whose_client_does_not_read_holds_no_drain_up() {
+    let mut scene = Scene::new(Phase::Ready);
+    let _app = App::start(&scene.socket(1), |conversation, see| {
+        conversation.request();
+        conversation.say(&format!("{STREAM}\r\n"));
+        conversation
+            .stream
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .expect("set");
+        let event = format!("data: {}\n\n", "x".repeat(60_000));
+        while std::io::Write::write_all(&mut conversation.stream, event.as_bytes()).is_ok() {}
+        _ = see.send("stuck".into());
+        conversation.ends();
+    });
+    let mut client = scene.gateway.client();
+    client.get("/");
+    _app.saw();
+    let since = Instant::now();
+    scene
+        .keeper
+        .tell_and_wait(|fact| fact.phase = Phase::Draining);
+    assert_eq!(scene.keeper.hears_drained(), (1, 0, 1));
+    assert!(
+        since.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        since.elapsed()
+    );
+}
+
+/// Asks again and again, as a browser does: over a kept connection while it is kept. Gives what failed.
+fn user(
+    address: std::net::SocketAddr,
+    number: usize,
+    stop: &std::sync::atomic::AtomicBool,
+) -> (usize, Vec<String>) {
+    let (mut done, mut failed) = (0, Vec::new());
+    let mut client = Client::new(address);
+    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        match number % 2 {
+            0 => client.get("/"),
+            _ => client.send(&post("/", "x")),
+        }
+        match client.try_answer() {
+            Ok(answer) if answer.status == 200 => {
+                done += 1;
+                if answer.header("connection") == Some("close") {
+                    client = Client::new(address);
+                }
+            }
+            other => {
+                failed.push(format!("{other:?}"));
+                client = Client::new(address);
+            }
+        }
+    }
+    (done, failed)
+}
+
+#[test]
+fn gateways_are_replaced_under_load_and_no_request_fails() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("app.sock");
+    let _app = App::start(&socket, |conversation, _| {
+        while conversation.request().is_some() {
+            conversation.say(&ok("x"));
+        }
+    });
+    let target = Target::Upstream {
+        address: format!("unix:{}", socket.display()),
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let start = || {
+        let copy = listener.try_clone().expect("cloned");
+        common::Gateway::on(copy, &[("app", target.clone())], |_| {})
+    };
+    let mut gateway = start();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let users: Vec<_> = (0..8)
+            .map(|number| {
+                let stop = &stop;
+                scope.spawn(move || user(address, number, stop))
+            })
+            .collect();
+        for _ in 0..10 {
+            let mut old = std::mem::replace(&mut gateway, start());
+            // Ends only when each of its connections has had its last answer.
+            old.left();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        users
+            .into_iter()
+            .map(|user| user.join().expect("a user"))
+            .collect()
+    });
+    let done: usize = results.iter().map(|(done, _)| done).sum();
+    let failed: Vec<_> = results.into_iter().flat_map(|(_, failed)| failed).collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {done} failed: {:?}",
+        failed.len(),
+        failed.first()
+    );
+    assert!(done > 80, "{done}");
+}

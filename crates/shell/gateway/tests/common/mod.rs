@@ -29,6 +29,15 @@ impl Gateway {
     /// Starts it; `change` adapts the configuration.
     pub fn start(targets: &[(&str, Target)], change: impl FnOnce(&mut Config)) -> Gateway {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Gateway::on(socket, targets, change)
+    }
+
+    /// The same on a socket that others may have, too.
+    pub fn on(
+        socket: TcpListener,
+        targets: &[(&str, Target)],
+        change: impl FnOnce(&mut Config),
+    ) -> Gateway {
         let address = socket.local_addr().expect("bound");
         let routes = targets.iter().rev().map(|(name, _)| Route {
             target: name.to_string(),
