@@ -30,4 +30,4 @@ mod stop;
 mod table;
 
 pub use slot::{CheckMode, Effect, Event, Now, Slot};
-pub use table::handle;
+pub use table::{KILLING, handle};

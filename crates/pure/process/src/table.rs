@@ -10,6 +10,9 @@ const WAITING_OPS_MAX: usize = 64;
 /// The refusal of every start once [`Event::NoRestarts`] came.
 pub(crate) const SHUTTING_DOWN: &str = "everything is being shut down";
 
+/// Note of the transition that tells that a stop had to be enforced.
+pub const KILLING: &str = "killing with SIGKILL";
+
 /// The current generation's place in the diagram of the crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -211,6 +214,21 @@ fn run_queue(slot: &mut Slot, now: Now, out: &mut Vec<Effect>) {
 }
 
 fn tick(slot: &mut Slot, now: Now, out: &mut Vec<Effect>) {
+    let before = out.len();
+    tick_all(slot, now, out);
+    let killed = out[before..].iter().filter_map(|effect| match effect {
+        Effect::Signal { pid, signal: 9, .. } => Some(*pid),
+        _ => None,
+    });
+    let killed: Vec<i32> = killed.collect();
+    out.extend(
+        killed
+            .into_iter()
+            .map(|pid| slot.remark(pid, KILLING.to_owned(), now)),
+    );
+}
+
+fn tick_all(slot: &mut Slot, now: Now, out: &mut Vec<Effect>) {
     tick_current(slot, now, out);
     if let Some(next) = &mut slot.next {
         match next.stage {

@@ -62,6 +62,8 @@ pub(crate) fn supervisor(process: &str, start_secs: u32, t: &Transition) -> Vec<
         (from, to) if from == to => {
             if let Some(exit) = t.exit {
                 lines.push((Level::Info, format!("stopped: {process} ({})", ended(exit))));
+            } else if t.note == process::KILLING {
+                lines.push((Level::Warn, format!("killing '{process}' ({}) with SIGKILL", t.pid)));
             } else if !matches!(t.note.as_str(), "" | "ready" | "left") {
                 lines.push((Level::Warn, format!("{process}: {}", t.note)));
             }

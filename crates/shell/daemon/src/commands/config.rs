@@ -187,21 +187,17 @@ fn of_group(name: &str, status: Fault, text: impl Into<String>) -> Done {
 pub(super) fn add(daemon: &Shared, name: &str, by: &str) -> Done {
     let before = daemon.state.borrow().active.clone();
     let file = daemon.state.borrow().file.clone();
-    let loaded = file.unwrap_or_else(|| load(daemon, &before.base_env));
-    let found = candidate(daemon, &loaded, &before, false);
-    if !found
-        .resolved
-        .active
-        .groups()
-        .iter()
-        .any(|group| group == name)
-    {
-        return of_group(
-            name,
-            Fault::BadName,
-            format!("there is no group `{name}` in the configuration"),
-        );
-    }
+    // As last read: without a reread since the start, all there is is active already.
+    let found = file.map(|loaded| candidate(daemon, &loaded, &before, false));
+    let known = |active: &Active| active.groups().iter().any(|group| group == name);
+    let found = match found {
+        Some(found) if known(&found.resolved.active) => found,
+        None if known(&before) => return of_group(name, Fault::AlreadyAdded, "already active"),
+        Some(_) | None => {
+            let text = format!("there is no group `{name}` in the configuration as last read");
+            return of_group(name, Fault::BadName, text);
+        }
+    };
     if before.groups().iter().any(|group| group == name) {
         return of_group(name, Fault::AlreadyAdded, "already active");
     }
@@ -237,6 +233,15 @@ pub(super) fn add(daemon: &Shared, name: &str, by: &str) -> Done {
 
 /// Takes a stopped group out of service.
 pub(super) fn remove(daemon: &Shared, name: &str) -> Done {
+    let (unread, base_env) = {
+        let state = daemon.state.borrow();
+        (state.file.is_none(), state.active.base_env.clone())
+    };
+    if unread {
+        // So that an `add` finds it again without a reread, as in Supervisor.
+        let loaded = load(daemon, &base_env);
+        daemon.state.borrow_mut().file = Some(loaded);
+    }
     let mut state = daemon.state.borrow_mut();
     let members: Vec<plan::Key> = state
         .active

@@ -182,7 +182,13 @@ fn begun_outcome(daemon: &Shared, key: &Key) -> Outcome {
 }
 
 fn ended(daemon: &Shared, result: &Result1, already: Fault) -> Outcome {
-    let status = fault(result.outcome, already);
+    // Supervisor's startProcess says SPAWN_ERROR wherever `spawnerr` is set, a start that ended too quickly included.
+    let status = match (fault(result.outcome, already), daemon.fact(&result.key)) {
+        (Fault::AbnormalTermination, Some(fact)) if !fact.spawn_error.is_empty() => {
+            Fault::SpawnError
+        }
+        (status, _) => status,
+    };
     let text = match (status, daemon.fact(&result.key)) {
         (Fault::Success, Some(fact)) if fact.pid > 0 => format!("pid {}", fact.pid),
         _ => result.text.clone(),

@@ -33,7 +33,7 @@ pub(super) fn config(
             program
                 .serverurl
                 .as_ref()
-                .map_or("auto", |url| url.value.as_str())
+                .map_or("none", |url| url.value.as_str())
         ),
     );
     for (channel, target, sink) in [
