@@ -76,7 +76,7 @@ fn start_and_stop_answer_with_supervisors_faults() {
         [
             "nope BAD_NAME",
             "a ALREADY_STARTED",
-            "bad ABNORMAL_TERMINATION",
+            "bad SPAWN_ERROR",
             "missing NO_FILE"
         ]
     );
