@@ -358,9 +358,12 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
     }
 }
 
-/// Closes an address here and at root. Keepers that were given it close theirs with their definitions.
+/// Closes an address, here, at root and in every keeper that still has a duplicate of an older definition: `shutdown`
+/// ends the listening of all duplicates, so that clients are refused instead of waiting in a queue that nobody serves.
 fn drop_listener(daemon: &Shared, address: &str) {
-    daemon.state.borrow_mut().listeners.remove(address);
+    if let Some(listener) = daemon.state.borrow_mut().listeners.remove(address) {
+        let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
+    }
     daemon.root.order(
         &wire::Order::DropListener {
             key: address.to_owned(),

@@ -197,6 +197,7 @@ fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
     } else {
         supervisord::Listener::Unix(UnixListener::from_std(fd.into()).map_err(failed)?)
     };
+    daemon.log(Level::Info, "RPC interface 'supervisor' initialized");
     let auth = if server.username.is_empty() {
         let name = if server.unix.is_empty() {
             "inet_http_server"

@@ -191,6 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn a_shutdown_ends_every_duplicate_and_frees_the_address() {
+        let listener = open("127.0.0.1:0").expect("bound");
+        let duplicate: std::net::TcpListener = listener.try_clone().expect("duplicate").into();
+        let address = duplicate.local_addr().expect("address");
+        std::net::TcpStream::connect(address).expect("connected");
+        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).expect("shut down");
+        let refused = std::net::TcpStream::connect(address).expect_err("nobody listens");
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        open(&address.to_string()).expect("free for a new one");
+    }
+
+    #[test]
     fn stale_sockets_are_replaced_and_nothing_else() {
         let dir = tempfile::tempdir().expect("directory");
         let path = dir.path().join("s");

@@ -148,7 +148,7 @@ pub(crate) fn for_command(
     let listen = if behind { "gateway" } else { "own" };
     let run_dir = run_dir.replace('%', "%%");
     let text = format!(
-        "[supervisord]\nnodaemon = true\nlogfile = {run_dir}/steadfast.log\npidfile = {run_dir}/steadfast.pid\n\
+        "[supervisord]\nlogfile = {run_dir}/steadfast.log\npidfile = {run_dir}/steadfast.pid\n\
          \n[steadfast]\n\n[program:{name}]\ncommand = {}\nlisten = {listen}\n\
          stdout_logfile = /dev/stdout\nstdout_logfile_maxbytes = 0\n\
          stderr_logfile = /dev/stderr\nstderr_logfile_maxbytes = 0\n",

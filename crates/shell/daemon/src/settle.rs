@@ -13,7 +13,7 @@ use crate::resolve::{refresh_gateway, wanted_addresses};
 use crate::state::{Shared, State};
 
 /// What could not be started for a reason outside of it (an occupied port, a dependency) is tried again this often.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(15);
 
 /// Brings everything in line. The model must have been changed before; it is written down here, before anything is done.
 pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> Vec<Result1> {
@@ -138,10 +138,10 @@ pub(crate) async fn retry(daemon: Shared) {
         tokio::time::sleep(RETRY).await;
         let again = {
             let state = daemon.state.borrow();
-            let steadfast = state.active.settings.steadfast;
-            steadfast
-                && state.mood == crate::state::Mood::Running
-                && !(state.trouble.is_empty() && state.failed_listeners.is_empty())
+            // Supervisor leaves what is FATAL down; an address that is taken is a thing that it does not know.
+            let trouble = state.active.settings.steadfast && !state.trouble.is_empty();
+            state.mood == crate::state::Mood::Running
+                && (trouble || !state.failed_listeners.is_empty())
         };
         if again {
             daemon.state.borrow_mut().trouble.clear();

@@ -136,7 +136,10 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
     }
     match command {
         Command::Status { names, hidden } => only(status::status(daemon, names, *hidden)),
-        Command::About => only(status::about(daemon)),
+        Command::About => only(status::about(
+            daemon,
+            !request.operator.starts_with("XML-RPC"),
+        )),
         Command::Start { names, wait } => {
             only(process::start(daemon, names, *wait, by("start"), progress).await)
         }

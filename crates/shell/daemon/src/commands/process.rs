@@ -4,14 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use control::{Done, Fault, Outcome, Progress};
-use plan::{Key, Step, dependants, start_order, waits_for};
+use plan::{Intent, Key, Step, dependants, start_order, waits_for};
 use wire::{Cause, Command, Counts, Replace, State, Why};
 
 use super::progress::follow;
 use super::{After, done, fault, meant, outcome};
 use crate::execute::{How, Result1, bind, execute};
 use crate::lines;
-use crate::settle::snapshot;
+use crate::settle::{settle, snapshot};
 use crate::state::{Shared, say};
 
 /// A start that nobody waits for is answered when the process is there, at the latest then.
@@ -47,17 +47,30 @@ fn want(daemon: &Shared, keys: &[Key], up: bool) -> Result<(), String> {
 }
 
 /// Addresses that could not be bound are tried again before a start; keys whose own address is still taken, and by whom.
+/// One that the gateway opens for them keeps nobody down.
 fn occupied(daemon: &Shared, keys: &[Key]) -> Vec<(Key, String)> {
     let mut taken = Vec::new();
+    let mut freed = false;
     for key in keys {
-        let addresses = daemon
-            .state
-            .borrow()
-            .active
-            .slot(key)
-            .map(|slot| slot.listeners.clone())
-            .unwrap_or_default();
-        for address in addresses {
+        let (own, derived) = {
+            let state = daemon.state.borrow();
+            let Some(slot) = state.active.slot(key) else {
+                continue;
+            };
+            let failed = |address: &String| state.failed_listeners.contains_key(address);
+            let derived: Vec<String> = slot
+                .derived
+                .iter()
+                .map(|listener| listener.address.clone())
+                .filter(failed)
+                .collect();
+            (slot.listeners.clone(), derived)
+        };
+        for address in derived {
+            bind(daemon, &address);
+            freed |= daemon.state.borrow().listeners.contains_key(&address);
+        }
+        for address in own {
             bind(daemon, &address);
             let mut state = daemon.state.borrow_mut();
             if let Some(why) = state.failed_listeners.get(&address).cloned() {
@@ -66,6 +79,16 @@ fn occupied(daemon: &Shared, keys: &[Key]) -> Vec<(Key, String)> {
                 break;
             }
         }
+    }
+    if freed {
+        let daemon = daemon.clone();
+        let cause = Cause {
+            why: Why::ConfigChange,
+            text: "an address became free".to_owned(),
+        };
+        tokio::task::spawn_local(async move {
+            settle(&daemon, Intent::Settle, Rc::new(move |_| cause.clone())).await
+        });
     }
     taken
 }

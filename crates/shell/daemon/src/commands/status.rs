@@ -84,8 +84,26 @@ fn info(state: &State, key: &Key, slot: &Slot) -> ProcessInfo {
         failed: counted(fact.counts.failed),
         longest_wait_ms: counted(fact.counts.longest_wait_ms),
         unhealthy: fact.unhealthy,
-        listens: slot.shown.clone(),
+        listens: listens(state, slot),
         hidden: slot.first,
+    }
+}
+
+/// Where it is reached, or why it is not.
+fn listens(state: &State, slot: &Slot) -> String {
+    let addresses = slot
+        .derived
+        .iter()
+        .map(|listener| &listener.address)
+        .chain(&slot.listeners);
+    let failed: Vec<&str> = addresses
+        .filter_map(|at| state.failed_listeners.get(at))
+        .map(String::as_str)
+        .collect();
+    if failed.is_empty() {
+        slot.shown.clone()
+    } else {
+        failed.join(", ")
     }
 }
 
@@ -123,9 +141,13 @@ fn path(sink: &Sink) -> String {
     }
 }
 
-/// About the daemon.
-pub(super) fn about(daemon: &Shared) -> Done {
-    let on_disk = super::change::stamp_on_disk(daemon);
+/// About the daemon. `look`: read the file to see whether it differs; XML-RPC asks at every call and has no word for it.
+pub(super) fn about(daemon: &Shared, look: bool) -> Done {
+    let on_disk = if look {
+        super::change::stamp_on_disk(daemon)
+    } else {
+        None
+    };
     let state = daemon.state.borrow();
     Done::ok(Body::About(About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
