@@ -63,7 +63,11 @@ fn development(scene: &Scene, judged: &Judged) -> Point {
         (false, _) => (State::No, found),
         (true, true) => (
             State::Yes,
-            format!("{} programs looked at", scene.subjects.len()),
+            format!(
+                "{} program{} looked at",
+                scene.subjects.len(),
+                if scene.subjects.len() == 1 { "" } else { "s" }
+            ),
         ),
         (true, false) => (State::Unseen, "no program was found".to_owned()),
     };

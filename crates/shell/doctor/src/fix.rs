@@ -307,7 +307,7 @@ fn finish(done: &Done, by_hand: usize, args: &Args, io: &mut Io<'_>) -> u8 {
             Ok(Some(backup)) => {
                 let _ = writeln!(
                     io.out,
-                    "written: {} (the old one: {})",
+                    "written: {}\n  the old one: {}",
                     escape(&path.display().to_string()),
                     escape(&backup.display().to_string())
                 );

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use conf::{AutoRestart, LogFile};
 use finding::{Finding, Severity};
-use servers::{Address, Kind};
+use servers::{Address, Kind, Weight};
 
 use crate::disk;
 use crate::fix;
@@ -203,7 +203,7 @@ pub(crate) fn refused(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
     let running = scene.configs.iter().any(|c| c.daemon.is_some());
     for (_, hit) in &mut hits {
         // A variable of the supervisor's environment, which cannot be seen while it does not run.
-        let outside = hit.what.contains("ENV_");
+        let outside = hit.what.contains("is not set in the environment");
         if outside && !running {
             hit.severity = Some(Severity::Note);
         }
@@ -317,7 +317,10 @@ pub(crate) fn is_back(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     };
     let mut hits = Vec::new();
     for layer in subject.layers.iter().filter(|l| l.file.is_none()) {
-        for flag in servers::guard(&layer.server) {
+        for flag in servers::guard(&layer.server)
+            .into_iter()
+            .filter(|f| f.weight == Weight::Refuse)
+        {
             let Some(span) = layer.span_of_all(&flag.places) else {
                 continue;
             };
@@ -347,9 +350,13 @@ pub(crate) fn group(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     };
     let inner = subject.main_layer().filter(|l| l.server.serves());
     let forks = inner.is_some_and(|l| l.server.forks.master || l.server.forks.workers > 1);
-    let shell = shell_above(layer)
-        || layer.server.kind == Kind::PackageScript
-        || subject.layers.len() > 1 && !is_exec(subject);
+    // npm and its like pass signals on.
+    let script = subject.layers.get(1).is_some_and(|l| {
+        l.file
+            .as_ref()
+            .is_some_and(|f| f.file_name().is_none_or(|n| n != "package.json"))
+    });
+    let shell = shell_above(layer) || script && !is_exec(subject);
     if *program.stopasgroup || !forks || !shell {
         return Vec::new();
     }

@@ -1,6 +1,6 @@
 //! SF1xx: development mode, wherever it comes from.
 
-use finding::Severity;
+use finding::{Severity, Span};
 use regex_lite::Regex;
 use servers::{Fix, Kind, Place, Weight};
 
@@ -72,7 +72,49 @@ fn flags(scene: &Scene, subject: &Subject, code: &str) -> Vec<Hit> {
     for hit in &mut hits {
         running(subject, hit);
     }
+    hits.extend(overruled(scene, subject, code));
     hits
+}
+
+/// Definitions of the same program that another one overrules: a flag in them comes back as soon as the other goes.
+fn overruled(scene: &Scene, subject: &Subject, code: &str) -> Vec<Hit> {
+    let (Some(program), Some(config)) = (&subject.program, subject.config(scene)) else {
+        return Vec::new();
+    };
+    let start = format!("`command` of [program:{}]", program.name);
+    let duplicates = config.loaded.findings.iter();
+    let duplicates =
+        duplicates.filter(|f| f.code == "conf.duplicate-key" && f.message.starts_with(&start));
+    let mut hits = Vec::new();
+    for related in duplicates.flat_map(|f| &f.related) {
+        let Some(layer) = of_line(&related.span) else {
+            continue;
+        };
+        for flag in servers::guard(&layer.server) {
+            if code_of(&flag) == code {
+                let hit = catalogue(scene, subject, &layer, &flag).weigh(Severity::Note);
+                hits.push(hit.said("this definition does not count now: another one overrules it"));
+            }
+        }
+    }
+    hits
+}
+
+/// The command in a line `command = …` of a configuration.
+fn of_line(span: &Span) -> Option<Layer> {
+    let (key, value) = span.text.split_once('=')?;
+    let value = value.split(" ;").next().unwrap_or(value);
+    let column = u32::try_from(key.chars().count() + 2).ok()?;
+    let words = conf::argv::split(value).ok()?;
+    let spans = words.iter().map(|w| {
+        let before = value.get(..w.range.start)?.chars().count();
+        let length = value.get(w.range.clone())?.chars().count();
+        let column = column + u32::try_from(before).ok()?;
+        Some(span.clone().marked(column, u32::try_from(length).ok()?))
+    });
+    let spans = spans.collect();
+    let argv = words.iter().map(|w| w.value.clone()).collect();
+    Some(Layer::new(argv, spans, &crate::model::Env::new()))
 }
 
 /// A layer's words without some.

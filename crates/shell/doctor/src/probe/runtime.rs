@@ -161,12 +161,10 @@ pub(crate) fn down(scene: &Scene, subject: &Subject) -> Vec<Hit> {
         if let Some(line) = last {
             hit = hit.said(line);
         }
-        if let Some(line) = subject
-            .logs
-            .iter()
-            .find_map(|l| l.tracebacks.keys().next_back())
-        {
-            hit = hit.said(format!("its log: {}", finding::mask_line(line)));
+        for log in &subject.logs {
+            if let Some(line) = &log.last {
+                hit = hit.said(format!("{}: {line}", log.path.display()));
+            }
         }
         hit.at(subject.span())
     })

@@ -12,8 +12,8 @@ enum When {
     Name,
     /// Its first word that is no option is one of these.
     Sub(&'static [&'static str]),
-    /// Its first word that is no option is one of these, or there is none.
-    SubOrNone(&'static [&'static str]),
+    /// None of its first words is one of these: it does this unless it is told to do something else.
+    Unless(&'static [&'static str]),
     /// One of these options, anywhere before `--`.
     Flag(&'static [&'static str]),
     /// One of these options, before the first word that is no option.
@@ -136,7 +136,16 @@ static TOOLS: &[Tool] = &[
     // development servers
     tool(
         &["vite"],
-        When::SubOrNone(&["dev", "serve"]),
+        When::Unless(&[
+            "build",
+            "preview",
+            "optimize",
+            "optimise",
+            "--version",
+            "-v",
+            "--help",
+            "-h",
+        ]),
         "SF103",
         BUILT,
     ),
@@ -265,13 +274,12 @@ fn see(tool: &Tool, program: &servers::Program<'_>) -> Option<Seen> {
     let hits: Vec<(&str, Place)> = match &tool.when {
         When::Name => name()?,
         When::Sub(subs) => vec![sub.filter(|(t, _)| subs.contains(t))?.clone()],
-        When::SubOrNone(subs) => match sub {
-            Some(word) => vec![Some(word).filter(|(t, _)| subs.contains(t))?.clone()],
-            None if words().any(|(t, _)| ["--version", "-v", "--help", "-h"].contains(t)) => {
+        When::Unless(others) => {
+            if words().take(2).any(|(t, _)| others.contains(t)) {
                 return None;
             }
-            None => name()?,
-        },
+            name()?
+        }
         When::Flag(flags) => flagged(flags),
         When::FlagFirst(flags) => words()
             .take_while(|(t, _)| t.starts_with('-'))

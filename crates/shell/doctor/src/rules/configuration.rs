@@ -8,7 +8,7 @@ use crate::probe::config;
 pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "SF301",
-        title: "one thing is defined twice, differently",
+        title: "one thing is defined twice",
         severity: Error,
         users: "which definition counts depends on the order of files; a correction of the other does nothing",
         what: "A section or key comes twice with different values; the last one wins silently.",

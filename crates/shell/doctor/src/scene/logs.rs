@@ -48,6 +48,8 @@ pub(crate) struct Log {
     pub(crate) killed: BTreeMap<String, String>,
     /// The newest time stamp.
     pub(crate) newest: Option<i64>,
+    /// The last line that is not empty.
+    pub(crate) last: Option<String>,
     /// The text, to be searched for leaked keys.
     pub(crate) text: String,
 }
@@ -68,6 +70,9 @@ pub(crate) fn parse(text: &str) -> Log {
     let mut in_traceback = false;
     for line in text.lines() {
         let line = cut(line);
+        if !line.trim().is_empty() {
+            log.last = Some(line.trim().to_owned());
+        }
         log.newest = time::stamp(line).or(log.newest);
         if let Some(reload) = reload(line) {
             log.reloads.push(reload);

@@ -1,0 +1,219 @@
+//! The corpus: small configurations with what must and what must not be found in each, and what is left after `--fix`.
+//!
+//! A case is one text: `expect:` the codes of warning and above, exactly; `notes:` codes that must (`!SF…`: must not) be there as notes;
+//! `fixed:` what is left of `expect` after `--fix`. Then files: `--- path [mode]`.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::{doctor, findings};
+
+struct Case {
+    expect: Vec<String>,
+    notes: Vec<String>,
+    fixed: Option<Vec<String>>,
+}
+
+fn codes(text: &str) -> Vec<String> {
+    text.split([',', ' '])
+        .filter(|c| !c.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Reads a case and writes its files.
+fn lay_out(text: &str, dir: &Path) -> Case {
+    let mut case = Case {
+        expect: Vec::new(),
+        notes: Vec::new(),
+        fixed: None,
+    };
+    let (head, files) = text.split_once("--- ").expect("a case has files");
+    for line in head.lines() {
+        match line.split_once(':') {
+            Some(("expect", rest)) => case.expect = codes(rest),
+            Some(("notes", rest)) => case.notes = codes(rest),
+            Some(("fixed", rest)) => case.fixed = Some(codes(rest)),
+            _ => panic!("not a line of a case: {line}"),
+        }
+    }
+    for file in files.split("\n--- ") {
+        let (name, body) = file.split_once('\n').expect("a file has a name");
+        let (name, mode) = name.split_once(' ').unwrap_or((name, ""));
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().expect("lies in the directory")).expect("made");
+        fs::write(&path, format!("{}\n", body.trim_end_matches('\n'))).expect("written");
+        let mode = match mode {
+            "" if name.ends_with(".env") => 0o600,
+            "" => 0o644,
+            octal => u32::from_str_radix(octal, 8).expect("a mode"),
+        };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+    }
+    case
+}
+
+fn at_least_warnings(all: &[(String, String)]) -> Vec<String> {
+    // Where the tests' own directory lies is not what a case is about.
+    let mut codes: Vec<String> = all
+        .iter()
+        .filter(|(c, s)| s != "note" && c != "SF209")
+        .map(|(c, _)| c.clone())
+        .collect();
+    codes.sort();
+    codes.dedup();
+    codes
+}
+
+/// What must hold of every report.
+fn readable(name: &str, text: &str) {
+    for line in text.lines() {
+        assert!(!line.contains(|c: char| c.is_control()), "{name}: {line:?}");
+        // What is there to be copied is not wrapped.
+        let copied = ["  fix: ", "written: ", "  the old one: "]
+            .iter()
+            .any(|w| line.starts_with(w));
+        assert!(copied || line.chars().count() < 100, "{name}: {line}");
+    }
+    for secret in [
+        "8d1f5b2c9a7e4630",
+        "4037a6e9d2c5f8b1",
+        "09d25e094faa6ca2",
+        "k3J9dQ77",
+        "abcdefghijklmnopqrstuvwxyz",
+    ] {
+        assert!(!text.contains(secret), "{name} shows a key");
+    }
+}
+
+fn check(path: &Path) -> Result<(), String> {
+    let name = path
+        .file_stem()
+        .expect("has a name")
+        .to_string_lossy()
+        .into_owned();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let case = lay_out(&fs::read_to_string(path).expect("is read"), dir.path());
+    let config = dir.path().join("supervisord.conf").display().to_string();
+    let said = doctor(&["-c", &config]);
+    readable(&name, &said.out);
+    let found = findings(&["-c", &config]);
+    let got = at_least_warnings(&found);
+    if got != case.expect {
+        return Err(format!(
+            "{name}: expected {:?}, found {got:?}\n{}",
+            case.expect, said.out
+        ));
+    }
+    assert_eq!(said.status, u8::from(!got.is_empty()), "{name}");
+    for note in &case.notes {
+        let (code, wanted) = note
+            .strip_prefix('!')
+            .map_or((note.as_str(), true), |c| (c, false));
+        if found.iter().any(|(c, _)| c == code) != wanted {
+            return Err(format!("{name}: {note}\n{}", said.out));
+        }
+    }
+    let before = snapshot(dir.path());
+    doctor(&["-c", &config, "--fix", "--diff"]);
+    assert_eq!(
+        snapshot(dir.path()),
+        before,
+        "{name}: --diff wrote something"
+    );
+    let Some(left) = case.fixed else {
+        return Ok(());
+    };
+    let fixed = doctor(&["-c", &config, "--fix"]);
+    readable(&name, &fixed.out);
+    let got = at_least_warnings(&findings(&["-c", &config]));
+    if got != left {
+        return Err(format!(
+            "{name}: after --fix {got:?} is left, expected {left:?}\n{}{}",
+            fixed.out, fixed.err
+        ));
+    }
+    let once = snapshot(dir.path());
+    let again = doctor(&["-c", &config, "--fix"]);
+    assert_eq!(
+        snapshot(dir.path()),
+        once,
+        "{name}: --fix is not idempotent: {}",
+        again.err
+    );
+    Ok(())
+}
+
+/// Every file with its content.
+fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    let mut queue = vec![dir.to_path_buf()];
+    while let Some(here) = queue.pop() {
+        for entry in fs::read_dir(here).expect("is listed").flatten() {
+            if entry.path().is_dir() {
+                queue.push(entry.path());
+            } else {
+                all.push((
+                    entry.path().display().to_string(),
+                    fs::read(entry.path()).unwrap_or_default(),
+                ));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn every_case_is_found_and_nothing_else() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut cases: Vec<_> = fs::read_dir(dir)
+        .expect("is there")
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 40, "{} cases", cases.len());
+    let wrong: Vec<String> = cases.iter().filter_map(|path| check(path).err()).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn comments_and_layout_survive_a_fix() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let config = dir.path().join("supervisord.conf");
+    let text = "; the head\r\n[program:a]\r\n; why\r\ncommand   =   uvicorn a:b  --port 1   --reload   ; tail\r\nenvironment = A=\"1\",\r\n   UVICORN_RELOAD=\"1\",\r\n   B=\"2\" ; c\r\n\r\n";
+    fs::write(&config, text).expect("written");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o640)).expect("set");
+    let shown = config.display().to_string();
+    assert_eq!(doctor(&["-c", &shown, "--fix", "SF101"]).status, 0);
+    let got = fs::read_to_string(&config).expect("is read");
+    assert_eq!(
+        got,
+        text.replace("   --reload", "")
+            .replace("   UVICORN_RELOAD=\"1\",\r\n", "")
+    );
+    assert_eq!(
+        fs::metadata(&config)
+            .expect("is there")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o640
+    );
+    let backup = dir.path().join(".supervisord.conf.steadfast-backup-1");
+    assert_eq!(fs::read_to_string(&backup).expect("a backup"), text);
+    // The flag comes back: that is noticed.
+    fs::write(&config, text).expect("written");
+    let again = findings(&["-c", &shown]);
+    assert!(again.iter().any(|(code, _)| code == "SF303"), "{again:?}");
+}
