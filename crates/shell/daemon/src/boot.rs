@@ -209,7 +209,6 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
         return Err(CouldNot(String::new()));
     }
     daemon.state.borrow_mut().active = commands::first_start(&candidate);
-    daemon.state.borrow_mut().file_stamp = candidate.resolved.active.stamp.clone();
     daemon
         .keep()
         .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
@@ -269,7 +268,6 @@ async fn adopted(
         .iter()
         .map(|slot| (slot.number, slot.key()))
         .collect();
-    daemon.state.borrow_mut().file_stamp = active.stamp.clone();
     daemon.state.borrow_mut().active = active;
     let kept = take_kept(daemon);
     let mut keys = Vec::new();
@@ -537,7 +535,6 @@ impl State {
         State {
             active: Active::default(),
             file: None,
-            file_stamp: String::new(),
             keepers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             failed_listeners: BTreeMap::new(),

@@ -254,7 +254,33 @@ async fn start(
         Some(answer) => answer,
         None => answer.await,
     };
-    answer.unwrap_or_else(|_| (Outcome::Failed, format!("the keeper of {key} ended")))
+    match answer {
+        Ok((Outcome::AlreadySo, text)) if restart => under_way(daemon, key, text).await,
+        Ok(answer) => answer,
+        Err(_) => (Outcome::Failed, format!("the keeper of {key} ended")),
+    }
+}
+
+/// The same replacement was under way already: its end is the answer.
+async fn under_way(daemon: &Shared, key: &Key, text: String) -> (Outcome, String) {
+    let Some(mut facts) = daemon.follow(key) else {
+        return (Outcome::Failed, text);
+    };
+    let hash = daemon
+        .state
+        .borrow()
+        .active
+        .slot(key)
+        .map(|slot| slot.spec.hash.clone())
+        .unwrap_or_default();
+    match facts.wait_for(|fact| fact.next_pid == 0).await {
+        Ok(fact) if fact.refused_hash == hash && fact.spec_hash != hash => (
+            Outcome::Abnormal,
+            format!("{text}; it failed, and the old process goes on"),
+        ),
+        Ok(_) => (Outcome::Done, String::new()),
+        Err(_) => (Outcome::Failed, format!("the keeper of {key} ended")),
+    }
 }
 
 /// Waits until everything in `after` has done its steps and is ready; the error names what is not.

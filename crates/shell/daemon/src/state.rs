@@ -85,8 +85,6 @@ pub(crate) struct State {
     pub(crate) active: Active,
     /// The configuration as last read, if it was read again since it became active.
     pub(crate) file: Option<conf::Loaded>,
-    /// Hash of the files on disk as last read.
-    pub(crate) file_stamp: String,
     pub(crate) keepers: BTreeMap<Key, Keeper>,
     pub(crate) listeners: BTreeMap<String, OwnedFd>,
     /// Addresses that could not be bound, and why.

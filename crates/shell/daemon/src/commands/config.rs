@@ -11,7 +11,7 @@ use wire::{Cause, State, Why};
 use super::change::{Candidate, Merge, Selected, candidate, load, merge, take_out};
 use super::done;
 use crate::model::Active;
-use crate::resolve::{difference, group_changes, refresh_gateway, stamp, wanted_addresses};
+use crate::resolve::{difference, group_changes, refresh_gateway, wanted_addresses};
 use crate::settle::{purge_later, settle, snapshot};
 use crate::state::Shared;
 
@@ -41,7 +41,6 @@ pub(super) fn read_again(daemon: &Shared, dry: bool) -> Result<Candidate, Box<Do
         }));
     }
     let mut state = daemon.state.borrow_mut();
-    state.file_stamp = stamp(&loaded);
     state.file = Some(loaded);
     Ok(found)
 }
