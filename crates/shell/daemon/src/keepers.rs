@@ -107,6 +107,7 @@ pub(crate) fn take_over(daemon: &Shared, key: &Key, number: u32, opened: Opened)
         facts,
         answers: Default::default(),
         given: Default::default(),
+        ready_pid: 0,
         pids: Vec::new(),
         started_ms: 0,
     };

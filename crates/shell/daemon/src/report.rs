@@ -70,6 +70,17 @@ fn tell_watchers(daemon: &Shared, key: &Key, report: &Report) {
 /// A transition is written into the ledger before it is acknowledged; one that was written already (the last daemon died
 /// in between) is acknowledged and said no second time.
 fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
+    let became_ready = transition.to == wire::State::Running
+        && (transition.replaced || transition.from != transition.to);
+    if let Some(keeper) = daemon
+        .state
+        .borrow_mut()
+        .keepers
+        .get_mut(key)
+        .filter(|_| became_ready)
+    {
+        keeper.ready_pid = transition.pid;
+    }
     let label = key.to_string();
     let written = {
         let mut state = daemon.state.borrow_mut();

@@ -120,6 +120,8 @@ pub(crate) struct Keeper {
     pub(crate) facts: watch::Sender<Fact>,
     pub(crate) answers: HashMap<u64, oneshot::Sender<(Outcome, String)>>,
     pub(crate) given: HashMap<u64, oneshot::Sender<Vec<OwnedFd>>>,
+    /// Pid of the last transition to RUNNING; 0 = none was seen.
+    pub(crate) ready_pid: i32,
     /// Last pids of its generations.
     pub(crate) pids: Vec<i32>,
     /// When the last life began, wall clock: a fact forgets it when the life ends.
@@ -216,6 +218,20 @@ impl Daemon {
     /// The fact of a slot, if its keeper is connected.
     pub(crate) fn fact(&self, key: &Key) -> Option<Fact> {
         self.state.borrow().keepers.get(key).map(Keeper::fact)
+    }
+
+    /// Pid of the process that became ready last and still lives. A keeper answers before it publishes what is true now,
+    /// so right after an answer the transition knows more than the fact.
+    pub(crate) fn ready_pid(&self, key: &Key) -> Option<i32> {
+        let state = self.state.borrow();
+        let keeper = state.keepers.get(key)?;
+        let fact = keeper.facts.borrow();
+        let pid = if keeper.ready_pid > 0 {
+            keeper.ready_pid
+        } else {
+            fact.pid
+        };
+        (fact.pid > 0 && pid > 0).then_some(pid)
     }
 
     /// Follows the facts of a slot.

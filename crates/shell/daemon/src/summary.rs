@@ -62,6 +62,8 @@ fn details(slot: &Slot) -> String {
     let mut parts = vec![command(slot)];
     if let Some(derived) = slot.derived.first() {
         parts.push(format!("gateway holds {}", derived.address));
+    } else if let Some((addresses, _)) = slot.shown.split_once(" -> ") {
+        parts.push(format!("gateway holds {addresses}"));
     } else if !slot.listeners.is_empty() {
         parts.push(format!("holds {}", slot.listeners.join(", ")));
     }
@@ -92,7 +94,15 @@ fn command(slot: &Slot) -> String {
         .take_while(|word| !word.starts_with('-'))
         .collect();
     let text = finding::mask_line(&words.join(" "));
+    let text = match text.split_once(' ') {
+        Some((program, rest)) => format!("{} {rest}", base_name(program)),
+        None => base_name(&text).to_owned(),
+    };
     finding::escape(&text.chars().take(COMMAND_CHARS_MAX).collect::<String>())
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -107,7 +117,9 @@ mod tests {
             up: true,
             ..Slot::default()
         };
-        slot.spec.argv = ["uvicorn", "server:app", "--uds"].map(Text::from).into();
+        slot.spec.argv = ["/opt/venv/bin/uvicorn", "server:app", "--uds"]
+            .map(Text::from)
+            .into();
         slot.spec.ready = Ready::Http {
             path: "/api/health".into(),
             host: String::new(),

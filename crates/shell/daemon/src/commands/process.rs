@@ -212,8 +212,8 @@ fn ended(daemon: &Shared, result: &Result1, already: Fault) -> Outcome {
         }
         (status, _) => status,
     };
-    let text = match (status, daemon.fact(&result.key)) {
-        (Fault::Success, Some(fact)) if fact.pid > 0 => format!("pid {}", fact.pid),
+    let text = match (status, daemon.ready_pid(&result.key)) {
+        (Fault::Success, Some(pid)) => format!("pid {pid}"),
         _ => result.text.clone(),
     };
     outcome(&result.key, status, text)

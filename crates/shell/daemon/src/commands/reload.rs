@@ -210,11 +210,9 @@ fn ended(
         .iter()
         .filter(|result| !hidden(&result.key) || !result.is_well())
         .map(|result| {
-            let pid = daemon.fact(&result.key).map_or(0, |fact| fact.pid);
-            let text = if result.is_well() && pid > 0 {
-                format!("pid {pid}")
-            } else {
-                result.text.clone()
+            let text = match daemon.ready_pid(&result.key).filter(|_| result.is_well()) {
+                Some(pid) => format!("pid {pid}"),
+                None => result.text.clone(),
             };
             outcome(&result.key, fault(result.outcome, Fault::Success), text)
         })

@@ -132,7 +132,8 @@ pub(super) fn definition(
     out
 }
 
-fn listen_key(at: &ListenAddr) -> String {
+/// The key of an address to listen on.
+pub(super) fn listen_key(at: &ListenAddr) -> String {
     match at {
         ListenAddr::Tcp { host, port } => address(host, *port),
         ListenAddr::Unix(path) => format!("unix:{path}"),

@@ -207,7 +207,7 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
     } else {
         Vec::new()
     };
-    let shown = shown(program, &handed, &key.to_string());
+    let shown = shown(one, &handed, &key.to_string());
     let spec = spec(
         place,
         number,
@@ -253,8 +253,27 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
     slot
 }
 
-fn shown(program: &conf::Program, handed: &Handed, label: &str) -> String {
-    let public = handed.public.join(", ");
+/// Where people reach it: its own addresses, or those of the gateways that lead to it.
+fn shown(one: &Program<'_>, handed: &Handed, label: &str) -> String {
+    let program = one.program;
+    let to_it = |gateway: &&conf::Gateway| {
+        gateway
+            .routes
+            .iter()
+            .any(|route| route.target == program.name)
+    };
+    let mut addresses: Vec<String> = one
+        .model
+        .gateways
+        .iter()
+        .filter(to_it)
+        .flat_map(|gateway| &gateway.listen)
+        .map(|at| super::gateways::listen_key(&at.value))
+        .collect();
+    if addresses.is_empty() {
+        addresses.clone_from(&handed.public);
+    }
+    let public = addresses.join(", ");
     match *program.listen {
         Listen::Own | Listen::Held => public,
         Listen::Gateway if public.is_empty() => String::new(),
