@@ -13,7 +13,7 @@
 //! read, the token names another store, the store is behind its tokens) is *unknown*, on every layer.
 //!
 //! * [`token`] is what clients hold: opaque, naming its store, parsed strictly.
-//! * [`judge`] decides; [`clocks`] says whether time may be believed; [`revoke`] says how long a cached verdict may be
+//! * [`mod@judge`] decides; [`clocks`] says whether time may be believed; [`revoke`] says how long a cached verdict may be
 //!   used, and when a revocation may be acknowledged.
 //! * [`rotating`] is the optional protocol for clients without a gateway on the way: one table.
 //! * [`cookie`] and [`csrf`] are the rules of browsers.

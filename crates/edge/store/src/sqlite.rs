@@ -1,0 +1,189 @@
+//! The store of one machine: a SQLite file in the state directory.
+
+use crate::count::Count;
+use crate::error::{Failure, OpenError, Step};
+use crate::limits::LIST_ROWS_MAX;
+use crate::place::Place;
+use crate::rows::{self, COLUMNS};
+use crate::schema::{self, Dumb};
+use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+use crate::writer::{Write, Writer};
+use rusqlite::Connection;
+use session::judge::{Shelf, Sweep};
+use session::revoke::Scope;
+use session::{Alarm, Row, Sid, StoreId, Token, Touch, UserId, Why};
+use std::path::Path;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// An open store. Clones share the writer and have a reading connection of their own: one for each gateway worker.
+pub struct Sqlite {
+    place: Place,
+    shelf: Shelf,
+    seen_ms: u64,
+    count: Arc<Count>,
+    writer: SyncSender<Write>,
+    /// None after an error: opened again, and compared again, by the next one who asks.
+    reader: Mutex<Option<Connection>>,
+}
+
+impl Clone for Sqlite {
+    fn clone(&self) -> Self {
+        Self {
+            place: self.place.clone(),
+            shelf: self.shelf,
+            seen_ms: self.seen_ms,
+            count: Arc::clone(&self.count),
+            writer: self.writer.clone(),
+            reader: Mutex::new(None),
+        }
+    }
+}
+
+impl Sqlite {
+    /// Opens the store in this directory, or makes it at the first start (with `new_id`, 64 random bits). Migrates.
+    ///
+    /// # Errors
+    /// Say *unknown* for every token and open again later.
+    pub fn open(dir: &Path, new_id: StoreId) -> Result<Self, OpenError> {
+        let place = Place::new(dir);
+        let (db, about) = place.open(new_id)?;
+        let count = Arc::new(Count::open(&place.count(), about.revocations)?);
+        let writer = Writer::start(db, place.database(), Arc::clone(&count))?;
+        let shelf = Shelf {
+            ours: about.id,
+            others_forgotten: about.others_forgotten,
+        };
+        Ok(Self {
+            place,
+            shelf,
+            seen_ms: about.seen_ms,
+            count,
+            writer,
+            reader: Mutex::new(None),
+        })
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<Connection>> {
+        // A reader that panicked left a connection that reads as well as before.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a read; after an error the connection is dropped, so that a store that comes back is seen.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Dumb> {
+        let mut reader = self.reader();
+        let db = match &mut *reader {
+            Some(db) => db,
+            empty @ None => empty.insert(self.open_reader()?),
+        };
+        work(db).map_err(|error| {
+            *reader = None;
+            schema::dumb(error)
+        })
+    }
+
+    fn open_reader(&self) -> Result<Connection, Dumb> {
+        let db = schema::open_reader(&self.place.database())?;
+        let about = schema::about(&db)?;
+        if about.id == self.shelf.ours {
+            Ok(db)
+        } else {
+            Err(Dumb::Unreadable(format!(
+                "store {}, not {}",
+                about.id, self.shelf.ours
+            )))
+        }
+    }
+
+    async fn write<T>(
+        &self,
+        make: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Write,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.writer
+            .try_send(make(reply))
+            .map_err(Failure::at(Step::Queue))?;
+        answer.await.map_err(Failure::at(Step::Queue))?
+    }
+}
+
+fn looked_up(db: &Connection, token: &Token) -> rusqlite::Result<Option<Row>> {
+    match token {
+        Token::Cookie(it) | Token::Bearer(it) => rows::by_hash(db, it.hash()),
+        Token::Rotating(it) => rows::by_id(db, it.session),
+    }
+}
+
+impl Store for Sqlite {
+    fn shelf(&self) -> Shelf {
+        self.shelf
+    }
+
+    fn count(&self) -> Result<u64, Failure> {
+        self.count.read()
+    }
+
+    async fn find(&self, token: &Token) -> Answer {
+        match self.read(|db| looked_up(db, token)) {
+            Ok(Some(row)) => Answer::Row(Box::new(row)),
+            Ok(None) => Answer::Nothing,
+            Err(Dumb::Failed(failure)) => Answer::Unreachable(failure),
+            Err(Dumb::Unreadable(_)) => Answer::Distrusted(Alarm::Unreadable),
+        }
+    }
+
+    async fn insert(&self, row: Row, replaces: Option<Sid>) -> Result<(), Failure> {
+        self.write(|reply| Write::Insert(Box::new(row), replaces, reply))
+            .await
+    }
+
+    async fn refresh(&self, ask: RefreshAsk) -> Result<Refreshed, Failure> {
+        self.write(|reply| Write::Refresh(Box::new(ask), reply))
+            .await
+    }
+
+    async fn revoke(&self, scope: Scope, why: Why, at_ms: u64) -> Result<Revoked, Failure> {
+        self.write(|reply| Write::Revoke(scope, why, at_ms, reply))
+            .await
+    }
+
+    fn touch(&self, id: Sid, touch: Touch) {
+        // A full queue: the next request of this session renews it.
+        let _full = self.writer.try_send(Write::Touch(id, touch));
+    }
+
+    async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM session WHERE ended_why IS NULL AND (?1 IS NULL OR user = ?1) \
+             ORDER BY seen_ms DESC LIMIT {LIST_ROWS_MAX}"
+        );
+        let listed = |row: Row| Listed {
+            id: row.id,
+            kind: row.credential.kind(),
+            user: row.user,
+            created_ms: row.created_ms,
+            seen_ms: row.seen_ms,
+            context: row.context,
+        };
+        let found = self.read(|db| {
+            let mut statement = db.prepare_cached(&sql)?;
+            let rows = statement.query_map([user.map(UserId::as_str)], |line| {
+                rows::read(line).map(listed)
+            })?;
+            rows.collect()
+        });
+        found.map_err(|dumb| match dumb {
+            Dumb::Failed(failure) => failure,
+            Dumb::Unreadable(detail) => Failure::new(Step::Read, detail),
+        })
+    }
+
+    async fn sweep(&self, limits: Sweep) -> Result<usize, Failure> {
+        self.write(|reply| Write::Sweep(limits, reply)).await
+    }
+
+    fn seen_ms(&self) -> u64 {
+        self.seen_ms
+    }
+}

@@ -1,0 +1,134 @@
+//! What every store can do.
+
+use crate::error::Failure;
+use session::judge::{Policy, Shelf, Sweep};
+use session::revoke::Scope;
+use session::rotating::Refresh;
+use session::token::Link;
+use session::{Alarm, Found, Kind, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why};
+use std::future::Future;
+
+/// What a store says about a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Its row.
+    Row(Box<Row>),
+    /// There is none, in a store that can be trusted.
+    Nothing,
+    /// It did not answer.
+    Unreachable(Failure),
+    /// What stands there is not to be believed.
+    Distrusted(Alarm),
+}
+
+impl Answer {
+    /// For `session::judge`.
+    #[must_use]
+    pub fn found(&self) -> Found<'_> {
+        match self {
+            Self::Row(row) => Found::Row(row),
+            Self::Nothing => Found::Nothing,
+            Self::Unreachable(_) => Found::Unreachable,
+            Self::Distrusted(alarm) => Found::Distrusted(*alarm),
+        }
+    }
+}
+
+/// A refresh of a rotating session.
+#[derive(Debug, Clone)]
+pub struct RefreshAsk {
+    /// Token, `a` and fresh randomness.
+    pub ask: Refresh,
+    /// Address and agent, as `session::judge::bounded` makes it.
+    pub context: String,
+    /// Timeouts.
+    pub policy: Policy,
+    /// Now.
+    pub time: Time,
+}
+
+/// What came of it. Whatever it says is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The successor.
+    Granted(Link),
+    /// 400 `invalid_grant`. Theft has ended the session.
+    Refused(Refusal),
+    /// 503.
+    Unknown(Unsure),
+}
+
+/// What a revocation did. It is acknowledged: nothing verified from now on is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The sessions that it ended: their WebSockets and event streams are to be closed.
+    pub ended: Vec<Sid>,
+    /// Revocations so far.
+    pub count: u64,
+}
+
+/// One session in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its public name.
+    pub id: Sid,
+    /// Whose.
+    pub user: UserId,
+    /// How its token travels.
+    pub kind: Kind,
+    /// Unix milliseconds of the sign-in.
+    pub created_ms: u64,
+    /// Unix milliseconds of the last activity, up to a minute late.
+    pub seen_ms: u64,
+    /// Address and agent.
+    pub context: String,
+}
+
+/// A store of sessions. Every write is durable when its future is ready with `Ok`; `Err` says that it is not known
+/// whether it was written, and the caller says *unknown* (503): also a sign-in that the program had granted.
+pub trait Store: Send + Sync {
+    /// Which store this is.
+    fn shelf(&self) -> Shelf;
+
+    /// The count of revocations, to be read before [`Store::find`].
+    ///
+    /// # Errors
+    /// Cached verdicts may not be used then.
+    fn count(&self) -> Result<u64, Failure>;
+
+    /// Looks a token up. It must name this store.
+    fn find(&self, token: &Token) -> impl Future<Output = Answer> + Send;
+
+    /// Keeps a new session; ends the one that it replaces, in the same commit.
+    fn insert(
+        &self,
+        row: Row,
+        replaces: Option<Sid>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// One refresh: read, decide, write and commit without anybody in between.
+    fn refresh(&self, ask: RefreshAsk) -> impl Future<Output = Result<Refreshed, Failure>> + Send;
+
+    /// Ends sessions; ready when no verification that starts now can still say valid.
+    fn revoke(
+        &self,
+        scope: Scope,
+        why: Why,
+        at_ms: u64,
+    ) -> impl Future<Output = Result<Revoked, Failure>> + Send;
+
+    /// Renews last-seen. Nobody waits for it.
+    fn touch(&self, id: Sid, touch: Touch);
+
+    /// Living sessions, newest activity first, at most [`crate::LIST_ROWS_MAX`].
+    fn list(
+        &self,
+        user: Option<&UserId>,
+    ) -> impl Future<Output = Result<Vec<Listed>, Failure>> + Send;
+
+    /// Deletes what is over for a week, at most [`crate::SWEEP_ROWS_MAX`] rows; says how many.
+    fn sweep(&self, limits: Sweep) -> impl Future<Output = Result<usize, Failure>> + Send;
+
+    /// The latest time that was stamped, for `session::Clocks::start`. Unix milliseconds; 0: none.
+    fn seen_ms(&self) -> u64;
+}

@@ -1,0 +1,396 @@
+//! The one writer: a thread that commits groups.
+//!
+//! It takes the first write that comes, then whatever is queued, for at most [`GROUP_MS_MAX`]; it never waits for more.
+//! Each write has a savepoint of its own, so that one that fails takes no other along. After the commit the count of
+//! revocations is raised, and only then is anybody answered.
+
+use crate::count::Count;
+use crate::error::{Failure, Step};
+use crate::limits::{
+    GROUP_MS_MAX, GROUP_WRITES_MAX, QUEUE_WRITES_MAX, SWEEP_ROWS_MAX, TOUCH_BATCH_MS, TOUCHES_MAX,
+};
+use crate::rows::{self, ms};
+use crate::schema::{self, meta};
+use crate::store::{RefreshAsk, Refreshed, Revoked};
+use rusqlite::{Connection, Transaction, params};
+use session::judge::{Sweep, expired};
+use session::revoke::Scope;
+use session::rotating::{Step as Move, refresh};
+use session::{Credential, Ended, Refusal, Row, Sid, Touch, Unsure, Why};
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+pub(crate) enum Write {
+    Insert(Box<Row>, Option<Sid>, Reply<()>),
+    Refresh(Box<RefreshAsk>, Reply<Refreshed>),
+    Revoke(Scope, Why, u64, Reply<Revoked>),
+    Touch(Sid, Touch),
+    Sweep(Sweep, Reply<usize>),
+}
+
+pub(crate) struct Writer {
+    db: Connection,
+    path: PathBuf,
+    /// The file that was opened: another one under its name is not ours.
+    file: (u64, u64),
+    count: Arc<Count>,
+    touches: HashMap<Sid, u64>,
+    flush_at: Option<Instant>,
+}
+
+/// An answer that waits for the commit.
+type Answer = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+
+impl Writer {
+    pub(crate) fn start(
+        db: Connection,
+        path: PathBuf,
+        count: Arc<Count>,
+    ) -> Result<SyncSender<Write>, Failure> {
+        let meta = std::fs::metadata(&path).map_err(Failure::at(Step::Files))?;
+        let (sender, receiver) = sync_channel(QUEUE_WRITES_MAX);
+        let file = (meta.dev(), meta.ino());
+        let writer = Self {
+            db,
+            path,
+            file,
+            count,
+            touches: HashMap::new(),
+            flush_at: None,
+        };
+        let thread = std::thread::Builder::new().name("session-store".into());
+        thread
+            .spawn(move || writer.run(&receiver))
+            .map_err(Failure::at(Step::Queue))?;
+        Ok(sender)
+    }
+
+    fn run(mut self, receiver: &Receiver<Write>) {
+        loop {
+            let first = match self.flush_at {
+                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            match first {
+                Ok(write) => self.group(write, receiver),
+                Err(RecvTimeoutError::Timeout) => self.commit(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.commit(Vec::new());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn group(&mut self, first: Write, receiver: &Receiver<Write>) {
+        let until = Instant::now() + Duration::from_millis(GROUP_MS_MAX);
+        let mut writes = Vec::new();
+        let mut next = Some(first);
+        let mut at_once = false;
+        while let Some(write) = next {
+            match write {
+                Write::Touch(id, touch) => {
+                    at_once |= touch.at_once || self.touches.len() >= TOUCHES_MAX;
+                    let seen = self.touches.entry(id).or_insert(0);
+                    *seen = (*seen).max(touch.at_ms);
+                    self.flush_at
+                        .get_or_insert(Instant::now() + Duration::from_millis(TOUCH_BATCH_MS));
+                }
+                other => writes.push(other),
+            }
+            let full = writes.len() >= GROUP_WRITES_MAX || Instant::now() >= until;
+            next = if full { None } else { receiver.try_recv().ok() };
+        }
+        if at_once || !writes.is_empty() {
+            self.commit(writes);
+        }
+    }
+
+    /// One transaction: these writes, and the touches that wait.
+    fn commit(&mut self, writes: Vec<Write>) {
+        self.flush_at = None;
+        let touches = std::mem::take(&mut self.touches);
+        if writes.is_empty() && touches.is_empty() {
+            return;
+        }
+        let (answers, done) = self.transact(writes, &touches);
+        for answer in answers {
+            answer(done.clone());
+        }
+    }
+
+    fn transact(
+        &mut self,
+        writes: Vec<Write>,
+        touches: &HashMap<Sid, u64>,
+    ) -> (Vec<Answer>, Result<(), Failure>) {
+        if let Err(failure) = self.still_ours() {
+            return (writes.into_iter().map(refused).collect(), Err(failure));
+        }
+        let begun = self
+            .db
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
+        let mut open = match begun {
+            Ok(open) => open,
+            Err(error) => {
+                let answers = writes.into_iter().map(refused).collect();
+                return (answers, Err(Failure::new(Step::Write, error)));
+            }
+        };
+        let mut latest_ms = touches.values().copied().max().unwrap_or(0);
+        let mut revocations = None;
+        let answers = writes
+            .into_iter()
+            .map(|write| apply(&mut open, write, &mut latest_ms, &mut revocations))
+            .collect();
+        let finish = || -> Result<(), Failure> {
+            let wrote = touches
+                .iter()
+                .try_for_each(|(id, at_ms)| rows::touch(&open, *id, *at_ms));
+            wrote
+                .and_then(|()| stamp(&open, latest_ms))
+                .map_err(Failure::at(Step::Write))?;
+            open.commit().map_err(Failure::at(Step::Commit))?;
+            // Between commit and acknowledgement.
+            revocations.map_or(Ok(()), |number| self.count.raise_to(number))
+        };
+        (answers, finish())
+    }
+
+    /// A database that was deleted or replaced under us would swallow what we write.
+    fn still_ours(&self) -> Result<(), Failure> {
+        let meta = std::fs::metadata(&self.path).map_err(Failure::at(Step::Files))?;
+        if (meta.dev(), meta.ino()) == self.file {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                Step::Files,
+                "the database was replaced by another file",
+            ))
+        }
+    }
+}
+
+/// The answer of a write that was not even tried: the failure of its group, handed in by the caller.
+fn refused(write: Write) -> Answer {
+    fn with<T: Send + 'static>(reply: Reply<T>) -> Answer {
+        Box::new(move |done| {
+            let why = done
+                .err()
+                .unwrap_or_else(|| Failure::new(Step::Write, "it was not tried"));
+            // Whoever asked may have gone.
+            let _gone = reply.send(Err(why));
+        })
+    }
+    match write {
+        Write::Insert(_, _, reply) => with(reply),
+        Write::Refresh(_, reply) => with(reply),
+        Write::Revoke(_, _, _, reply) => with(reply),
+        Write::Sweep(_, reply) => with(reply),
+        Write::Touch(..) => Box::new(|_| ()),
+    }
+}
+
+/// Answers with `value` once the group is durable.
+fn later<T: Send + 'static>(reply: Reply<T>, value: Result<T, Failure>) -> Answer {
+    Box::new(move |done| {
+        let _gone = reply.send(done.and(value));
+    })
+}
+
+fn apply(
+    open: &mut Transaction<'_>,
+    write: Write,
+    latest_ms: &mut u64,
+    revocations: &mut Option<u64>,
+) -> Answer {
+    match write {
+        Write::Insert(row, replaces, reply) => {
+            *latest_ms = (*latest_ms).max(row.seen_ms);
+            later(
+                reply,
+                alone(open, revocations, |db, raised| {
+                    insert(db, &row, replaces, raised)
+                }),
+            )
+        }
+        Write::Refresh(ask, reply) => {
+            *latest_ms = (*latest_ms).max(ask.time.now_ms);
+            later(
+                reply,
+                alone(open, revocations, |db, raised| refreshed(db, &ask, raised)),
+            )
+        }
+        Write::Revoke(scope, why, at_ms, reply) => later(
+            reply,
+            alone(open, revocations, |db, raised| {
+                revoke(db, &scope, why, at_ms, raised)
+            }),
+        ),
+        Write::Sweep(limits, reply) => {
+            later(reply, alone(open, revocations, |db, _| sweep(db, limits)))
+        }
+        Write::Touch(..) => Box::new(|_| ()),
+    }
+}
+
+/// In a savepoint of its own. A number that was rolled back is made again, so it must not reach the count.
+fn alone<T>(
+    open: &mut Transaction<'_>,
+    revocations: &mut Option<u64>,
+    work: impl FnOnce(&Connection, &mut Option<u64>) -> rusqlite::Result<T>,
+) -> Result<T, Failure> {
+    let mut raised = None;
+    let run = || {
+        let inner = open.savepoint()?;
+        let value = work(&inner, &mut raised)?;
+        inner.commit()?;
+        Ok(value)
+    };
+    let done = run().map_err(|error: rusqlite::Error| Failure::new(Step::Write, error));
+    if done.is_ok() {
+        *revocations = raised.or(*revocations);
+    }
+    done
+}
+
+fn insert(
+    db: &Connection,
+    row: &Row,
+    replaces: Option<Sid>,
+    raised: &mut Option<u64>,
+) -> rusqlite::Result<()> {
+    rows::insert(db, row)?;
+    schema::add(db, meta::ROWS, 1)?;
+    let ended = Ended {
+        at_ms: row.created_ms,
+        why: Why::Replaced,
+        other: None,
+    };
+    if let Some(old) = replaces
+        && rows::end(db, old, &ended)?
+    {
+        *raised = Some(raise(db)?);
+    }
+    Ok(())
+}
+
+fn refreshed(
+    db: &Connection,
+    asked: &RefreshAsk,
+    raised: &mut Option<u64>,
+) -> rusqlite::Result<Refreshed> {
+    let id = asked.ask.token.session;
+    let Some(row) = rows::by_id(db, id)? else {
+        return Ok(Refreshed::Refused(Refusal::NotFound));
+    };
+    let Credential::Rotating(chain) = &row.credential else {
+        return Ok(Refreshed::Refused(Refusal::WrongUse));
+    };
+    // Before anything is told about the session: only a holder of a genuine token is told why it ended.
+    let step = refresh(chain, &asked.ask);
+    if step == Move::InvalidGrant {
+        return Ok(Refreshed::Refused(Refusal::Malformed));
+    }
+    if let Some(ended) = &row.ended {
+        return Ok(Refreshed::Refused(Refusal::Ended(ended.why)));
+    }
+    if let Some(refusal) = expired(&row, asked.policy, asked.time) {
+        return Ok(Refreshed::Refused(refusal));
+    }
+    match step {
+        Move::Commit(chain, link) => {
+            rows::set_chain(db, id, &chain, &asked.context, asked.time.now_ms)?;
+            Ok(Refreshed::Granted(link))
+        }
+        Move::Repeat(link) => {
+            rows::touch(db, id, asked.time.now_ms)?;
+            Ok(Refreshed::Granted(link))
+        }
+        Move::Theft => {
+            let other = Some(asked.context.clone());
+            rows::end(
+                db,
+                id,
+                &Ended {
+                    at_ms: asked.time.now_ms,
+                    why: Why::Theft,
+                    other,
+                },
+            )?;
+            *raised = Some(raise(db)?);
+            Ok(Refreshed::Refused(Refusal::Ended(Why::Theft)))
+        }
+        Move::InvalidGrant => Ok(Refreshed::Refused(Refusal::Malformed)),
+        Move::Behind => Ok(Refreshed::Unknown(Unsure::StoreBehind)),
+    }
+}
+
+fn revoke(
+    db: &Connection,
+    scope: &Scope,
+    why: Why,
+    at_ms: u64,
+    raised: &mut Option<u64>,
+) -> rusqlite::Result<Revoked> {
+    let meant = match scope {
+        Scope::One(id) => vec![*id],
+        Scope::User(user) => rows::living(db, user)?,
+        Scope::Others { user, keep } => {
+            let mut ids = rows::living(db, user)?;
+            ids.retain(|id| id != keep);
+            ids
+        }
+    };
+    let ended = Ended {
+        at_ms,
+        why,
+        other: None,
+    };
+    let mut done = Vec::new();
+    for id in meant {
+        if rows::end(db, id, &ended)? {
+            done.push(id);
+        }
+    }
+    // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
+    let count = raise(db)?;
+    *raised = Some(count);
+    Ok(Revoked { ended: done, count })
+}
+
+fn sweep(db: &Connection, limits: Sweep) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE (ended_why IS NOT NULL AND ended_ms < ?1) \
+               OR created_ms < ?2 OR seen_ms < ?3 LIMIT ?4)";
+    let most = i64::try_from(SWEEP_ROWS_MAX).unwrap_or(i64::MAX);
+    let times = [
+        limits.ended_before_ms,
+        limits.created_before_ms,
+        limits.seen_before_ms,
+    ]
+    .map(ms);
+    let gone = db
+        .prepare_cached(sql)?
+        .execute(params![times[0], times[1], times[2], most])?;
+    schema::add(db, meta::ROWS, -i64::try_from(gone).unwrap_or(0))?;
+    Ok(gone)
+}
+
+/// The next number of the count: made in the transaction, so that each is used once.
+fn raise(db: &Connection) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(schema::add(db, meta::REVOCATIONS, 1)?).unwrap_or(0))
+}
+
+fn stamp(db: &Connection, latest_ms: u64) -> rusqlite::Result<()> {
+    let sql = "UPDATE meta SET value = ?2 WHERE name = ?1 AND value < ?2";
+    db.prepare_cached(sql)?
+        .execute(params![meta::SEEN_MS, ms(latest_ms)])?;
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! What stands in the state directory is compared before it is believed.
+#![allow(missing_docs, reason = "a test")]
+
+mod kit;
+
+use kit::{ID, OTHER, at, opened, session, signed_in, verdict};
+use session::judge::addressed;
+use session::{Alarm, Kind, Refusal, StoreId, Token, Unsure, Verdict};
+use std::fs;
+use std::path::Path;
+use store::{OpenError, Sqlite, Store as _, forget};
+
+/// A store with one session, closed. The WAL is in the database then.
+async fn used(dir: &Path) -> Token {
+    let store = opened(dir);
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    store.insert(row, None).await.expect("kept");
+    drop(store);
+    settle(dir);
+    token
+}
+
+/// Waits for the writer's thread, which closes the database after the last handle has gone.
+fn settle(dir: &Path) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while dir.join("sessions.db-wal").exists() && std::time::Instant::now() < until {
+        std::thread::yield_now();
+    }
+}
+
+/// Opens after `damage` was done to a used store; says which alarm is given. The damage is looked at twice: an alarm
+/// must not repair anything.
+async fn check(damage: impl Fn(&Path)) -> Option<Alarm> {
+    let dir = tempfile::tempdir().expect("a directory");
+    used(dir.path()).await;
+    damage(dir.path());
+    let alarm = || match Sqlite::open(dir.path(), OTHER) {
+        Ok(store) => {
+            assert_eq!(store.shelf().ours, ID, "never made anew in silence");
+            None
+        }
+        Err(OpenError::Distrusted { alarm, .. }) => Some(alarm),
+        Err(OpenError::Failed(failure)) => panic!("{failure}"),
+    };
+    let first = alarm();
+    assert_eq!(alarm(), first, "an alarm stays until something is done");
+    if first.is_some() {
+        let id = forget(dir.path(), OTHER).expect("forgotten");
+        let store = Sqlite::open(dir.path(), StoreId([0; 8])).expect("opens after forget");
+        assert_eq!(
+            (store.shelf().ours, store.shelf().others_forgotten),
+            (id, true)
+        );
+    }
+    first
+}
+
+fn edit(dir: &Path, sql: &str) {
+    rusqlite::Connection::open(dir.join("sessions.db"))
+        .expect("opens")
+        .execute_batch(sql)
+        .expect("runs");
+}
+
+#[tokio::test]
+async fn what_is_in_order() {
+    assert_eq!(check(|_| ()).await, None);
+    let marker_lost = |dir: &Path| fs::remove_file(dir.join("sessions.id")).expect("removed");
+    assert_eq!(
+        check(marker_lost).await,
+        None,
+        "a start that was cut short before the marker"
+    );
+    assert_eq!(
+        check(|dir| fs::remove_file(dir.join("sessions.count")).expect("removed")).await,
+        None
+    );
+}
+
+#[tokio::test]
+async fn alarms() {
+    let database = |dir: &Path| dir.join("sessions.db");
+    assert_eq!(
+        check(|dir| fs::remove_file(database(dir)).expect("removed")).await,
+        Some(Alarm::Missing)
+    );
+    assert_eq!(
+        check(|dir| fs::write(database(dir), "").expect("written")).await,
+        Some(Alarm::Missing)
+    );
+    let noise = |dir: &Path| {
+        fs::write(
+            database(dir),
+            "no database, but long enough to look like one ".repeat(300),
+        )
+    };
+    assert_eq!(
+        check(|dir| noise(dir).expect("written")).await,
+        Some(Alarm::Unreadable)
+    );
+    assert_eq!(
+        check(|dir| edit(dir, "DELETE FROM session")).await,
+        Some(Alarm::Empty)
+    );
+    assert_eq!(
+        check(|dir| edit(dir, "DROP TABLE session")).await,
+        Some(Alarm::Unreadable)
+    );
+    assert_eq!(
+        check(|dir| edit(dir, "DELETE FROM meta WHERE name = 'id'")).await,
+        Some(Alarm::Unreadable)
+    );
+    assert_eq!(
+        check(|dir| edit(dir, "PRAGMA application_id = 7")).await,
+        Some(Alarm::Unreadable)
+    );
+    assert_eq!(
+        check(|dir| edit(dir, "PRAGMA user_version = 99")).await,
+        Some(Alarm::Unreadable),
+        "a newer version"
+    );
+    let foreign = |dir: &Path| {
+        edit(
+            dir,
+            "UPDATE meta SET value = x'0102030405060708' WHERE name = 'id'",
+        )
+    };
+    assert_eq!(check(foreign).await, Some(Alarm::Foreign));
+    let other_store = |dir: &Path| {
+        let made = tempfile::tempdir().expect("a directory");
+        drop(Sqlite::open(made.path(), OTHER).expect("opens"));
+        settle(made.path());
+        fs::copy(database(made.path()), database(dir)).expect("copied");
+    };
+    assert_eq!(check(other_store).await, Some(Alarm::Foreign));
+    assert_eq!(
+        check(|dir| fs::write(dir.join("sessions.id"), "x").expect("written")).await,
+        Some(Alarm::Unreadable)
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_is_believed_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let token = used(dir.path()).await;
+    let (here, away) = (dir.path().join("sessions.db"), dir.path().join("away"));
+    fs::rename(&here, &away).expect("moved");
+    assert!(Sqlite::open(dir.path(), OTHER).is_err());
+    fs::rename(&away, &here).expect("moved back");
+    assert!(signed_in(&opened(dir.path()), &token).await);
+}
+
+#[tokio::test]
+async fn tokens_of_another_store() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let token = used(dir.path()).await;
+    fs::remove_file(dir.path().join("sessions.db")).expect("removed");
+    forget(dir.path(), OTHER).expect("forgotten");
+    let store = Sqlite::open(dir.path(), ID).expect("opens");
+    assert_eq!(
+        addressed(&token, store.shelf()),
+        Err(Verdict::Invalid(Refusal::ForgottenStore))
+    );
+    let made = tempfile::tempdir().expect("a directory");
+    let another = Sqlite::open(made.path(), OTHER).expect("opens");
+    assert_eq!(
+        addressed(&token, another.shelf()),
+        Err(Verdict::Unknown(Unsure::ForeignStore))
+    );
+}
+
+#[tokio::test]
+async fn forgetting_other_stores_keeps_this_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let token = used(dir.path()).await;
+    assert_eq!(forget(dir.path(), OTHER), Ok(ID));
+    let store = opened(dir.path());
+    assert!(store.shelf().others_forgotten);
+    assert!(
+        signed_in(&store, &token).await,
+        "nobody of ours is signed out"
+    );
+}
+
+#[tokio::test]
+async fn a_database_deleted_under_us_swallows_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    store.insert(row, None).await.expect("kept");
+    assert!(signed_in(&store, &token).await);
+    fs::remove_file(dir.path().join("sessions.db")).expect("removed");
+    let (row, late) = session(2, Kind::Cookie, "ada");
+    assert!(
+        store.insert(row, None).await.is_err(),
+        "a sign-in that cannot be kept is not granted"
+    );
+    assert!(
+        signed_in(&store, &token).await,
+        "what was read before is still read"
+    );
+    let verdict = verdict(&store.clone(), &late, at(0)).await;
+    assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn damage_that_is_found_while_reading_is_unknown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let token = used(dir.path()).await;
+    edit(dir.path(), "UPDATE session SET user = ''");
+    let store = opened(dir.path());
+    let said = verdict(&store, &token, at(0)).await;
+    assert_eq!(
+        said,
+        Verdict::Unknown(Unsure::Distrusted(Alarm::Unreadable))
+    );
+    edit(dir.path(), "UPDATE session SET user = 'ada'");
+    assert!(signed_in(&store, &token).await, "it comes back by itself");
+}

@@ -1,0 +1,417 @@
+//! Sessions in a store: kept, found, refreshed, ended, swept.
+#![allow(missing_docs, reason = "a test")]
+
+mod kit;
+
+use kit::{NOW_MS, at, opened, session, signed_in, user, verdict};
+use session::judge::sweep;
+use session::revoke::Scope;
+use session::rotating::Refresh;
+use session::token::Link;
+use session::{
+    Hidden, Kind, Policy, Refusal, SWEEP_LATE_MS, Token, Touch, Unsure, Verdict, Why, hash,
+};
+use std::time::{Duration, Instant};
+use store::{Answer, RefreshAsk, Refreshed, Sqlite, Store as _};
+
+#[tokio::test]
+async fn a_sign_in_is_kept() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut rows = Vec::new();
+    let store = opened(dir.path());
+    for (n, kind) in [(1, Kind::Cookie), (2, Kind::Bearer), (3, Kind::Rotating)] {
+        let (row, token) = session(n, kind, "ada");
+        store.insert(row.clone(), None).await.expect("kept");
+        rows.push((row, token));
+    }
+    let clone = store.clone();
+    for store in [&store, &clone, &opened(dir.path())] {
+        for (row, token) in &rows {
+            assert_eq!(store.find(token).await, Answer::Row(Box::new(row.clone())));
+            assert!(signed_in(store, token).await);
+        }
+    }
+    let (_, unknown) = session(9, Kind::Cookie, "ada");
+    assert_eq!(
+        verdict(&store, &unknown, at(0)).await,
+        Verdict::Invalid(Refusal::NotFound)
+    );
+    assert_eq!(opened(dir.path()).seen_ms(), NOW_MS);
+}
+
+#[tokio::test]
+async fn one_write_that_fails_takes_no_other_along() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    let (other, other_token) = session(2, Kind::Cookie, "ada");
+    let (first, again, second) = tokio::join!(
+        store.insert(row.clone(), None),
+        store.insert(row, None),
+        store.insert(other, None)
+    );
+    assert!(
+        first.is_ok() && again.is_err() && second.is_ok(),
+        "{first:?} {again:?} {second:?}"
+    );
+    assert!(signed_in(&store, &token).await && signed_in(&store, &other_token).await);
+}
+
+#[tokio::test]
+async fn the_database_holds_no_token() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let mut secrets = Vec::new();
+    for (n, kind) in [(1, Kind::Cookie), (2, Kind::Bearer), (3, Kind::Rotating)] {
+        let (row, token) = session(n, kind, "ada");
+        store.insert(row, None).await.expect("kept");
+        let secret = match &token {
+            Token::Cookie(it) | Token::Bearer(it) => it.secret.clone(),
+            Token::Rotating(it) => match store.refresh(ask(it, 1, 1)).await {
+                Ok(Refreshed::Granted(link)) => link.t,
+                other => panic!("{other:?}"),
+            },
+        };
+        secrets.push((secret, token.expose()));
+    }
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(dir.path()).expect("readable") {
+        let path = entry.expect("an entry").path();
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &path.metadata().expect("metadata").permissions(),
+        );
+        assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
+        bytes.extend(std::fs::read(path).expect("readable"));
+    }
+    let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|it| it == needle);
+    assert!(holds(b"ada"), "the search finds what is there");
+    for (secret, text) in secrets {
+        assert!(!holds(secret.expose()) && !holds(text.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn login_replaces_in_one_commit() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (old, old_token) = session(1, Kind::Cookie, "ada");
+    let (new, new_token) = session(2, Kind::Cookie, "ada");
+    let replaced = old.id;
+    store.insert(old, None).await.expect("kept");
+    let before = store.count().expect("a count");
+    store.insert(new, Some(replaced)).await.expect("kept");
+    assert_eq!(
+        verdict(&store, &old_token, at(0)).await,
+        Verdict::Invalid(Refusal::Ended(Why::Replaced))
+    );
+    assert!(signed_in(&store, &new_token).await);
+    assert!(
+        store.count().expect("a count") > before,
+        "caches learn of it"
+    );
+}
+
+#[tokio::test]
+async fn revocations() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let other_process = opened(dir.path());
+    let mut tokens = Vec::new();
+    let mut ids = Vec::new();
+    for (n, name) in [(1, "ada"), (2, "ada"), (3, "ada"), (4, "bob")] {
+        let (row, token) = session(n, Kind::Cookie, name);
+        ids.push(row.id);
+        store.insert(row, None).await.expect("kept");
+        tokens.push(token);
+    }
+    let others = Scope::Others {
+        user: user("ada"),
+        keep: ids[0],
+    };
+    for (scope, living) in [
+        (Scope::One(ids[1]), [true, false, true, true]),
+        (others, [true, false, false, true]),
+        (Scope::User(user("ada")), [false, false, false, true]),
+    ] {
+        let before = other_process.count().expect("a count");
+        let done = store
+            .revoke(scope.clone(), Why::Revoked, NOW_MS)
+            .await
+            .expect("acknowledged");
+        assert_eq!(done.ended.len(), 1, "{scope:?} ends one that was alive");
+        assert_eq!(
+            other_process.count(),
+            Ok(done.count),
+            "other processes see the count at once"
+        );
+        assert!(done.count > before);
+        for (token, living) in tokens.iter().zip(living) {
+            assert_eq!(signed_in(&other_process, token).await, living, "{scope:?}");
+        }
+    }
+    let again = store
+        .revoke(Scope::One(ids[1]), Why::SignedOut, NOW_MS)
+        .await
+        .expect("acknowledged");
+    assert!(again.ended.is_empty(), "already so");
+    assert_eq!(
+        verdict(&store, &tokens[1], at(0)).await,
+        Verdict::Invalid(Refusal::Ended(Why::Revoked))
+    );
+    let listed = store.list(None).await.expect("a list");
+    assert_eq!(
+        listed.iter().map(|it| it.user.as_str()).collect::<Vec<_>>(),
+        ["bob"]
+    );
+    assert!(
+        store
+            .list(Some(&user("ada")))
+            .await
+            .expect("a list")
+            .is_empty()
+    );
+}
+
+fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
+    let a = Hidden::new(hash(&[token.t.expose().as_slice(), &[ci]].concat()));
+    RefreshAsk {
+        ask: Refresh {
+            token: token.clone(),
+            a,
+            r: [draw; 16],
+        },
+        context: format!("client {ci}"),
+        policy: Policy::default(),
+        time: at(0),
+    }
+}
+
+async fn granted(store: &Sqlite, token: &Link, ci: u8, draw: u8) -> Link {
+    match store.refresh(ask(token, ci, draw)).await {
+        Ok(Refreshed::Granted(link)) => link,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn refreshes_are_durable_and_can_be_repeated() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, Token::Rotating(first)) = session(1, Kind::Rotating, "ada") else {
+        panic!("rotating")
+    };
+    store.insert(row, None).await.expect("kept");
+    let mut links = vec![first];
+    for draw in 1..10 {
+        let last = links.last().expect("a link").clone();
+        // Two tabs at once, and once more after a restart: the same child.
+        let (one, two) = tokio::join!(
+            granted(&store, &last, 1, draw),
+            granted(&store, &last, 1, draw + 100)
+        );
+        assert_eq!(one, two);
+        assert_eq!(granted(&opened(dir.path()), &last, 1, 200).await, one);
+        links.push(one);
+    }
+    let back = links.len() - 5;
+    assert_eq!(
+        granted(&store, &links[back], 1, 77).await,
+        links[back + 1],
+        "storage from four generations ago"
+    );
+    let foreign = Link {
+        tag: Hidden::new([0; 32]),
+        ..links[9].clone()
+    };
+    assert_eq!(
+        store.refresh(ask(&foreign, 1, 1)).await,
+        Ok(Refreshed::Refused(Refusal::Malformed))
+    );
+    assert!(
+        signed_in(&store, &Token::Rotating(links[9].clone())).await,
+        "the session lives"
+    );
+}
+
+#[tokio::test]
+async fn theft_ends_the_session_and_is_recorded() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, Token::Rotating(first)) = session(1, Kind::Rotating, "ada") else {
+        panic!("rotating")
+    };
+    let (id, token) = (row.id, Token::Rotating(first.clone()));
+    store.insert(row, None).await.expect("kept");
+    let stolen = granted(&store, &first, 2, 1).await;
+    let before = store.count().expect("a count");
+    let theft = Refreshed::Refused(Refusal::Ended(Why::Theft));
+    assert_eq!(store.refresh(ask(&first, 1, 2)).await, Ok(theft.clone()));
+    assert!(store.count().expect("a count") > before);
+    assert_eq!(
+        store.refresh(ask(&stolen, 2, 3)).await,
+        Ok(theft),
+        "the thief too"
+    );
+    let Answer::Row(row) = store.find(&token).await else {
+        panic!("a row")
+    };
+    let ended = row.ended.expect("ended");
+    assert_eq!(
+        (row.id, row.context.as_str(), ended.other.as_deref()),
+        (id, "client 2", Some("client 1"))
+    );
+}
+
+#[tokio::test]
+async fn a_store_from_a_backup_is_unknown_not_theft() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (row, Token::Rotating(first)) = session(1, Kind::Rotating, "ada") else {
+        panic!("rotating")
+    };
+    let store = opened(dir.path());
+    store.insert(row.clone(), None).await.expect("kept");
+    let mut last = first;
+    for draw in 1..4 {
+        last = granted(&store, &last, 1, draw).await;
+    }
+    let restored = tempfile::tempdir().expect("a directory");
+    let old = opened(restored.path());
+    old.insert(row, None).await.expect("kept");
+    assert_eq!(
+        old.refresh(ask(&last, 1, 9)).await,
+        Ok(Refreshed::Unknown(Unsure::StoreBehind))
+    );
+    assert_eq!(
+        verdict(&old, &Token::Rotating(last), at(0)).await,
+        Verdict::Unknown(Unsure::StoreBehind)
+    );
+}
+
+/// Waits until last-seen is this, at most ten seconds.
+async fn seen(store: &Sqlite, token: &Token, wanted_ms: u64) -> bool {
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until {
+        match store.find(token).await {
+            Answer::Row(row) if row.seen_ms == wanted_ms => return true,
+            _ => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn last_seen_is_written_in_batches() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    let id = row.id;
+    store.insert(row, None).await.expect("kept");
+    store.touch(
+        id,
+        Touch {
+            at_ms: NOW_MS + 60_000,
+            at_once: true,
+        },
+    );
+    assert!(seen(&store, &token, NOW_MS + 60_000).await);
+    store.touch(
+        id,
+        Touch {
+            at_ms: NOW_MS + 90_000,
+            at_once: false,
+        },
+    );
+    store.touch(
+        id,
+        Touch {
+            at_ms: NOW_MS + 80_000,
+            at_once: false,
+        },
+    );
+    // Another commit takes it along: it costs none of its own.
+    store
+        .insert(session(2, Kind::Cookie, "bob").0, None)
+        .await
+        .expect("kept");
+    assert!(seen(&store, &token, NOW_MS + 90_000).await, "the later one");
+    store.touch(
+        id,
+        Touch {
+            at_ms: NOW_MS + 120_000,
+            at_once: false,
+        },
+    );
+    drop(store);
+    assert!(
+        seen(&opened(dir.path()), &token, NOW_MS + 120_000).await,
+        "a store that closes loses none"
+    );
+}
+
+#[tokio::test]
+async fn the_sweep_comes_seven_days_late() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let policy = Policy::default();
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    store.insert(row, None).await.expect("kept");
+    let (ended, _) = session(2, Kind::Cookie, "ada");
+    let id = ended.id;
+    store.insert(ended, None).await.expect("kept");
+    store
+        .revoke(Scope::One(id), Why::SignedOut, NOW_MS)
+        .await
+        .expect("acknowledged");
+    let swept = |ms: u64| sweep(policy, at(ms)).expect("the clocks agree");
+    assert_eq!(store.sweep(swept(SWEEP_LATE_MS)).await, Ok(0));
+    assert_eq!(
+        store.sweep(swept(SWEEP_LATE_MS + 1)).await,
+        Ok(1),
+        "the one that was ended"
+    );
+    let idle = policy.idle_ms + policy.leeway_ms;
+    assert_eq!(store.sweep(swept(idle + SWEEP_LATE_MS)).await, Ok(0));
+    assert!(matches!(
+        verdict(&store, &token, at(idle + 1)).await,
+        Verdict::Invalid(Refusal::Idle)
+    ));
+    assert_eq!(store.sweep(swept(idle + SWEEP_LATE_MS + 1)).await, Ok(1));
+    drop(store);
+    let (row, _) = session(3, Kind::Cookie, "ada");
+    opened(dir.path())
+        .insert(row, None)
+        .await
+        .expect("a swept store is not taken for one that lost its sessions");
+}
+
+#[tokio::test]
+async fn many_at_once_share_commits() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let rows: Vec<_> = (0..2000).map(|n| session(n, Kind::Cookie, "ada")).collect();
+    let all: Vec<_> = rows
+        .iter()
+        .map(|(row, _)| store.insert(row.clone(), None))
+        .collect();
+    let mut waiting: Vec<_> = all.into_iter().map(Box::pin).collect();
+    // All are queued before any is waited for.
+    let begun = Instant::now();
+    for it in &mut waiting {
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(it.as_mut().poll(context).is_ready())
+        })
+        .await;
+        let _early = polled;
+    }
+    drop(waiting);
+    let (last, token) = session(5000, Kind::Cookie, "ada");
+    store.insert(last, None).await.expect("kept");
+    let took = begun.elapsed();
+    assert!(signed_in(&store, &token).await);
+    let kept = store.list(None).await.expect("a list").len();
+    assert_eq!(kept, 2001, "what was queued is written, whoever has gone");
+    assert!(
+        took < Duration::from_secs(8),
+        "{took:?} for 2001 durable sign-ins"
+    );
+}
