@@ -101,7 +101,7 @@ fn status_line(process: &ProcessInfo, width: usize) -> String {
         parts.push(format!("waited {waited}{}", longest.unwrap_or_default()));
         parts.push(format!("failed {failed}"));
     }
-    if !process.listens.is_empty() {
+    if !process.listens.is_empty() && process.requests.is_none() {
         parts.push(process.listens.clone());
     }
     parts.join("  ").trim_end().to_owned()

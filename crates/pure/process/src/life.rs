@@ -189,9 +189,7 @@ impl Slot {
         out: &mut Vec<Effect>,
         more: impl FnOnce(&mut Transition),
     ) {
-        self.transition_seq += 1;
         let mut transition = Transition {
-            seq: self.transition_seq,
             wall_ms: now.wall_ms,
             from,
             to,

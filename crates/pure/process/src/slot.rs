@@ -274,7 +274,6 @@ pub struct Slot {
     pub(crate) spawn_error: String,
     pub(crate) stopped_wall_ms: u64,
     pub(crate) away_since_ms: Option<u64>,
-    pub(crate) transition_seq: u64,
     pub(crate) jitter: u32,
     /// Copied into each transition; the shell keeps it up to date.
     pub counts: wire::Counts,
@@ -306,7 +305,6 @@ impl Slot {
             spawn_error: String::new(),
             stopped_wall_ms: 0,
             away_since_ms: None,
-            transition_seq: 0,
             jitter: seed,
             counts: wire::Counts::default(),
         }

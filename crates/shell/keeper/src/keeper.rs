@@ -61,6 +61,8 @@ struct Keeper {
     err: Log,
     fact: Fact,
     ring: VecDeque<Transition>,
+    /// Number of the last transition.
+    transition_seq: u64,
     drains: Drains,
     /// Drains whose fact is about to be published.
     pending_drains: Vec<u64>,
@@ -151,6 +153,7 @@ impl Keeper {
             out: Log::default(),
             err: Log::default(),
             ring: VecDeque::new(),
+            transition_seq: 0,
             drains: Drains::default(),
             pending_drains: Vec::new(),
             counts_gone: Counts::default(),

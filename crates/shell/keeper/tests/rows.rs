@@ -465,3 +465,36 @@ fn a_program_that_closes_its_output_or_leaves_it_to_a_grandchild_costs_no_time()
         }
     }
 }
+
+#[test]
+fn transitions_are_numbered_in_the_order_in_which_they_are_sent() {
+    let mut bench = bench();
+    let script = "tail -f /dev/null & echo up; exec tail -f /dev/null";
+    let ready = Ready::Log {
+        pattern: "^up$".into(),
+    };
+    let spec = Spec {
+        ready,
+        ..bench.spec(script)
+    };
+    bench.start(&spec);
+    bench.stop(2, false);
+    let notes = |bench: &Bench| {
+        let mut notes = bench.daemon.transitions.iter();
+        notes.any(|transition| transition.note.contains("left processes behind"))
+    };
+    while !notes(&bench)
+        || !bench
+            .daemon
+            .transitions
+            .iter()
+            .any(|t| t.to == State::Stopped)
+    {
+        bench.daemon.read_one();
+    }
+    let numbers: Vec<u64> = bench.daemon.transitions.iter().map(|t| t.seq).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{numbers:?}"
+    );
+}

@@ -30,6 +30,10 @@ impl Keeper {
             Effect::Drain { generation, .. } => self.pending_drains.push(generation),
             Effect::Sweep { pid, kill } => self.sweep(pid, kill),
             Effect::Record(mut transition) => {
+                // Numbered as it goes out: a remark made while effects are carried out must not overtake them,
+                // or the ledger takes the later of the two for known.
+                self.transition_seq += 1;
+                transition.seq = self.transition_seq;
                 transition.counts = self.fact.counts.clone();
                 if self.ring.len() >= wire::RING_TRANSITIONS_MAX {
                     self.ring.pop_front();
