@@ -10,7 +10,7 @@ use wire::{Cause, Command, Order, Outcome, State, Tell, Why};
 
 use crate::lines::Level;
 use crate::links::keeper::{self, CONNECT_MAX, Opened};
-use crate::state::{Keeper, Shared};
+use crate::state::{Keeper, Mood, Shared};
 
 /// A fork takes a millisecond; a root that does not answer for so long is hung.
 const FORK_MAX: Duration = Duration::from_secs(10);
@@ -22,28 +22,46 @@ const KILL: i32 = 9;
 
 /// Makes sure that the slot has a keeper: makes its directory, has root fork one, connects.
 pub(crate) async fn spawn(daemon: &Shared, key: &Key) -> Result<(), String> {
-    let made_by_another = {
-        let state = daemon.state.borrow();
-        if state.keepers.contains_key(key) {
-            return Ok(());
-        }
-        state.making.get(key).cloned()
-    };
-    if let Some(mut made) = made_by_another {
-        let _ = made.wait_for(|made| *made).await;
-        let there = daemon.state.borrow().keepers.contains_key(key);
-        return if there {
-            Ok(())
-        } else {
-            Err(format!("the keeper of {key} could not be made"))
+    let _making = loop {
+        let made_by_another = {
+            let state = daemon.state.borrow();
+            if state.keepers.contains_key(key) {
+                return Ok(());
+            }
+            state.making.get(key).cloned()
         };
+        match made_by_another {
+            Some(mut made) => drop(made.wait_for(|made| *made).await.map(|_| ())),
+            None => break Making::begin(daemon, key),
+        }
+    };
+    make(daemon, key).await
+}
+
+/// While it lives, nobody else makes or looks for the keeper of this slot; they wait for its end and look again.
+struct Making {
+    daemon: Shared,
+    key: Key,
+    done: watch::Sender<bool>,
+}
+
+impl Making {
+    fn begin(daemon: &Shared, key: &Key) -> Making {
+        let (done, made) = watch::channel(false);
+        daemon.state.borrow_mut().making.insert(key.clone(), made);
+        Making {
+            daemon: daemon.clone(),
+            key: key.clone(),
+            done,
+        }
     }
-    let (done, made) = watch::channel(false);
-    daemon.state.borrow_mut().making.insert(key.clone(), made);
-    let result = make(daemon, key).await;
-    daemon.state.borrow_mut().making.remove(key);
-    done.send_replace(true);
-    result
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.daemon.state.borrow_mut().making.remove(&self.key);
+        self.done.send_replace(true);
+    }
 }
 
 async fn make(daemon: &Shared, key: &Key) -> Result<(), String> {
@@ -188,16 +206,20 @@ pub(crate) fn closed(daemon: &Shared, key: &Key, life: u64) {
         keeper
     };
     let Some(keeper) = keeper else { return };
+    let making = Making::begin(daemon, key);
     let (daemon, key) = (daemon.clone(), key.clone());
-    tokio::task::spawn_local(async move { lost(&daemon, &key, keeper).await });
+    tokio::task::spawn_local(async move { lost(&daemon, &key, keeper, making).await });
 }
 
 /// A keeper is gone without having been told to: what it kept is killed (its children died with it, their children may
 /// not have), then a new one takes its place.
-async fn lost(daemon: &Shared, key: &Key, keeper: Keeper) {
+async fn lost(daemon: &Shared, key: &Key, keeper: Keeper, making: Making) {
     let dir = daemon.run_dir.slot(keeper.number).dir;
     if let Ok(opened) = keeper::open(&dir, daemon.epoch, BROKEN_MAX).await {
         take_over(daemon, key, keeper.number, opened);
+        return;
+    }
+    if daemon.state.borrow().mood == Mood::Shutdown {
         return;
     }
     let text = format!(
@@ -217,6 +239,7 @@ async fn lost(daemon: &Shared, key: &Key, keeper: Keeper) {
         // It had ended by itself; a lost keeper is no reason to start it again.
         slot.up = false;
     }
+    drop(making);
     let cause = Cause {
         why: Why::KeeperLost,
         text: "its keeper ended".to_owned(),
@@ -229,9 +252,14 @@ async fn lost(daemon: &Shared, key: &Key, keeper: Keeper) {
     .await;
 }
 
-/// Every process of the sessions of these leaders. Each generation has a session of its own.
-pub(crate) fn kill_sessions(leaders: &[i32]) {
-    for leader in leaders {
+/// Kills every process of the sessions of these leaders (each generation has a session of its own). A number whose process
+/// started at another time is somebody else's by now; one without a process is still ours, since the kernel gives no number
+/// away that is the session of a living process.
+fn kill_sessions(leaders: &[(i32, u64)]) {
+    for (leader, started) in leaders {
+        if sys::proc::stat(*leader).is_some_and(|stat| stat.start_ticks != *started) {
+            continue;
+        }
         for stat in sys::proc::session_members(*leader) {
             let _ = sys::signal::send(stat.pid, KILL);
         }

@@ -17,6 +17,9 @@ const RETRY: Duration = Duration::from_secs(15);
 
 /// Brings everything in line. The model must have been changed before; it is written down here, before anything is done.
 pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> Vec<Result1> {
+    if daemon.state.borrow().mood == crate::state::Mood::Shutdown {
+        return Vec::new();
+    }
     let addresses = {
         let state = daemon.state.borrow();
         let mut addresses = wanted_addresses(&state.active);

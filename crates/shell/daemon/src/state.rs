@@ -122,8 +122,8 @@ pub(crate) struct Keeper {
     pub(crate) given: HashMap<u64, oneshot::Sender<Vec<OwnedFd>>>,
     /// Pid of the last transition to RUNNING; 0 = none was seen.
     pub(crate) ready_pid: i32,
-    /// Last pids of its generations.
-    pub(crate) pids: Vec<i32>,
+    /// Last pids of its generations, with their start times in clock ticks.
+    pub(crate) pids: Vec<(i32, u64)>,
     /// When the last life began, wall clock: a fact forgets it when the life ends.
     pub(crate) started_ms: u64,
 }
@@ -136,11 +136,12 @@ impl Keeper {
     /// Takes a new fact in.
     pub(crate) fn take(&mut self, fact: Fact) {
         for pid in [fact.pid, fact.next_pid] {
-            if pid > 0 && !self.pids.contains(&pid) {
+            if pid > 0 && !self.pids.iter().any(|(known, _)| *known == pid) {
                 if self.pids.len() >= PIDS_MAX {
                     self.pids.remove(0);
                 }
-                self.pids.push(pid);
+                let started = sys::proc::stat(pid).map_or(0, |stat| stat.start_ticks);
+                self.pids.push((pid, started));
             }
         }
         if fact.started_wall_ms > 0 {
