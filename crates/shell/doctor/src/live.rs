@@ -21,6 +21,10 @@ use crate::scene::{Scene, Subject};
 
 /// The slowest reloader known looks once a second and may need another second to stop what runs.
 const WAIT_MS: u64 = 4_000;
+/// A program whose processes stay the same for so long is not in the middle of a restart.
+const SETTLE_MS: u64 = 500;
+/// Looks until it is: a program that restarts all the time is tested all the same.
+const SETTLE_LOOKS_MAX: usize = 10;
 /// Processes that are watched.
 const PROCESSES_MAX: usize = 500;
 
@@ -78,32 +82,64 @@ struct Watched {
     fd: OwnedFd,
 }
 
-/// Touches a new file in the directory of every running program, and sees which processes stay.
-pub(crate) fn run(scene: &Scene, io: &mut Io<'_>) -> Live {
-    let mut live = Live::default();
-    let mut watched: Vec<Watched> = Vec::new();
-    let mut dirs: BTreeMap<PathBuf, String> = BTreeMap::new();
-    for (index, subject) in scene.subjects.iter().enumerate() {
-        let (Some(dir), Some(_)) = (&subject.dir, subject.processes.first()) else {
-            continue;
+/// The processes of every program now, once they have settled.
+fn settled(scene: &Scene) -> Vec<Vec<Proc>> {
+    let look = || -> Vec<Vec<Proc>> {
+        let tree = |subject: &Subject| {
+            let roots = subject
+                .processes
+                .iter()
+                .filter(|p| !subject.processes.iter().any(|other| other.pid == p.parent));
+            roots.flat_map(|p| procs::tree(p.pid)).collect()
         };
-        dirs.insert(dir.clone(), file_name(subject));
-        for process in subject
-            .processes
-            .iter()
-            .take(PROCESSES_MAX.saturating_sub(watched.len()))
-        {
-            if let Some(fd) =
-                Pid::from_raw(process.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
-            {
+        scene.subjects.iter().map(tree).collect()
+    };
+    let pids = |all: &[Vec<Proc>]| -> Vec<i32> { all.iter().flatten().map(|p| p.pid).collect() };
+    let mut before = look();
+    for _ in 0..SETTLE_LOOKS_MAX {
+        let watched = watch(&before);
+        let dead = wait(&watched, Duration::from_millis(SETTLE_MS));
+        let after = look();
+        let same = dead.is_empty() && pids(&before) == pids(&after);
+        before = after;
+        if same {
+            break;
+        }
+    }
+    before
+}
+
+/// Descriptors that tell of the end of processes.
+fn watch(all: &[Vec<Proc>]) -> Vec<Watched> {
+    let mut watched = Vec::new();
+    for (subject, processes) in all.iter().enumerate() {
+        for process in processes {
+            let fd = Pid::from_raw(process.pid)
+                .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+                .filter(|_| watched.len() < PROCESSES_MAX);
+            if let Some(fd) = fd {
                 watched.push(Watched {
-                    subject: index,
+                    subject,
                     process: process.clone(),
                     fd,
                 });
             }
         }
     }
+    watched
+}
+
+/// Touches a new file in the directory of every running program, and sees which processes stay.
+pub(crate) fn run(scene: &Scene, io: &mut Io<'_>) -> Live {
+    let mut live = Live::default();
+    let processes = settled(scene);
+    let mut dirs: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for (subject, processes) in scene.subjects.iter().zip(&processes) {
+        if let (Some(dir), Some(_)) = (&subject.dir, processes.first()) {
+            dirs.insert(dir.clone(), file_name(subject));
+        }
+    }
+    let mut watched = watch(&processes);
     let mut touched = Vec::new();
     for (dir, name) in &dirs {
         let path = dir.join(name);
@@ -130,7 +166,8 @@ pub(crate) fn run(scene: &Scene, io: &mut Io<'_>) -> Live {
     watched.retain(|w| scene.subjects.get(w.subject).is_some_and(&tested));
     let dead = wait(&watched, Duration::from_millis(WAIT_MS));
     for (index, subject) in scene.subjects.iter().enumerate() {
-        let Some(first) = subject.processes.first().filter(|_| tested(subject)) else {
+        let now = processes.get(index).and_then(|all| all.first());
+        let Some(first) = now.filter(|_| tested(subject)) else {
             continue;
         };
         let stayed = procs::read(first.pid).filter(|now| now.start_ticks == first.start_ticks);

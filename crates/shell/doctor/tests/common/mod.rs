@@ -1,5 +1,8 @@
 //! The doctor called as the binary calls it.
 
+#[allow(dead_code)] // not every test has a real supervisord
+pub(crate) mod site;
+
 use std::collections::BTreeMap;
 
 /// What it said.
@@ -35,6 +38,7 @@ pub(crate) fn doctor(words: &[&str]) -> Said {
     }
 }
 
+#[allow(dead_code)] // nor at this
 /// Codes and severities of what it finds.
 pub(crate) fn findings(words: &[&str]) -> Vec<(String, String)> {
     let said = doctor(&[words, &["--json"]].concat());

@@ -1,0 +1,343 @@
+//! The doctor on real servers under the real supervisord: each is found, mended by what the report says, and healthy then.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+
+use common::doctor;
+use common::site::{KEY, Site, bad, until, venv};
+
+const ASGI: &str = "import os
+KEY = os.environ['SECRET_KEY']
+async def app(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        while True:
+            message = await receive()
+            await send({'type': message['type'] + '.complete'})
+            if message['type'] == 'lifespan.shutdown':
+                return
+    await receive()
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-type', b'application/json')]})
+    await send({'type': 'http.response.body', 'body': b'{\"status\":\"ok\"}'})
+";
+const WSGI: &str = "import os
+KEY = os.environ['SECRET_KEY']
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'application/json'), ('Content-Length', '15')])
+    return [b'{\"status\":\"ok\"}']
+";
+const FLASK: &str = "from flask import Flask
+app = Flask(__name__)
+@app.get('/api/health')
+def health():
+    return {'status': 'ok'}
+";
+const DJANGO: &str = "import sys
+from django.conf import settings
+from django.http import JsonResponse
+from django.urls import path
+settings.configure(DEBUG=True, ALLOWED_HOSTS=['*'], ROOT_URLCONF=__name__, SECRET_KEY='x' * 3 + 'y')
+urlpatterns = [path('api/health', lambda request: JsonResponse({'status': 'ok'}))]
+if __name__ == '__main__':
+    from django.core.management import execute_from_command_line
+    execute_from_command_line(sys.argv)
+";
+const NODE: &str = "require('http').createServer((q, s) => { s.setHeader('content-type', 'application/json'); s.end('{\"status\":\"ok\"}') }).listen(process.env.BIND, '127.0.0.1')\n";
+
+fn key() -> String {
+    format!("environment = SECRET_KEY=\"{KEY}\"\n")
+}
+
+/// Touches a file of the program until its log tells of the restart.
+fn touch(site: &Site, name: &str, sign: &str) {
+    let text = fs::read_to_string(site.path("app").join(name)).expect("is read");
+    let before = site.logs().matches(sign).count();
+    let mut times = 0u32;
+    until("the reloader notices", || {
+        if times.is_multiple_of(100) {
+            fs::write(site.path("app").join(name), format!("{text}\n")).expect("written");
+        }
+        times += 1;
+        (site.logs().matches(sign).count() > before).then_some(())
+    });
+    site.answers();
+}
+
+/// What `--fix CODE` and then the printed command do; the touch test must pass with the same pid.
+fn cure(site: &Site, code: &str) {
+    let finding = site.finding(code);
+    let fix = finding["fix"].as_str().expect("a fix");
+    let (ours, command) = fix.split_once(" && ").expect("two commands");
+    assert_eq!(
+        ours,
+        format!("steadfast doctor -c {} --fix {code}", site.config())
+    );
+    let said = doctor(&["-c", &site.config(), "--fix", code]);
+    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    assert!(
+        said.err.contains(&format!("then run: {command}")),
+        "{}",
+        said.err
+    );
+    let old = site.pid();
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .status()
+        .expect("sh runs");
+    assert!(status.success(), "{command}");
+    until("a new process", || (site.pid() != old).then_some(()));
+    site.answers();
+}
+
+/// A touch test that must pass with the same pid, and nothing of warning or above.
+fn healthy(site: &Site) {
+    let pid = site.pid();
+    until("it answers its health check", || {
+        bad(&site.report(&["--select", "SF4"]))
+            .is_empty()
+            .then_some(())
+    });
+    let report = site.report(&["--live"]);
+    assert_eq!(bad(&report), Vec::<String>::new(), "{}", site.text());
+    let list = report["checklist"].as_array().expect("a checklist");
+    let point = |name: &str| {
+        list.iter()
+            .find(|p| p["name"] == name)
+            .cloned()
+            .expect("a point")
+    };
+    assert_eq!(point("file changes harmless")["state"], "yes", "{report}");
+    assert!(
+        point("file changes harmless")["evidence"]
+            .as_str()
+            .unwrap_or("")
+            .contains(&format!("pid {pid} stayed"))
+    );
+    assert_eq!(site.pid(), pid);
+    let left: Vec<_> = fs::read_dir(site.path("app"))
+        .expect("listed")
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|n| n.to_string_lossy().starts_with("steadfast_touch")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn the_story_uvicorn_reload_under_the_real_supervisord() {
+    let command = format!(
+        "{} server:app --host 127.0.0.1 --port PORT --workers 1 --reload",
+        venv("uvicorn")
+    );
+    let site = Site::new(&command, &key(), &[("server.py", ASGI)]);
+    until("it watches", || {
+        site.logs()
+            .contains("Started reloader process")
+            .then_some(())
+    });
+    touch(&site, "server.py", "detected changes in 'server.py'");
+    let report = site.report(&[]);
+    let first = &report["findings"][0];
+    // The root cause first, the flag underlined, the watches proved, the file named.
+    assert_eq!(
+        (&first["code"], &first["certainty"]),
+        (&"SF101".into(), &"proved".into()),
+        "{}",
+        site.text()
+    );
+    let text = site.text();
+    let lines: Vec<&str> = text.lines().collect();
+    let marked = lines
+        .iter()
+        .position(|l| l.contains("^^^^^^^^") && !l.contains("^^^^^^^^^"))
+        .expect("a mark");
+    let at = lines[marked]
+        .chars()
+        .position(|c| c == '^')
+        .expect("a mark");
+    let under: String = lines[marked - 1].chars().skip(at).take(8).collect();
+    assert_eq!(under, "--reload", "{text}");
+    assert!(
+        text.contains(&format!("pid {} has it in argv and watches ", site.pid())),
+        "{text}"
+    );
+    assert!(text.contains("the last by server.py"), "{text}");
+    let moved = site.report(&["--live"]);
+    let list = moved["checklist"].as_array().expect("a checklist");
+    assert!(
+        list.iter()
+            .any(|p| p["name"] == "file changes harmless" && p["state"] == "no"),
+        "{moved}"
+    );
+
+    let before = fs::read_to_string(site.path("supervisord.conf")).expect("is read");
+    cure(&site, "SF101");
+    let after = fs::read_to_string(site.path("supervisord.conf")).expect("is read");
+    assert_eq!(after, before.replace(" --reload", ""));
+    healthy(&site);
+}
+
+#[test]
+fn an_edit_that_is_not_applied_is_named_with_its_command() {
+    let command = format!(
+        "{} server:app --host 127.0.0.1 --port PORT --workers 1",
+        venv("uvicorn")
+    );
+    let site = Site::new(&command, &key(), &[("server.py", ASGI)]);
+    healthy(&site);
+    let text = fs::read_to_string(site.path("supervisord.conf")).expect("is read");
+    fs::write(
+        site.path("supervisord.conf"),
+        text.replace("--workers 1", "--workers 1 --no-access-log"),
+    )
+    .expect("written");
+    let finding = site.finding("SF302");
+    let command = finding["command"].as_str().expect("a command");
+    assert!(command.ends_with("update backend"), "{command}");
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .status()
+        .expect("sh runs");
+    assert!(status.success());
+    site.answers();
+    healthy(&site);
+}
+
+#[test]
+fn a_missing_key_is_made_and_kept() {
+    let server = ASGI
+        .replace(
+            "import os\n",
+            "import os\nfrom dotenv import load_dotenv\nload_dotenv()\n",
+        )
+        .replace("os.environ['SECRET_KEY']", "os.environ.get('SECRET_KEY')");
+    let command = format!(
+        "{} server:app --host 127.0.0.1 --port PORT",
+        venv("uvicorn")
+    );
+    let site = Site::new(
+        &command,
+        "",
+        &[("server.py", &server), (".env", "# the database\nDB=x\n")],
+    );
+    let finding = site.finding("SF201");
+    assert_eq!(finding["certainty"], "proved");
+    doctor(&["-c", &site.config(), "--fix", "SF201,SF208"]);
+    let text = fs::read_to_string(site.path("app/.env")).expect("is read");
+    assert!(
+        text.starts_with("# the database\nDB=x\nSECRET_KEY=") && text.lines().count() == 3,
+        "{text}"
+    );
+    site.ctl(&["restart", "backend"]);
+    site.answers();
+    healthy(&site);
+    assert!(
+        !site
+            .text()
+            .contains(text.trim().rsplit('=').next().expect("a key"))
+    );
+}
+
+#[test]
+fn gunicorn_reload() {
+    let command = format!(
+        "{} server:app --bind 127.0.0.1:PORT --workers 2 --reload --reload-engine poll",
+        venv("gunicorn")
+    );
+    let site = Site::new(&command, &key(), &[("server.py", WSGI)]);
+    touch(&site, "server.py", "Worker reloading");
+    assert!(site.text().contains("the last by"), "{}", site.text());
+    cure(&site, "SF101");
+    healthy(&site);
+}
+
+#[test]
+fn flask_debug() {
+    let command = format!(
+        "{} --app server run --host 127.0.0.1 --port PORT --debug",
+        venv("flask")
+    );
+    let site = Site::new(&command, "", &[("server.py", FLASK)]);
+    until("the reloader runs", || {
+        site.logs().contains("Restarting with").then_some(())
+    });
+    touch(&site, "server.py", "Detected change in");
+    let report = site.report(&[]);
+    assert_eq!(report["findings"][0]["code"], "SF104", "{}", site.text());
+    assert!(site.text().contains("WERKZEUG_RUN_MAIN"), "{}", site.text());
+    cure(&site, "SF104");
+    // A development server remains one.
+    assert_eq!(bad(&site.report(&[])), ["SF103"], "{}", site.text());
+}
+
+#[test]
+fn django_runserver() {
+    let command = format!("{} manage.py runserver 127.0.0.1:PORT", venv("python"));
+    let site = Site::new(
+        &command,
+        "environment = PYTHONUNBUFFERED=\"1\"\n",
+        &[("manage.py", DJANGO)],
+    );
+    touch(&site, "manage.py", "changed, reloading");
+    assert!(site.text().contains("the last by"), "{}", site.text());
+    cure(&site, "SF101");
+    assert_eq!(
+        bad(&site.report(&["--ignore", "SF210,SF203"])),
+        ["SF103"],
+        "{}",
+        site.text()
+    );
+}
+
+#[test]
+fn node_watch() {
+    let site = Site::new(
+        "sh -c \"BIND=PORT exec node --watch server.js\"",
+        "",
+        &[("server.js", NODE)],
+    );
+    let finding = site.finding("SF101");
+    assert_eq!(finding["certainty"], "proved");
+    touch(&site, "server.js", "Restarting 'server.js'");
+    assert!(
+        site.text().contains("the last by server.js"),
+        "{}",
+        site.text()
+    );
+    cure(&site, "SF101");
+    healthy(&site);
+}
+
+#[test]
+fn clean_servers_have_nothing_against_them() {
+    for (command, files) in [
+        (
+            format!(
+                "{} server:app --host 127.0.0.1 --port PORT --workers 2",
+                venv("uvicorn")
+            ),
+            [("server.py", ASGI)],
+        ),
+        (
+            format!(
+                "{} server:app --bind 127.0.0.1:PORT --workers 2",
+                venv("gunicorn")
+            ),
+            [("server.py", WSGI)],
+        ),
+        (
+            format!("{} server:app --bind 127.0.0.1:PORT", venv("hypercorn")),
+            [("server.py", ASGI)],
+        ),
+    ] {
+        let site = Site::new(&command, &key(), &files);
+        healthy(&site);
+    }
+}
