@@ -25,6 +25,7 @@ struct Figures {
     kill_ms: f64,
     thousand_s: f64,
     idle_ticks: u64,
+    memory_one: Vec<(String, u64, u64)>,
     memory: Vec<(String, u64, u64)>,
 }
 
@@ -84,6 +85,7 @@ fn supervisor_like(exe: &Path, args: &[&str]) -> Result<Figures, String> {
         let word = "86440";
         let (ground, _) = start(1, word)?;
         figures.kill_ms = kills(word).map_err(|why| format!("{why}\n{}", ground.output()))?;
+        figures.memory_one = memory(&ground, &keepers(&ground, word));
     }
     let word = "86441";
     let tasks_before = tasks();
@@ -92,11 +94,7 @@ fn supervisor_like(exe: &Path, args: &[&str]) -> Result<Figures, String> {
         thousand(word, begun, tasks_before).map_err(|why| format!("{why}\n{}", ground.output()))?;
     // Everything is RUNNING, logs are written, the allocator has calmed down.
     pass(Duration::from_secs(5));
-    let keepers: Vec<procfs::Process> = ground
-        .processes()
-        .into_iter()
-        .filter(|process| !process.has(word))
-        .collect();
+    let keepers = keepers(&ground, word);
     figures.idle_ticks = idle(
         &keepers
             .iter()
@@ -105,6 +103,12 @@ fn supervisor_like(exe: &Path, args: &[&str]) -> Result<Figures, String> {
     );
     figures.memory = memory(&ground, &keepers);
     Ok(figures)
+}
+
+/// All processes of ours: not the programs.
+fn keepers(ground: &Installation, word: &str) -> Vec<procfs::Process> {
+    let all = ground.processes().into_iter();
+    all.filter(|process| !process.has(word)).collect()
 }
 
 fn s6() -> Result<Figures, String> {
@@ -278,10 +282,12 @@ fn table(all: &[(&str, &Figures)]) {
         format!("CPU ticks, idle {IDLE_S} s"),
         ticks.concat()
     ));
-    say("memory at 1000 programs, kB             PSS   private dirty");
-    for (_, each) in all {
-        for (name, pss, dirty) in &each.memory {
-            say(&format!("  {name:<30} {pss:>10} {dirty:>15}"));
+    for (count, of) in [("1 program", true), ("1000 programs", false)] {
+        say(&format!("memory at {count:<24} PSS kB   private dirty"));
+        for (_, each) in all {
+            for (name, pss, dirty) in if of { &each.memory_one } else { &each.memory } {
+                say(&format!("  {name:<30} {pss:>8} {dirty:>15}"));
+            }
         }
     }
 }
