@@ -8,32 +8,31 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use finding::{Finding, Report, Severity, WIDTH_COLUMNS_MAX};
 use ledger::{Entry, Ledger};
-use plan::{Intent, Key};
+use plan::Intent;
 use rundir::{Info, RunDir};
 use tokio::sync::Notify;
-use wire::{Cause, Command, Order, Why};
+use wire::{Cause, Order, Why};
 
 use crate::activity::Activity;
 use crate::commands::{self, Handle};
 use crate::lines::Level;
 use crate::links::{keeper, root};
 use crate::machine;
-use crate::model::{Active, Slot};
+use crate::model::Active;
 use crate::options::{DaemonOptions, Say, Source};
 use crate::state::{Daemon, Mood, Shared, State};
-use crate::{autologs, fronts, keepers, settle, summary};
+use crate::{adopt, autologs, fronts, settle, summary};
 
 /// Exit status: it could not begin. Root ends with it if nothing is kept.
 const COULD_NOT: i32 = 2;
 
 /// A daemon that could not begin: complete sentences.
-struct CouldNot(String);
+pub(crate) struct CouldNot(pub(crate) String);
 
 impl From<String> for CouldNot {
     fn from(text: String) -> CouldNot {
@@ -42,10 +41,13 @@ impl From<String> for CouldNot {
 }
 
 /// What the last daemon left.
-struct Found {
-    active: Option<Active>,
-    damaged: Option<String>,
-    alive: Vec<(u32, keeper::Opened)>,
+pub(crate) struct Found {
+    /// The model, if it could be read.
+    pub(crate) active: Option<Active>,
+    /// Why it could not.
+    pub(crate) damaged: Option<String>,
+    /// Keepers by the number of their slot.
+    pub(crate) alive: Vec<(u32, keeper::Opened)>,
 }
 
 /// Runs the daemon; returns its exit status.
@@ -124,7 +126,7 @@ async fn begin(daemon: &Shared, restarted: bool) -> Result<tokio::net::UnixListe
     let found = look(daemon).await?;
     let adopt = !found.alive.is_empty() || (restarted && found.active.is_some());
     if adopt {
-        adopted(daemon, found, restarted).await
+        adopt::adopted(daemon, found, restarted).await
     } else {
         first(daemon).await
     }
@@ -244,178 +246,8 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     Ok(control)
 }
 
-/// An adoption: the model that was active decides; the file is only compared.
-async fn adopted(
-    daemon: &Shared,
-    found: Found,
-    restarted: bool,
-) -> Result<tokio::net::UnixListener, CouldNot> {
-    let Found {
-        active,
-        damaged,
-        alive,
-    } = found;
-    let active = match active {
-        Some(active) => active,
-        None => from_file_and_keepers(daemon, &alive),
-    };
-    open_ledger(
-        daemon,
-        Some(active.settings.state_dir.as_str()).filter(|dir| !dir.is_empty()),
-    );
-    let by_number: BTreeMap<u32, Key> = active
-        .slots
-        .iter()
-        .map(|slot| (slot.number, slot.key()))
-        .collect();
-    daemon.state.borrow_mut().active = active;
-    let kept = take_kept(daemon);
-    let mut keys = Vec::new();
-    for (number, opened) in alive {
-        let key = by_number.get(&number).cloned();
-        let key = key.unwrap_or_else(|| {
-            Key::new(
-                opened.fact.group.clone(),
-                format!("{} (slot {number})", opened.fact.process),
-            )
-        });
-        keepers::take_over(daemon, &key, number, opened);
-        keys.push(key);
-    }
-    if !restarted {
-        new_root(daemon, &keys).await;
-    }
-    let control = open_fronts(daemon, kept).await?;
-    if let Some(why) = damaged {
-        daemon.log(Level::Error, &format!("{why}; the file is used instead"));
-    }
-    let text = format!(
-        "the daemon was started again; {} kept on",
-        summary::count(keys.len(), "program was", "programs were")
-    );
-    daemon.log(Level::Info, &text);
-    daemon.note(&Entry::note(sys::clock::wall_ms(), "", &text));
-    if !restarted {
-        daemon.show(format!(
-            "steadfast {}  took over {}",
-            env!("CARGO_PKG_VERSION"),
-            summary::count(keys.len(), "keeper", "keepers")
-        ));
-    }
-    say_if_file_differs(daemon);
-    forget_removed(daemon);
-    up(
-        daemon,
-        Cause {
-            why: Why::KeeperLost,
-            text: "it was not kept when the daemon came back".to_owned(),
-        },
-    );
-    Ok(control)
-}
-
-/// The model could not be read but programs live: the file says what is wanted, keepers say where they are.
-fn from_file_and_keepers(daemon: &Shared, alive: &[(u32, keeper::Opened)]) -> Active {
-    let place = |(number, opened): &(u32, keeper::Opened)| Slot {
-        number: *number,
-        group: opened.fact.group.clone(),
-        process: opened.fact.process.clone(),
-        ..Slot::default()
-    };
-    let next_slot = alive
-        .iter()
-        .map(|(number, _)| number + 1)
-        .max()
-        .unwrap_or(0);
-    let before = Active {
-        base_env: machine::own_env(),
-        config: config_path(daemon),
-        slots: alive.iter().map(place).collect(),
-        next_slot,
-        ..Active::default()
-    };
-    let loaded = commands::load(daemon, &before.base_env);
-    commands::first_start(&commands::candidate(daemon, &loaded, &before, false))
-}
-
-/// Sorts what root kept: addresses of programs, control.sock, Supervisor's servers.
-fn take_kept(daemon: &Shared) -> Option<std::os::fd::OwnedFd> {
-    let mut state = daemon.state.borrow_mut();
-    let state = &mut *state;
-    let known: BTreeSet<String> = state
-        .active
-        .slots
-        .iter()
-        .flat_map(|slot| slot.listeners.clone())
-        .collect();
-    let mut control = None;
-    for (key, fd) in std::mem::take(&mut state.kept) {
-        if key == fronts::CONTROL_KEY {
-            control = Some(fd);
-        } else if known.contains(&key) {
-            state.listeners.insert(key, fd);
-        } else {
-            state.kept.insert(key, fd);
-        }
-    }
-    control
-}
-
-/// A new root knows no keeper and no listener, and has other outputs.
-async fn new_root(daemon: &Shared, keys: &[Key]) {
-    let mut tasks = Vec::new();
-    for key in keys {
-        let pid = daemon
-            .state
-            .borrow()
-            .keepers
-            .get(key)
-            .map_or(0, |keeper| keeper.pid);
-        daemon.root.order(&Order::AdoptKeeper { pid }, Vec::new());
-        let outputs: Vec<_> = [1, 2]
-            .into_iter()
-            .filter_map(|fd| sys::fds::standard(fd).as_fd().try_clone_to_owned().ok())
-            .collect();
-        daemon.send(key, &Command::Outputs {}, outputs);
-        let (daemon, key) = (daemon.clone(), key.clone());
-        tasks.push(tokio::task::spawn_local(async move {
-            let fds = keepers::listeners_back(&daemon, &key).await;
-            let addresses = daemon
-                .state
-                .borrow()
-                .active
-                .slot(&key)
-                .map(|slot| slot.listeners.clone())
-                .unwrap_or_default();
-            // Another number of listeners belongs to another definition: which is which is not known.
-            if fds.len() != addresses.len() {
-                return;
-            }
-            for (address, fd) in addresses.into_iter().zip(fds) {
-                if let Ok(copy) = keepers::duplicate(&fd) {
-                    daemon.root.order(
-                        &Order::KeepListener {
-                            key: address.clone(),
-                        },
-                        vec![copy],
-                    );
-                }
-                daemon
-                    .state
-                    .borrow_mut()
-                    .listeners
-                    .entry(address)
-                    .or_insert(fd);
-            }
-        }));
-    }
-    for task in tasks {
-        let _ = task.await;
-    }
-}
-
 /// Logs, sockets, files: everything through which we are reached.
-async fn open_fronts(
+pub(crate) async fn open_fronts(
     daemon: &Shared,
     kept: Option<std::os::fd::OwnedFd>,
 ) -> Result<tokio::net::UnixListener, CouldNot> {
@@ -462,7 +294,7 @@ async fn open_fronts(
 }
 
 /// From now on the daemon's end means that root starts another one; the work begins.
-fn up(daemon: &Shared, cause: Cause) {
+pub(crate) fn up(daemon: &Shared, cause: Cause) {
     daemon.root.order(&Order::Up {}, Vec::new());
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
@@ -470,7 +302,7 @@ fn up(daemon: &Shared, cause: Cause) {
     });
 }
 
-fn open_ledger(daemon: &Shared, dir: Option<&str>) {
+pub(crate) fn open_ledger(daemon: &Shared, dir: Option<&str>) {
     let dir = dir.map_or_else(|| daemon.state_dir.clone(), Into::into);
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new()
@@ -486,7 +318,7 @@ fn open_ledger(daemon: &Shared, dir: Option<&str>) {
     }
 }
 
-fn config_path(daemon: &Shared) -> String {
+pub(crate) fn config_path(daemon: &Shared) -> String {
     match &daemon.source {
         Source::File(path) => path
             .canonicalize()
@@ -494,39 +326,6 @@ fn config_path(daemon: &Shared) -> String {
             .display()
             .to_string(),
         Source::Command(_) => String::new(),
-    }
-}
-
-fn say_if_file_differs(daemon: &Shared) {
-    let base_env = daemon.state.borrow().active.base_env.clone();
-    let loaded = commands::load(daemon, &base_env);
-    let differs =
-        !loaded.unreadable && crate::resolve::stamp(&loaded) != daemon.state.borrow().active.stamp;
-    if differs && matches!(daemon.source, Source::File(_)) {
-        let text = "the file differs from what runs; make it effective with: steadfast update";
-        daemon.log(Level::Warn, text);
-        daemon.show(text.to_owned());
-    }
-}
-
-/// Slots that were out of service when the last daemon ended: their windows go on.
-fn forget_removed(daemon: &Shared) {
-    let now_ms = sys::clock::wall_ms();
-    let ends: Vec<u64> = {
-        let state = daemon.state.borrow();
-        state
-            .active
-            .slots
-            .iter()
-            .filter(|slot| !slot.in_service())
-            .map(|slot| slot.removed_until_ms)
-            .collect()
-    };
-    for end_ms in ends {
-        settle::purge_later(
-            daemon,
-            Duration::from_millis(end_ms.saturating_sub(now_ms) + 10),
-        );
     }
 }
 

@@ -40,7 +40,7 @@ impl How {
 
 /// How it went for one slot: that of its last step, or of the first that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Result1 {
+pub(crate) struct Ended {
     /// Slot.
     pub(crate) key: Key,
     /// The step.
@@ -51,7 +51,7 @@ pub(crate) struct Result1 {
     pub(crate) text: String,
 }
 
-impl Result1 {
+impl Ended {
     /// It is as it should be.
     pub(crate) fn is_well(&self) -> bool {
         matches!(self.outcome, Outcome::Done | Outcome::AlreadySo)
@@ -62,7 +62,7 @@ impl Result1 {
 type Ends = Rc<BTreeMap<Key, watch::Receiver<Option<bool>>>>;
 
 /// Carries out all steps and returns how it went for each slot, in the order in which they began.
-pub(crate) async fn execute(daemon: &Shared, steps: Vec<Step>, how: &How) -> Vec<Result1> {
+pub(crate) async fn execute(daemon: &Shared, steps: Vec<Step>, how: &How) -> Vec<Ended> {
     let mut order: Vec<Key> = Vec::new();
     let mut by_slot: BTreeMap<Key, Vec<Step>> = BTreeMap::new();
     let mut drops = Vec::new();
@@ -119,10 +119,10 @@ pub(crate) async fn execute(daemon: &Shared, steps: Vec<Step>, how: &How) -> Vec
 }
 
 /// Gateways or not, priority of the group, priority.
-type Level1 = Option<(bool, i64, i64)>;
+type Rank = Option<(bool, i64, i64)>;
 
 /// Slots with their levels of priority.
-fn levels(daemon: &Shared, order: &[Key]) -> Vec<(Key, Level1)> {
+fn levels(daemon: &Shared, order: &[Key]) -> Vec<(Key, Rank)> {
     let state = daemon.state.borrow();
     let level = |key: &Key| {
         state
@@ -140,8 +140,8 @@ struct Course {
     turn: Turn,
 }
 
-async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, mut course: Course) -> Result1 {
-    let mut last = Result1 {
+async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, mut course: Course) -> Ended {
+    let mut last = Ended {
         step: Step::Install { slot: key.clone() },
         key,
         outcome: Outcome::Done,
@@ -149,7 +149,7 @@ async fn slot(daemon: &Shared, key: Key, steps: Vec<Step>, mut course: Course) -
     };
     for step in steps {
         let (outcome, text) = one(daemon, &last.key, &step, &mut course).await;
-        last = Result1 {
+        last = Ended {
             step,
             outcome,
             text,

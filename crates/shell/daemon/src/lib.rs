@@ -19,6 +19,7 @@
 //! across an await. *Invariant*: nothing here prints; lines go to the [`Printer`].
 
 mod activity;
+mod adopt;
 mod autologs;
 mod boot;
 mod check;

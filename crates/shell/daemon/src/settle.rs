@@ -8,7 +8,7 @@ use std::time::Duration;
 use plan::{Desired, Intent, Observed, Seen, Step, reconcile};
 use wire::{Cause, State as Shown, Why};
 
-use crate::execute::{CauseOf, How, Result1, bind, execute};
+use crate::execute::{CauseOf, Ended, How, bind, execute};
 use crate::resolve::{refresh_gateway, wanted_addresses};
 use crate::state::{Shared, State};
 
@@ -16,7 +16,7 @@ use crate::state::{Shared, State};
 const RETRY: Duration = Duration::from_secs(15);
 
 /// Brings everything in line. The model must have been changed before; it is written down here, before anything is done.
-pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> Vec<Result1> {
+pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> Vec<Ended> {
     if daemon.state.borrow().mood == crate::state::Mood::Shutdown {
         return Vec::new();
     }
@@ -58,9 +58,9 @@ pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> V
     execute(daemon, steps, &How::as_configured(cause)).await
 }
 
-fn not_done(step: Step, why: &str) -> Option<Result1> {
+fn not_done(step: Step, why: &str) -> Option<Ended> {
     let key = step.slot()?.clone();
-    Some(Result1 {
+    Some(Ended {
         key,
         step,
         outcome: wire::Outcome::Failed,

@@ -9,7 +9,7 @@ use wire::{Cause, Command, Counts, Replace, State, Why};
 
 use super::progress::follow;
 use super::{After, done, fault, meant, outcome};
-use crate::execute::{How, Result1, bind, execute};
+use crate::execute::{Ended, How, bind, execute};
 use crate::lines;
 use crate::settle::{settle, snapshot};
 use crate::state::{Shared, say};
@@ -204,7 +204,7 @@ fn begun_outcome(daemon: &Shared, key: &Key) -> Outcome {
     }
 }
 
-fn ended(daemon: &Shared, result: &Result1, already: Fault) -> Outcome {
+fn ended(daemon: &Shared, result: &Ended, already: Fault) -> Outcome {
     // Supervisor's startProcess says SPAWN_ERROR wherever `spawnerr` is set, a start that ended too quickly included.
     let status = match (fault(result.outcome, already), daemon.fact(&result.key)) {
         (Fault::AbnormalTermination, Some(fact)) if !fact.spawn_error.is_empty() => {

@@ -14,7 +14,7 @@ use super::config::{details, read_again};
 use super::progress::follow;
 use super::{done, fault, outcome};
 use crate::activity::Activity;
-use crate::execute::Result1;
+use crate::execute::Ended;
 use crate::lines::Level;
 use crate::resolve::{difference, group_changes};
 use crate::settle::{purge_later, settle};
@@ -193,7 +193,7 @@ async fn change(daemon: &Shared, found: &Candidate, how: Change<'_>) -> Done {
 
 fn ended(
     daemon: &Shared,
-    results: &[Result1],
+    results: &[Ended],
     found: &Candidate,
     changes: crate::resolve::GroupChanges,
     detail: Vec<String>,

@@ -15,6 +15,7 @@ mod gateways;
 mod handover;
 mod program;
 mod settings;
+mod spec;
 
 pub(crate) use difference::{GroupChanges, difference, group_changes};
 pub(crate) use gateways::{refresh_gateway, wanted_addresses};

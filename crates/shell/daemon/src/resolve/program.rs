@@ -1,15 +1,12 @@
 //! One program: a slot for each of its processes.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use conf::{AutoRestart, Listen, LogFile, LogTarget, ProcessDef, Ready, Replace, Unhealthy};
+use conf::{Listen, ProcessDef, Ready};
 use finding::Finding;
-use wire::{Address, Autorestart, Credentials, Sink, Spec, Text};
+use wire::{Address, Credentials};
 
 use super::handover::{Handed, hand_over};
-use super::{Context, Resolved, config, environment, hash, settings};
-use crate::autologs;
+use super::spec::{parts, spec};
+use super::{Context, Resolved, config, environment};
 use crate::model::Slot;
 
 /// A program and where it stands.
@@ -160,13 +157,14 @@ fn credentials(one: &Program<'_>) -> Result<Option<Credentials>, Box<Finding>> {
     }))
 }
 
-struct Place<'a> {
-    one: &'a Program<'a>,
-    process: &'a ProcessDef,
-    context: &'a Context<'a>,
-    gateway_user: Option<&'a super::gateways::User>,
+/// One process and what it is resolved with.
+pub(super) struct Place<'a> {
+    pub(super) one: &'a Program<'a>,
+    pub(super) process: &'a ProcessDef,
+    pub(super) context: &'a Context<'a>,
+    pub(super) gateway_user: Option<&'a super::gateways::User>,
     shared: bool,
-    credentials: Option<Credentials>,
+    pub(super) credentials: Option<Credentials>,
 }
 
 fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Resolved) -> Slot {
@@ -292,252 +290,4 @@ fn derived(address: &str, target: &str, name: &str, trusted: &[String]) -> route
         trusted: trusted.to_vec(),
         ..routes::Listener::default()
     }
-}
-
-fn spec(
-    place: &Place<'_>,
-    number: u32,
-    env: &environment::Made,
-    handed: Handed,
-    listeners: u32,
-    gated: bool,
-    out: &mut Resolved,
-) -> Spec {
-    let Place {
-        one,
-        process,
-        context,
-        ..
-    } = place;
-    let program = one.program;
-    let mut all: BTreeMap<String, Text> = env
-        .all
-        .iter()
-        .map(|(name, value)| (name.clone(), Text::from(value.as_str())))
-        .collect();
-    for (name, value) in handed.env {
-        match value {
-            Some(value) => all.insert(name, value),
-            None => all.remove(&name),
-        };
-    }
-    let steadfast = out.active.settings.steadfast;
-    let ms = |seconds: u64| seconds.saturating_mul(1000);
-    let duration_ms =
-        |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let mut spec = Spec {
-        program: program.name.clone(),
-        group: program.group.clone(),
-        process: process.name.clone(),
-        argv: handed.argv,
-        env: all.into_iter().collect(),
-        directory: process
-            .directory
-            .as_ref()
-            .map(|dir| settings::absolute(&dir.value)),
-        credentials: place.credentials.clone(),
-        umask: program.umask.as_ref().map(|umask| umask.value),
-        stdout: sink(place, &process.stdout, "stdout"),
-        stderr: sink(place, &process.stderr, "stderr"),
-        redirect_stderr: *program.redirect_stderr,
-        autorestart: match *program.autorestart {
-            AutoRestart::Never => Autorestart::Never,
-            AutoRestart::Unexpected => Autorestart::Unexpected,
-            AutoRestart::Always => Autorestart::Always,
-        },
-        start_secs: u32::try_from(*program.startsecs).unwrap_or(u32::MAX),
-        start_retries: u32::try_from(*program.startretries).unwrap_or(u32::MAX),
-        exit_codes: program
-            .exitcodes
-            .iter()
-            .map(|code| i32::from(*code))
-            .collect(),
-        stop_signal: program.stopsignal.0,
-        stop_wait_ms: ms(*program.stopwaitsecs),
-        stop_as_group: *program.stopasgroup,
-        kill_as_group: *program.killasgroup,
-        kill_leftovers: steadfast || *program.listen != Listen::Own,
-        retry_fatal: steadfast,
-        ready: ready(program, gated),
-        ready_timeout_ms: duration_ms(*program.ready_timeout),
-        keepalive_ms: program
-            .keepalive
-            .as_ref()
-            .map_or(0, |period| duration_ms(period.value)),
-        unhealthy_after: match *program.unhealthy {
-            Unhealthy::Report => 0,
-            Unhealthy::RestartAfter(count) => count,
-        },
-        replace: replace(program, &handed.public, out),
-        drain_timeout_ms: duration_ms(*program.drain_timeout),
-        address: handed.address,
-        app_dir: context
-            .run_dir
-            .join(format!("slots/{number}/app"))
-            .display()
-            .to_string(),
-        listeners,
-        gated,
-        restart_window_ms: duration_ms(*program.restart_window),
-        open_socket: handed.open_socket && place.gateway_user.is_some_and(|user| user.uid != 0),
-        ..Spec::default()
-    };
-    spec.hash = hash(&spec.to_bytes());
-    spec
-}
-
-/// Two processes cannot listen on one address of their own, so an overlap would never get ready.
-fn replace(program: &conf::Program, public: &[String], out: &mut Resolved) -> wire::Replace {
-    match *program.replace {
-        Replace::Hold => wire::Replace::Hold,
-        Replace::Overlap if *program.listen == Listen::Own && !public.is_empty() => {
-            let message = format!(
-                "[program:{}] cannot overlap: the old process still holds {} when the new one starts",
-                program.name,
-                public.join(", ")
-            );
-            let finding = Finding::error("replace", message)
-                .at(program.replace.span.clone())
-                .effect("it is replaced by hold instead")
-                .fix("write: listen = gateway, or replace = hold");
-            if !out.findings.contains(&finding) {
-                out.findings.push(finding);
-            }
-            wire::Replace::Hold
-        }
-        Replace::Overlap => wire::Replace::Overlap,
-    }
-}
-
-fn ready(program: &conf::Program, gated: bool) -> wire::Ready {
-    match program.ready.as_ref().map(|ready| &ready.value) {
-        None if gated => wire::Ready::Connect {},
-        None => wire::Ready::Lived {},
-        Some(Ready::Http { path }) => wire::Ready::Http {
-            path: path.clone(),
-            host: program.ready_host.value.clone(),
-        },
-        Some(Ready::Tcp) => wire::Ready::Tcp {},
-        Some(Ready::Fd(number)) => wire::Ready::Descriptor { number: *number },
-        Some(Ready::Log(pattern)) => wire::Ready::Log {
-            pattern: pattern.clone(),
-        },
-    }
-}
-
-fn sink(place: &Place<'_>, target: &LogTarget, channel: &'static str) -> Sink {
-    let file = |path: String| Sink::File {
-        path,
-        max_bytes: target.maxbytes,
-        backups: target.backups,
-    };
-    match &target.file.value {
-        LogFile::None => Sink::Nowhere {},
-        LogFile::Auto => file(auto_log(place, channel)),
-        LogFile::Path(path) => match path.as_str() {
-            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Sink::RootStdout {},
-            "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Sink::RootStderr {},
-            path => {
-                let path = settings::absolute(path);
-                if is_device(&path) {
-                    Sink::Device { path }
-                } else {
-                    file(path)
-                }
-            }
-        },
-    }
-}
-
-fn is_device(path: &str) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::metadata(Path::new(path)).is_ok_and(|meta| {
-        let kind = meta.file_type();
-        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
-    })
-}
-
-/// The AUTO log of a process: the one that it has, else a new one.
-fn auto_log(place: &Place<'_>, channel: &'static str) -> String {
-    let Place {
-        one,
-        process,
-        context,
-        ..
-    } = place;
-    let own = &one.model.supervisord;
-    let key = plan::Key::new(one.program.group.clone(), process.name.clone());
-    let before = context.before.slot(&key).map(|slot| {
-        if channel == "stdout" {
-            &slot.spec.stdout
-        } else {
-            &slot.spec.stderr
-        }
-    });
-    let name = autologs::Name {
-        dir: &own.childlogdir,
-        process: &process.name,
-        channel,
-        identifier: &own.identifier,
-    };
-    match before {
-        Some(Sink::File { path, .. }) if name.fits(path) => path.clone(),
-        Some(_) | None => name.make(context.dry),
-    }
-}
-
-/// The definition in words, so that a difference can be said. Values of variables appear as digests.
-fn parts(
-    program: &conf::Program,
-    process: &ProcessDef,
-    env: &environment::Made,
-) -> BTreeMap<String, String> {
-    let mut parts = BTreeMap::new();
-    parts.insert("command".to_owned(), process.command.as_str().to_owned());
-    if let Some(template) = &process.steadfast_command {
-        parts.insert("steadfast_command".to_owned(), template.as_str().to_owned());
-    }
-    let mut put = |name: &str, value: String| parts.insert(name.to_owned(), value);
-    put(
-        "directory",
-        process
-            .directory
-            .as_ref()
-            .map_or(String::new(), |dir| dir.value.clone()),
-    );
-    put("listen", format!("{:?}", *program.listen).to_lowercase());
-    put("replace", format!("{:?}", *program.replace).to_lowercase());
-    put("priority", program.priority.value.to_string());
-    put("autostart", program.autostart.to_string());
-    put(
-        "autorestart",
-        format!("{:?}", *program.autorestart).to_lowercase(),
-    );
-    put("startsecs", program.startsecs.to_string());
-    put("startretries", program.startretries.to_string());
-    put("stopsignal", sys::signal::name(program.stopsignal.0));
-    put("stopwaitsecs", program.stopwaitsecs.to_string());
-    put("stdout_logfile", format!("{:?}", process.stdout.file.value));
-    put("stderr_logfile", format!("{:?}", process.stderr.file.value));
-    put(
-        "ready",
-        program
-            .ready
-            .as_ref()
-            .map_or(String::new(), |ready| format!("{:?}", ready.value)),
-    );
-    let depends: Vec<&str> = program
-        .depends_on
-        .iter()
-        .map(|name| name.value.as_str())
-        .collect();
-    put("depends_on", depends.join(","));
-    for (name, value) in process
-        .environment
-        .iter()
-        .chain(env.all.iter().filter(|(name, _)| env.secret.contains(name)))
-    {
-        put(&format!("environment {name}"), hash(value.as_bytes()));
-    }
-    parts
 }
