@@ -125,10 +125,17 @@ pub(crate) enum Command {
         #[arg(short = 'n', long, default_value_t = 50)]
         limit: u32,
     },
-    /// Why a process restarted, what it cost, what to do.
+    /// Why a process restarted, what it cost, what to do; or what a finding of the doctor means (SF101).
     Explain {
-        /// Process.
+        /// Process, or code of a finding.
         name: String,
+    },
+    /// Find out why a deployment restarts or signs people out, with evidence and the fix. Needs no daemon.
+    #[command(disable_help_flag = true)]
+    Doctor {
+        /// Options of the doctor; --help lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
     },
     /// The keys that programs are given.
     Secrets {

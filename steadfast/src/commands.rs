@@ -108,6 +108,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
         | Args::Secrets { .. }
         | Args::Demo(_)
         | Args::Ctl { .. }
+        | Args::Doctor { .. }
         | Args::Completions { .. } => {
             unreachable!("dispatched before")
         }

@@ -81,6 +81,18 @@ fn dispatch(cli: Cli) -> u8 {
             words.extend(args);
             u8::try_from(compat::supervisorctl(&words)).unwrap_or(2)
         }
+        Command::Doctor { args } => {
+            let mut words: Vec<String> = Vec::new();
+            if let Some(config) = config {
+                words.extend(["-c".to_owned(), config.to_string_lossy().into_owned()]);
+            }
+            words.extend(cli.json.then(|| "--json".to_owned()));
+            words.extend(args);
+            roles::with_doctor(|io| doctor::main(&words, io))
+        }
+        Command::Explain { name } if roles::is_finding(&name) => {
+            roles::with_doctor(|io| doctor::explain(&name, io))
+        }
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut text);

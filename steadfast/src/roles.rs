@@ -94,6 +94,24 @@ pub(crate) fn demo(demo: &args::Demo, json: bool) -> u8 {
     storm::demo::run(&options, &mut std::io::stdout(), &mut std::io::stderr())
 }
 
+/// `SF101`: the code of a finding, not a process.
+pub(crate) fn is_finding(name: &str) -> bool {
+    name.strip_prefix("SF")
+        .is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Gives the doctor its way in and out.
+pub(crate) fn with_doctor(run: impl FnOnce(&mut doctor::Io<'_>) -> u8) -> u8 {
+    let cwd = std::env::current_dir().map(|path| path.to_string_lossy().into_owned());
+    run(&mut doctor::Io {
+        out: &mut std::io::stdout(),
+        err: &mut std::io::stderr(),
+        env: crate::check::environment(),
+        cwd: cwd.unwrap_or_else(|_| "/".into()),
+        now_unix_s: sys::clock::wall_ms() / 1000,
+    })
+}
+
 /// `20s`, `2m`, `90`.
 fn duration(text: &str) -> Option<std::time::Duration> {
     let (number, unit) = match text.strip_suffix('m') {
