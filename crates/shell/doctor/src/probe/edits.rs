@@ -36,9 +36,7 @@ pub(crate) fn words(
     while at < pairs.len() {
         let (old, new) = pairs[at];
         at += 1;
-        let Some(old) = old else {
-            return None;
-        };
+        let old = old?;
         let mut words: Vec<&String> = Vec::new();
         let same = new.is_some_and(|n| wanted[n] == layer.argv[old]);
         if let Some(n) = new {

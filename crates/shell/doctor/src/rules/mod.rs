@@ -13,12 +13,15 @@ use finding::Severity;
 use crate::model::Hit;
 use crate::scene::{Scene, Subject};
 
+/// A hit, and the index of the subject that it is about.
+pub(crate) type About = (Option<usize>, Hit);
+
 /// How a rule looks.
 pub(crate) enum Probe {
     /// At each program.
     Each(fn(&Scene, &Subject) -> Vec<Hit>),
     /// At everything; a hit names the subject that it is about, if there is one.
-    All(fn(&Scene) -> Vec<(Option<usize>, Hit)>),
+    All(fn(&Scene) -> Vec<About>),
 }
 
 /// What applies a fix.

@@ -1,6 +1,8 @@
 //! Signing keys: which a program needs, where they are, what its code does without them. Values stay in here as [`Secret`]s.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use finding::Span;
 use regex_lite::Regex;
@@ -10,6 +12,9 @@ use crate::code::Language;
 use crate::disk::span_in;
 use crate::model::Env;
 use crate::scene::app::{App, AppFile, EnvText};
+
+/// A literal of so few bytes with its quotes is empty, or stands for nothing.
+const SHORT_LITERAL_BYTES: usize = 4;
 
 /// Names that sign sessions and tokens. Keys of other people's services (`STRIPE_SECRET_KEY`, `AWS_SECRET_ACCESS_KEY`) are none.
 const NAMES: &[&str] = &[
@@ -163,35 +168,73 @@ pub(crate) fn find(
     keys
 }
 
+/// A lookup of a variable, in Python.
+static PYTHON_LOOKUP: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?:os\.environ(?:\.get\(|\[)|(?:os\.)?getenv\(|environ\.get\(|environ\[|\bconfig\(|\benv(?:\.str)?\()\s*["']([A-Z][A-Z0-9_]+)["']"#).ok()
+});
+/// The same in JavaScript.
+static JS_LOOKUP: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"process\.env(?:\.|\[["'])([A-Z][A-Z0-9_]+)"#).ok());
+/// An assignment, in Python: its indent, its name, its value.
+static PYTHON_ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"^([ \t]*)((?:app\.)?(?:config\[["'][_A-Z]+["']\]|[A-Za-z_.]+))[ \t]*(?::[^=\n]+)?=[ \t]*([^=\n][^\n]*)$"#).ok()
+});
+/// The same in JavaScript.
+static JS_ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^([ \t]*)(?:export )?(?:const|let|var) ([A-Za-z_]+)[ \t]*=[ \t]*([^=\n][^\n]*)$")
+        .ok()
+});
+
+/// The lines in which a signing key may be named. Most lines of a program are none, and patterns are slow.
+fn lines(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+    let mut at = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let start = at;
+        at += line.len();
+        let names = ["SECRET", "KEY", "secret", "_key"];
+        let end = start + line.trim_end_matches(['\n', '\r']).len();
+        names.iter().any(|n| line.contains(n)).then_some(start..end)
+    })
+}
+
 /// Places of a file that look a signing key up in the environment.
 fn lookups(file: &AppFile) -> Vec<(String, Wanted)> {
     let pattern = match file.language {
-        Some(Language::Python) => {
-            r#"(?:os\.environ(?:\.get\(|\[)|(?:os\.)?getenv\(|environ\.get\(|environ\[|\bconfig\(|\benv(?:\.str)?\()\s*["']([A-Z][A-Z0-9_]+)["']"#
-        }
-        Some(Language::JavaScript) => r#"process\.env(?:\.|\[["'])([A-Z][A-Z0-9_]+)"#,
+        Some(Language::Python) => &*PYTHON_LOOKUP,
+        Some(Language::JavaScript) => &*JS_LOOKUP,
         None => return Vec::new(),
     };
-    let Ok(pattern) = Regex::new(pattern) else {
+    let Some(pattern) = pattern else {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for hit in pattern.captures_iter(&file.text) {
-        let (Some(all), Some(name)) = (hit.get(0), hit.get(1)) else {
-            continue;
-        };
-        // In a comment or a string it is no lookup: there the masked text differs before the name.
-        let head = all.start()..(all.start() + 3).min(all.end());
-        if !is_signing_key(name.as_str()) || file.masked.get(head.clone()) != file.text.get(head) {
-            continue;
+    let mut seen = BTreeSet::new();
+    for line in lines(&file.text) {
+        // The call may have begun in the line before.
+        let from = line_range(&file.text, line.start.saturating_sub(1)).start;
+        for hit in pattern.captures_iter(&file.text[from..line.end]) {
+            let (Some(all), Some(name)) = (hit.get(0), hit.get(1)) else {
+                continue;
+            };
+            let all = from + all.start()..from + all.end();
+            // In a comment or a string it is no lookup: there the masked text differs.
+            let head = all.start..(all.start + 3).min(all.end);
+            if !is_signing_key(name.as_str())
+                || file.masked.get(head.clone()) != file.text.get(head)
+                || !seen.insert(all.start)
+            {
+                continue;
+            }
+            let rest = file
+                .masked
+                .get(all.end..line_range(&file.text, all.end).end)
+                .unwrap_or("");
+            let wanted = Wanted {
+                without: without(rest),
+                span: span_in(&file.shown(), &file.text, all),
+            };
+            found.push((name.as_str().to_owned(), wanted));
         }
-        let line = line_range(&file.text, all.start());
-        let rest = file.masked.get(all.end()..line.end).unwrap_or("");
-        let wanted = Wanted {
-            span: span_in(&file.shown(), &file.text, all.range()),
-            without: without(rest),
-        };
-        found.push((name.as_str().to_owned(), wanted));
     }
     found
 }
@@ -250,70 +293,65 @@ fn line_range(text: &str, at: usize) -> std::ops::Range<usize> {
 /// `SECRET_KEY = "…"` and `SECRET_KEY = secrets.token_hex(32)` at the top of a module, in an app's configuration, or in a class.
 pub(crate) fn in_code(file: &AppFile) -> Vec<InCode> {
     let pattern = match file.language {
-        Some(Language::Python) => {
-            r#"(?m)^([ \t]*)((?:app\.)?(?:config\[["'][_A-Z]+["']\]|[A-Za-z_.]+))[ \t]*(?::[^=\n]+)?=[ \t]*([^=\n][^\n]*)$"#
-        }
-        Some(Language::JavaScript) => {
-            r"(?m)^([ \t]*)(?:export )?(?:const|let|var) ([A-Za-z_]+)[ \t]*=[ \t]*([^=\n][^\n]*)$"
-        }
+        Some(Language::Python) => &*PYTHON_ASSIGNMENT,
+        Some(Language::JavaScript) => &*JS_ASSIGNMENT,
         None => return Vec::new(),
     };
-    let Ok(pattern) = Regex::new(pattern) else {
+    let Some(pattern) = pattern else {
         return Vec::new();
     };
-    let mut found = Vec::new();
-    for hit in pattern.captures_iter(&file.text) {
-        let (Some(name), Some(value)) = (hit.get(2), hit.get(3)) else {
-            continue;
-        };
-        let is_key = {
-            let name = name.as_str();
-            let last = name
-                .trim_end_matches(['"', '\'', ']'])
-                .rsplit(['.', '[', '"', '\''])
-                .next()
-                .unwrap_or(name);
-            is_signing_key(&last.to_ascii_uppercase())
-        };
-        if !is_key
-            || file.masked.get(name.start()..name.start() + 1)
-                != file.text.get(name.start()..name.start() + 1)
-        {
-            continue;
-        }
-        let masked = file.masked.get(value.range()).unwrap_or("");
-        let reads_variable = ["environ", "getenv", "process.env", "config(", "env("]
-            .iter()
-            .any(|w| masked.contains(w));
-        if reads_variable
-            || in_function(
-                file,
-                name.start(),
-                hit.get(1).map_or(0, |m| m.as_str().len()),
-            )
-        {
-            continue;
-        }
-        let literal = masked.starts_with(['"', '\'', '`'])
-            || masked.starts_with("b\"")
-            || masked.starts_with("b'");
-        let long_enough = value.as_str().trim().len() > 4;
-        let without = if makes(masked) {
-            Without::Made
-        } else if literal && long_enough {
-            Without::Written
-        } else {
-            continue;
-        };
-        let mut span = span_in(&file.shown(), &file.text, name.start()..value.end());
-        if without == Without::Written {
-            // The value itself is the secret.
-            span.text = format!("{} = ****", name.as_str()).into();
-            span = span.marked(1, 0);
-        }
-        found.push(InCode { span, without });
+    let found = lines(&file.text).filter_map(|line| {
+        let hit = pattern.captures(&file.text[line.clone()])?;
+        let (indent, name, value) = (hit.get(1)?, hit.get(2)?, hit.get(3)?);
+        let name_at = line.start + name.start();
+        let value_at = line.start + value.start()..line.start + value.end();
+        assigned(
+            file,
+            name.as_str(),
+            name_at,
+            value_at,
+            indent.as_str().len(),
+        )
+    });
+    found.collect()
+}
+
+/// An assignment to a key that is made or written in the code.
+fn assigned(
+    file: &AppFile,
+    name: &str,
+    name_at: usize,
+    value_at: std::ops::Range<usize>,
+    indent: usize,
+) -> Option<InCode> {
+    let last = name.trim_end_matches(['"', '\'', ']']);
+    let last = last.rsplit(['.', '[', '"', '\'']).next().unwrap_or(name);
+    let head = name_at..name_at + 1;
+    let is_code = file.masked.get(head.clone()) == file.text.get(head);
+    if !is_signing_key(&last.to_ascii_uppercase()) || !is_code {
+        return None;
     }
-    found
+    let value = file.text.get(value_at.clone())?;
+    let masked = file.masked.get(value_at.clone())?;
+    let reads_variable = ["environ", "getenv", "process.env", "config(", "env("];
+    if reads_variable.iter().any(|w| masked.contains(w)) || in_function(file, name_at, indent) {
+        return None;
+    }
+    let literal = ["\"", "'", "`", "b\"", "b'"]
+        .iter()
+        .any(|q| masked.starts_with(q));
+    let mut span = span_in(&file.shown(), &file.text, name_at..value_at.end);
+    let without = if makes(masked) {
+        Without::Made
+    } else if literal && value.trim().len() > SHORT_LITERAL_BYTES {
+        // The value itself is the secret.
+        span.text = format!("{name} = ****").into();
+        span = span.marked(1, 0);
+        Without::Written
+    } else {
+        return None;
+    };
+    Some(InCode { span, without })
 }
 
 /// Whether an indented line stands in a function (Python), or in any block (JavaScript).
