@@ -107,3 +107,6 @@ pub(crate) fn stamp(loaded: &conf::Loaded) -> String {
     }
     hash(&all)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,341 @@
+//! Files in, definitions out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use routes::Target;
+use wire::{Address, Ready, Sink, Spec, Text};
+
+use super::{Context, Resolved, refresh_gateway, resolve};
+use crate::machine::{Machine, environment};
+use crate::model::Active;
+
+struct Case {
+    dir: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+    before: Active,
+}
+
+fn case() -> Case {
+    let env: BTreeMap<String, String> = [("PATH", "/bin"), ("TZ", "UTC")]
+        .map(|(a, b)| (a.into(), b.into()))
+        .into();
+    Case {
+        dir: tempfile::tempdir().expect("directory"),
+        before: Active {
+            base_env: env.clone(),
+            ..Active::default()
+        },
+        env,
+    }
+}
+
+impl Case {
+    fn resolve(&self, text: &str) -> Resolved {
+        let dir = self.dir.path().display().to_string();
+        let text = format!(
+            "[supervisord]\nchildlogdir = {dir}\nlogfile = NONE\n{}",
+            text.replace("DIR", &dir)
+        );
+        let path = format!("{dir}/supervisord.conf");
+        let loaded = conf::load(
+            &path,
+            &Machine {
+                memory: Some((path.clone(), text)),
+            },
+            &environment(&self.env),
+        );
+        assert!(!loaded.model.has_errors, "{:#?}", loaded.findings);
+        let context = Context {
+            before: &self.before,
+            base_env: &self.env,
+            run_dir: Path::new("/run/x"),
+            state_dir: self.dir.path(),
+            dry: false,
+        };
+        resolve(&loaded.model, &context)
+    }
+
+    fn spec(&self, text: &str) -> Spec {
+        let resolved = self.resolve(text);
+        assert_eq!(
+            resolved
+                .findings
+                .iter()
+                .filter(|found| found.is_error())
+                .count(),
+            0,
+            "{:#?}",
+            resolved.findings
+        );
+        let slot = resolved.active.slots.first().expect("a slot");
+        resolved.active.spec(slot)
+    }
+}
+
+fn value<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+    let (_, value) = spec.env.iter().find(|(known, _)| known == name)?;
+    match value {
+        Text::Plain { text } => Some(text),
+        Text::Socket { .. } | Text::Port { .. } => None,
+    }
+}
+
+fn words(spec: &Spec) -> Vec<String> {
+    let word = |text: &Text| match text {
+        Text::Plain { text } => text.clone(),
+        Text::Socket { before, after } => format!("{before}SOCKET{after}"),
+        Text::Port { before, after } => format!("{before}PORT{after}"),
+    };
+    spec.argv.iter().map(word).collect()
+}
+
+#[test]
+fn the_environment_has_supervisors_variables_and_its_own_win() {
+    let case = case();
+    std::fs::write(case.dir.path().join(".env"), "FROM_FILE=1\nOWN=file\n").expect("written");
+    let spec = case.spec(
+        "environment = ALL=\"s\",OWN=\"s\"\n[unix_http_server]\nfile = DIR/s.sock\n[group:g]\nprograms = a\n[program:a]\ncommand = cat\n\
+         environment = OWN=\"p\"\nenv_file = DIR/.env\n",
+    );
+    assert_eq!(value(&spec, "SUPERVISOR_ENABLED"), Some("1"));
+    assert_eq!(value(&spec, "SUPERVISOR_PROCESS_NAME"), Some("a"));
+    assert_eq!(value(&spec, "SUPERVISOR_GROUP_NAME"), Some("g"));
+    let url = format!("unix://{}/s.sock", case.dir.path().display());
+    assert_eq!(value(&spec, "SUPERVISOR_SERVER_URL"), Some(url.as_str()));
+    assert_eq!(
+        (
+            value(&spec, "ALL"),
+            value(&spec, "OWN"),
+            value(&spec, "FROM_FILE")
+        ),
+        (Some("s"), Some("p"), Some("1"))
+    );
+    assert_eq!(value(&spec, "PATH"), Some("/bin"));
+}
+
+#[test]
+fn keys_are_made_once_and_stay() {
+    let case = case();
+    let text = "[program:a]\ncommand = cat\nsecrets = SECRET_KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n";
+    let first = case.spec(text);
+    let key = value(&first, "SECRET_KEY").expect("made").to_owned();
+    assert!(key.len() >= 32);
+    assert_eq!(case.spec(text).hash, first.hash);
+    assert_eq!(value(&case.spec(text), "SECRET_KEY"), Some(key.as_str()));
+}
+
+#[test]
+fn equal_files_give_equal_hashes_and_every_change_another() {
+    let mut case = case();
+    let text = "[program:a]\ncommand = cat\n";
+    case.before = case.resolve(text).active;
+    let hash = case.spec(text).hash;
+    assert_eq!(
+        hash, case.before.slots[0].spec.hash,
+        "AUTO logs keep their names"
+    );
+    for change in [
+        "environment = A=\"1\"",
+        "startsecs = 2",
+        "stopsignal = INT",
+        "umask = 022",
+        "directory = /tmp",
+        "ready = log:x",
+    ] {
+        assert_ne!(
+            case.spec(&format!("{text}{change}\n")).hash,
+            hash,
+            "{change}"
+        );
+    }
+    // Not part of what the keeper gets: no reason to restart.
+    assert_eq!(
+        case.spec(&format!("{text}priority = 1\nautostart = false\n"))
+            .hash,
+        hash
+    );
+}
+
+#[test]
+fn logs_go_where_supervisor_puts_them() {
+    let case = case();
+    let logs = |keys: &str| {
+        let spec = case.spec(&format!("[program:a]\ncommand = cat\n{keys}"));
+        (spec.stdout, spec.stderr)
+    };
+    let (stdout, stderr) = logs(
+        "stdout_logfile = /dev/stdout\nstdout_logfile_maxbytes = 0\nstderr_logfile = /dev/fd/2\nstderr_logfile_maxbytes = 0\n",
+    );
+    assert_eq!((stdout, stderr), (Sink::RootStdout {}, Sink::RootStderr {}));
+    let (stdout, stderr) = logs(
+        "stdout_logfile = DIR/x.log\nstdout_logfile_maxbytes = 1KB\nstdout_logfile_backups = 3\nstderr_logfile = NONE\n",
+    );
+    let path = format!("{}/x.log", case.dir.path().display());
+    assert_eq!(
+        (stdout, stderr),
+        (
+            Sink::File {
+                path,
+                max_bytes: 1024,
+                backups: 3
+            },
+            Sink::Nowhere {}
+        )
+    );
+    let (stdout, _) = logs("stdout_logfile = /dev/null\n");
+    assert_eq!(
+        stdout,
+        Sink::Device {
+            path: "/dev/null".into()
+        }
+    );
+    let (
+        Sink::File {
+            path,
+            max_bytes,
+            backups,
+        },
+        _,
+    ) = logs("redirect_stderr = true\n")
+    else {
+        panic!("AUTO is a file")
+    };
+    assert!(
+        path.contains("/a-stdout---supervisor-") && Path::new(&path).exists(),
+        "{path}"
+    );
+    assert_eq!((max_bytes, backups), (50 * 1024 * 1024, 10));
+}
+
+#[test]
+fn a_gateway_program_listens_on_a_generations_socket() {
+    let case = case();
+    let text = "[program:web]\ncommand = uvicorn app:a --host 0.0.0.0 --port 8001\nlisten = gateway\nready = http:/health\n";
+    let spec = case.spec(text);
+    assert_eq!(words(&spec), ["uvicorn", "app:a", "--uds", "SOCKET"]);
+    assert_eq!(value(&spec, "FORWARDED_ALLOW_IPS"), Some("*"));
+    assert_eq!(spec.address, Address::GenerationSocket {});
+    assert_eq!(spec.app_dir, "/run/x/slots/0/app");
+    assert_eq!(
+        spec.ready,
+        Ready::Http {
+            path: "/health".into(),
+            host: "localhost".into()
+        }
+    );
+    assert!(spec.gated && spec.kill_leftovers);
+
+    let mut active = case.resolve(text).active;
+    refresh_gateway(&mut active, &BTreeSet::new(), Path::new("/run/x"));
+    let gateway = active.slots.last().expect("a gateway");
+    assert_eq!(
+        (
+            gateway.key().to_string().as_str(),
+            gateway.first,
+            gateway.number
+        ),
+        ("steadfast:gateway", true, 1)
+    );
+    assert_eq!(gateway.listeners, ["0.0.0.0:8001"]);
+    assert_eq!(
+        gateway.spec.ready,
+        Ready::Descriptor { number: 5 },
+        "listener 3, configuration 4, readiness 5"
+    );
+    let config = routes::Config::from_bytes(&gateway.spec.config).expect("ours");
+    assert_eq!(config.listeners[0].routes[0].target, "web");
+    assert_eq!(config.listeners[0].trusted, ["127.0.0.1", "::1"]);
+    let Target::Program { slots } = &config.targets["web"] else {
+        panic!("a program")
+    };
+    assert_eq!(slots[0].events, "/run/x/slots/0/events");
+    let hash = gateway.spec.hash.clone();
+    refresh_gateway(&mut active, &BTreeSet::new(), Path::new("/run/x"));
+    assert_eq!(active.slots.last().expect("a gateway").spec.hash, hash);
+    refresh_gateway(
+        &mut active,
+        &BTreeSet::from(["0.0.0.0:8001".to_owned()]),
+        Path::new("/run/x"),
+    );
+    assert!(
+        active.slots.iter().all(|slot| !slot.first),
+        "nothing to open, no gateway"
+    );
+}
+
+#[test]
+fn processes_of_one_address_share_a_target_and_others_have_their_own() {
+    let case = case();
+    let program = |command: &str| {
+        format!(
+            "[program:w]\ncommand = {command}\nnumprocs = 2\nprocess_name = w_%(process_num)d\nlisten = gateway\n"
+        )
+    };
+    let shared = case.resolve(&program("uvicorn a:a --port 81")).active;
+    assert!(shared.slots.iter().all(|slot| slot.target == "w"));
+    let own = case
+        .resolve(&program("uvicorn a:a --port 81%(process_num)02d"))
+        .active;
+    let targets: Vec<(&str, &str)> = own
+        .slots
+        .iter()
+        .map(|slot| (slot.target.as_str(), slot.derived[0].address.as_str()))
+        .collect();
+    assert_eq!(
+        targets,
+        [("w:w_0", "127.0.0.1:8100"), ("w:w_1", "127.0.0.1:8101")]
+    );
+}
+
+#[test]
+fn a_held_program_inherits_its_listeners() {
+    let case = case();
+    let resolved = case.resolve("[program:g]\ncommand = gunicorn a:a -b 127.0.0.1:81 -b 0.0.0.0:82\nlisten = held\nready = tcp\n");
+    let slot = &resolved.active.slots[0];
+    assert_eq!(
+        words(&slot.spec),
+        ["gunicorn", "a:a", "--bind", "fd://3", "--bind", "fd://4"]
+    );
+    assert_eq!(
+        (slot.listeners.as_slice(), slot.spec.listeners),
+        (&["127.0.0.1:81".to_owned(), "0.0.0.0:82".to_owned()][..], 2)
+    );
+    assert_eq!(
+        slot.spec.address,
+        Address::Tcp {
+            address: "127.0.0.1:81".into()
+        }
+    );
+}
+
+#[test]
+fn a_command_of_ours_takes_the_place_where_it_is_needed() {
+    let case = case();
+    let text = "[program:n]\ncommand = node server.js\nenvironment = PORT=\"3000\"\nlisten = gateway\nsteadfast_command = node server.js --socket=%(socket)s\n";
+    let resolved = case.resolve(text);
+    assert_eq!(
+        words(&resolved.active.slots[0].spec),
+        ["node", "server.js", "--socket=SOCKET"]
+    );
+    assert_eq!(resolved.active.slots[0].derived[0].address, "[::]:3000");
+}
+
+#[test]
+fn places_are_kept_and_numbers_are_not_reused() {
+    let mut case = case();
+    case.before = case
+        .resolve("[program:a]\ncommand = cat\n[program:b]\ncommand = cat\n")
+        .active;
+    case.before.slots.retain(|slot| slot.process == "b");
+    let after = case
+        .resolve("[program:b]\ncommand = cat\n[program:c]\ncommand = cat\n")
+        .active;
+    let numbers: Vec<(&str, u32)> = after
+        .slots
+        .iter()
+        .map(|slot| (slot.process.as_str(), slot.number))
+        .collect();
+    assert_eq!(numbers, [("b", 1), ("c", 2)]);
+    assert_eq!(after.next_slot, 3);
+}
