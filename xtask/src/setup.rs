@@ -15,7 +15,7 @@ pub(crate) struct Needed {
 }
 
 /// For the tests.
-pub(crate) const TESTS: [Needed; 4] = [
+pub(crate) const TESTS: [Needed; 5] = [
     Needed {
         program: "python3",
         package: "python3",
@@ -23,6 +23,10 @@ pub(crate) const TESTS: [Needed; 4] = [
     Needed {
         program: "node",
         package: "nodejs",
+    },
+    Needed {
+        program: "npm",
+        package: "npm",
     },
     Needed {
         program: "unshare",
@@ -148,6 +152,32 @@ pub(crate) fn venv() -> Result<PathBuf, String> {
         list.split_whitespace().collect::<Vec<_>>().join(" ")
     ));
     Ok(venv)
+}
+
+/// Programs of npm's that the doctor is tried on, with fixed versions.
+const NODE: [&str; 2] = ["nodemon@3.1.14", "vite@8.3.8"];
+
+/// Installs them below the target directory, or finds them there.
+pub(crate) fn node() -> Result<PathBuf, String> {
+    let node = target().join("node");
+    let stamp = node.join("steadfast-stamp");
+    let wanted = NODE.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        note(&format!("have {}", node.display()));
+        return Ok(node);
+    }
+    std::fs::create_dir_all(&node).map_err(|error| format!("{}: {error}", node.display()))?;
+    note(&format!(
+        "installing in {}: {}",
+        node.display(),
+        NODE.join(" ")
+    ));
+    run(Command::new("npm")
+        .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+        .arg(&node)
+        .args(NODE))?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(node)
 }
 
 /// A Python that can make venvs.

@@ -9,6 +9,7 @@ pub(crate) fn all() -> Result<(), String> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     setup::packages(&setup::TESTS)?;
     let venv = setup::venv()?;
+    let node = setup::node()?;
     run(cargo().args([
         "clippy",
         "--workspace",
@@ -18,19 +19,20 @@ pub(crate) fn all() -> Result<(), String> {
         "-D",
         "warnings",
     ]))?;
-    tests(&venv, &[])
+    tests(&venv, &node, &[])
 }
 
 /// Only the tests whose names contain one of `filters`.
 pub(crate) fn some(filters: &[&str]) -> Result<(), String> {
     setup::packages(&setup::TESTS)?;
-    tests(&setup::venv()?, filters)
+    tests(&setup::venv()?, &setup::node()?, filters)
 }
 
-fn tests(venv: &std::path::Path, filters: &[&str]) -> Result<(), String> {
+fn tests(venv: &std::path::Path, node: &std::path::Path, filters: &[&str]) -> Result<(), String> {
     let with_environment = |command: &mut Command| {
         command
             .env("STEADFAST_VENV", venv)
+            .env("STEADFAST_NODE", node)
             .env("STEADFAST_PY", venv.join("bin/python"));
         run(command)
     };

@@ -169,7 +169,8 @@ const PROGRAM_LATER: [&str; 7] = [
     "maintenance_page",
     "jwt_cookie",
 ];
-const STEADFAST: [&str; 3] = ["guard", "state_dir", "run_dir"];
+/// `doctor_ignore` is read by the doctor alone.
+const STEADFAST: [&str; 4] = ["guard", "state_dir", "run_dir", "doctor_ignore"];
 const GATEWAY: [&str; 14] = [
     "listen",
     "route",

@@ -15,6 +15,7 @@ use similar::TextDiff;
 
 use crate::Io;
 use crate::args::Args;
+use crate::before;
 use crate::disk::Disk;
 use crate::model::{Diagnosis, Repair, TextEdit};
 use crate::run::{Judged, judge, look};
@@ -77,9 +78,9 @@ pub(crate) fn run(
         if rounds > CHANGES_MAX {
             break;
         }
-        let before = done.disk.clone();
+        let earlier = done.disk.clone();
         match lay(&mut done, &next)
-            .and_then(|()| prove(scene, &next, &before, &done.disk, args, io))
+            .and_then(|()| prove(scene, &next, &earlier, &done.disk, args, io))
         {
             Ok(again) => {
                 done.lines
@@ -102,7 +103,7 @@ pub(crate) fn run(
                 todo.retain(|d| !done.failed.contains(&key(d)));
             }
             Err(why) => {
-                done.disk = before;
+                done.disk = earlier;
                 done.failed.push(key(&next));
                 let _ = writeln!(
                     io.err,
@@ -114,6 +115,9 @@ pub(crate) fn run(
                 todo.retain(|d| key(d) != key(&next));
             }
         }
+    }
+    if !args.diff && !done.lines.is_empty() {
+        before::note(scene);
     }
     finish(&done, by_hand, args, io)
 }

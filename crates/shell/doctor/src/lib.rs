@@ -17,6 +17,7 @@
 //! report. *Invariant*: every file, directory, socket and process is read up to a bound.
 
 mod args;
+mod before;
 mod checklist;
 mod code;
 mod disk;

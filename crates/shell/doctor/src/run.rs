@@ -325,11 +325,18 @@ fn without_ignored(scene: &Scene, all: Vec<Diagnosis>) -> (Vec<Diagnosis>, Vec<(
 }
 
 fn ignored_by(scene: &Scene, diagnosis: &Diagnosis) -> Option<String> {
-    let is = |code: &str| code == diagnosis.rule.code || code == "ALL";
+    let is = |code: &str| code == diagnosis.rule.code;
     let spans = diagnosis.hit.evidence.iter().filter_map(|e| match e {
         crate::model::Evidence::Place(span) => Some(span),
         crate::model::Evidence::Said(_) => None,
     });
+    if let Some(reason) = scene
+        .configs
+        .iter()
+        .find_map(|c| c.ignores(diagnosis.rule.code))
+    {
+        return Some(reason);
+    }
     let subject = diagnosis.subject.and_then(|i| scene.subjects.get(i));
     let header = subject.and_then(|s| s.program.as_ref()).map(|p| &p.header);
     for span in spans.chain(header) {

@@ -177,7 +177,27 @@ fn the_story_uvicorn_reload_under_the_real_supervisord() {
     );
 
     let before = fs::read_to_string(site.path("supervisord.conf")).expect("is read");
+    let old = site.pid();
     cure(&site, "SF101");
+    let since = &site.report(&[])["since_fix"][0];
+    assert_eq!(
+        (
+            since["before"]["pid"].as_i64(),
+            since["now"]["pid"].as_i64()
+        ),
+        (Some(old.into()), Some(site.pid().into())),
+        "{since}"
+    );
+    assert!(
+        since["before"]["watches"].as_u64() > Some(0) && since["now"]["watches"] == 0,
+        "{since}"
+    );
+    assert!(
+        since["before"]["argv"]
+            .as_str()
+            .is_some_and(|a| a.contains("--reload")),
+        "{since}"
+    );
     let after = fs::read_to_string(site.path("supervisord.conf")).expect("is read");
     assert_eq!(after, before.replace(" --reload", ""));
     healthy(&site);
@@ -313,6 +333,47 @@ fn node_watch() {
     );
     cure(&site, "SF101");
     healthy(&site);
+}
+
+/// A program of npm's: `cargo xtask test` puts them below STEADFAST_NODE.
+fn npm(program: &str) -> String {
+    let node =
+        std::env::var("STEADFAST_NODE").expect("STEADFAST_NODE is not set: run cargo xtask test");
+    let path = format!("{node}/node_modules/.bin/{program}");
+    assert!(
+        fs::metadata(&path).is_ok(),
+        "{path} is missing: run cargo xtask test"
+    );
+    path
+}
+
+#[test]
+fn nodemon() {
+    let command = format!("env BIND=PORT {} server.js", npm("nodemon"));
+    let site = Site::new(&command, "", &[("server.js", NODE)]);
+    let before = site.logs().matches("restarting due to changes").count();
+    assert_eq!(before, 0);
+    touch(&site, "server.js", "restarting due to changes");
+    let report = site.report(&[]);
+    assert_eq!(report["findings"][0]["code"], "SF102", "{}", site.text());
+    cure(&site, "SF102");
+    healthy(&site);
+}
+
+#[test]
+fn vite() {
+    let command = format!("{} --host 127.0.0.1 --port PORT --strictPort", npm("vite"));
+    let site = Site::new(
+        &command,
+        "",
+        &[
+            ("index.html", "<html>hi</html>"),
+            ("package.json", "{\"name\": \"x\"}"),
+        ],
+    );
+    let finding = site.finding("SF103");
+    assert_eq!(finding["certainty"], "proved");
+    assert!(site.text().contains("watches "), "{}", site.text());
 }
 
 #[test]

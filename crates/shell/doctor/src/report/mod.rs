@@ -45,6 +45,10 @@ pub(crate) fn json(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
         "notes": count(Severity::Note),
         "findings": findings,
         "checklist": points,
+        "since_fix": crate::before::pairs(scene).iter().map(|(was, is)| {
+            let of = |w: &crate::before::Was| json!({ "pid": w.pid, "watches": w.watches, "argv": clean(&w.argv) });
+            json!({ "program": clean(&was.program), "before": of(was), "now": of(is) })
+        }).collect::<Vec<_>>(),
         "not_seen": scene.unseen.iter().map(|w| clean(w)).collect::<Vec<_>>(),
         "ignored": judged.ignored.iter().map(|(code, reason)| json!({ "code": code, "reason": clean(reason) })).collect::<Vec<_>>(),
     });

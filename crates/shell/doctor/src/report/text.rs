@@ -97,6 +97,16 @@ fn head(out: &mut String, scene: &Scene) {
             scene.subjects.len() - NAMED_MAX
         ));
     }
+    for (was, is) in crate::before::pairs(scene) {
+        for (word, of) in [("before", &was), ("now   ", &is)] {
+            let line = format!(
+                "{} {word}  pid {:<7} watches {:<4} {}",
+                of.program, of.pid, of.watches, of.argv
+            );
+            let cut: String = escape(&line).chars().take(WIDTH_COLUMNS_MAX - 2).collect();
+            out.push_str(&format!("  {}\n", cut.trim_end()));
+        }
+    }
     out.push('\n');
 }
 

@@ -245,3 +245,70 @@ fn unit_processes(unit: &str) -> Vec<procs::Proc> {
         .take(procs::TREE_MAX)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Scene {
+        let mut scene = Scene::default();
+        let look = Look { running: false };
+        let path = Path::new("/etc/systemd/system/backend.service");
+        unit(
+            &mut scene,
+            path,
+            text,
+            &Disk::default(),
+            &mut Apps::new(),
+            look,
+        );
+        scene
+    }
+
+    #[test]
+    fn a_unit_is_a_program_with_places() {
+        let scene = read(
+            "[Service]\nEnvironment=\"A=b c\" UVICORN_RELOAD=1\nExecStart=-/venv/bin/uvicorn server:app --reload\n",
+        );
+        let subject = &scene.subjects[0];
+        assert_eq!(subject.name, "backend.service");
+        let flags = &subject.layers[0].server.reloads;
+        let rules: Vec<&str> = flags.iter().map(|f| f.rule).collect();
+        assert_eq!(rules, ["uvicorn-reload", "uvicorn-reload-env"]);
+        let span = subject.layers[0]
+            .span_of_all(&flags[0].places)
+            .expect("a place");
+        let marked: String = span
+            .text
+            .chars()
+            .skip(span.column as usize - 1)
+            .take(span.length as usize)
+            .collect();
+        assert_eq!((span.line, marked.as_str()), (3, "--reload"));
+    }
+
+    #[test]
+    fn units_that_serve_nothing_are_left_alone() {
+        for text in [
+            "",
+            "[Service]\nExecStart=/usr/sbin/sshd -D --reload\n",
+            "[Service]\nExecStart='\n",
+            "[Unit]\n",
+        ] {
+            assert!(read(text).subjects.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_of_a_running_supervisord() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for (text, want) in [
+            ("python supervisord -n -c /a.conf", Some("/a.conf")),
+            ("supervisord --configuration=/a.conf", Some("/a.conf")),
+            ("supervisord -c/a.conf", Some("/a.conf")),
+            ("supervisord -n", None),
+        ] {
+            assert_eq!(option_c(&words(text)), want, "{text}");
+        }
+    }
+}

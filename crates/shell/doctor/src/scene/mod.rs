@@ -66,6 +66,29 @@ impl Config {
         Some(PathBuf::from(&file.path))
     }
 
+    /// Whether `doctor_ignore` of [steadfast] names a rule (`SF401`, or `SF4` for all that begin so).
+    pub(crate) fn ignores(&self, code: &str) -> Option<String> {
+        let mut inside = false;
+        for file in &self.loaded.tree {
+            for line in std::str::from_utf8(file.bytes()).unwrap_or("").lines() {
+                if line.starts_with('[') {
+                    inside = line.starts_with("[steadfast]");
+                }
+                let Some((key, value)) = line.split_once('=').filter(|_| inside) else {
+                    continue;
+                };
+                let value = value.split(" ;").next().unwrap_or(value);
+                let mut codes = value.split([',', ' ']).filter(|c| c.len() >= 3);
+                if key.trim() == "doctor_ignore"
+                    && codes.any(|c| code.starts_with(&c.to_ascii_uppercase()))
+                {
+                    return Some("doctor_ignore in [steadfast]".to_owned());
+                }
+            }
+        }
+        None
+    }
+
     pub(crate) fn text_of(&self, shown: &str) -> Option<&str> {
         let file = self.loaded.tree.iter().find(|file| file.name() == shown)?;
         std::str::from_utf8(file.bytes()).ok()
