@@ -24,6 +24,9 @@
 //! An alarm means *unknown* for every token, until the database is back (it is looked at again) or [`forget`] is
 //! called by command. Malformed tokens are never looked up; tokens of another store are judged by `session`.
 //!
+//! [`Postgres`] is the same for several machines: its transactions stand for the writer, its row locks for the queue,
+//! leases for the count.
+//!
 //! *Invariant*: a row holds hashes and chains, never a token. *Invariant*: the count of revocations is raised between
 //! commit and acknowledgement. *Invariant*: an error is never "there is none".
 
@@ -32,6 +35,8 @@ mod count;
 mod error;
 mod limits;
 mod place;
+mod postgres;
+mod refresh;
 mod rows;
 mod schema;
 mod sqlite;
@@ -41,5 +46,6 @@ mod writer;
 pub use error::{Failure, OpenError, Step};
 pub use limits::*;
 pub use place::forget;
+pub use postgres::{Postgres, Renewed};
 pub use sqlite::Sqlite;
 pub use store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};

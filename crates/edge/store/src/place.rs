@@ -34,7 +34,7 @@ impl Place {
         self.dir.join("sessions.id")
     }
 
-    fn distrusted(&self, alarm: Alarm, detail: impl Into<String>) -> OpenError {
+    pub(crate) fn distrusted(&self, alarm: Alarm, detail: impl Into<String>) -> OpenError {
         OpenError::Distrusted {
             alarm,
             path: self.database(),
@@ -50,7 +50,7 @@ impl Place {
     }
 
     /// The id in the marker. None: there is no marker.
-    fn marked(&self) -> Result<Option<StoreId>, OpenError> {
+    pub(crate) fn marked(&self) -> Result<Option<StoreId>, OpenError> {
         match fs::read_to_string(self.marker()) {
             Ok(text) => match StoreId::parse(text.trim_end()) {
                 Some(id) => Ok(Some(id)),
@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// Written beside, synced, renamed, and the directory synced: there is a whole marker or none.
-    fn mark(&self, id: StoreId) -> Result<(), Failure> {
+    pub(crate) fn mark(&self, id: StoreId) -> Result<(), Failure> {
         let staged = self.dir.join("sessions.id.new");
         let write = || -> std::io::Result<()> {
             let mut file = OpenOptions::new()
@@ -118,7 +118,7 @@ impl Place {
         }
     }
 
-    fn make_dir(&self) -> Result<(), Failure> {
+    pub(crate) fn make_dir(&self) -> Result<(), Failure> {
         let made = fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

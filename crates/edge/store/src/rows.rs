@@ -9,7 +9,7 @@ pub(crate) const COLUMNS: &str =
     "id, user, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other";
 
 /// Numbers on disk: never reused.
-const fn why_number(why: Why) -> i64 {
+pub(crate) const fn why_number(why: Why) -> i64 {
     match why {
         Why::SignedOut => 1,
         Why::Revoked => 2,
@@ -19,7 +19,7 @@ const fn why_number(why: Why) -> i64 {
     }
 }
 
-const fn why_of(number: i64) -> Option<Why> {
+pub(crate) const fn why_of(number: i64) -> Option<Why> {
     match number {
         1 => Some(Why::SignedOut),
         2 => Some(Why::Revoked),

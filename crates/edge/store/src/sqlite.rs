@@ -10,7 +10,7 @@ use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
 use crate::writer::{Write, Writer};
 use rusqlite::Connection;
 use session::judge::{Shelf, Sweep};
-use session::revoke::Scope;
+use session::revoke::{Line, Scope};
 use session::{Alarm, Row, Sid, StoreId, Token, Touch, UserId, Why};
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
@@ -120,8 +120,8 @@ impl Store for Sqlite {
         self.shelf
     }
 
-    fn count(&self) -> Result<u64, Failure> {
-        self.count.read()
+    fn line(&self) -> Result<Line, Failure> {
+        self.count.read().map(|count| Line::Local { count })
     }
 
     async fn find(&self, token: &Token) -> Answer {
@@ -158,18 +158,10 @@ impl Store for Sqlite {
             "SELECT {COLUMNS} FROM session WHERE ended_why IS NULL AND (?1 IS NULL OR user = ?1) \
              ORDER BY seen_ms DESC LIMIT {LIST_ROWS_MAX}"
         );
-        let listed = |row: Row| Listed {
-            id: row.id,
-            kind: row.credential.kind(),
-            user: row.user,
-            created_ms: row.created_ms,
-            seen_ms: row.seen_ms,
-            context: row.context,
-        };
         let found = self.read(|db| {
             let mut statement = db.prepare_cached(&sql)?;
             let rows = statement.query_map([user.map(UserId::as_str)], |line| {
-                rows::read(line).map(listed)
+                rows::read(line).map(Listed::from)
             })?;
             rows.collect()
         });

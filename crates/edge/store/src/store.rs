@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use session::judge::{Policy, Shelf, Sweep};
-use session::revoke::Scope;
+use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
 use session::token::Link;
 use session::{Alarm, Found, Kind, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why};
@@ -84,17 +84,30 @@ pub struct Listed {
     pub context: String,
 }
 
+impl From<Row> for Listed {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            kind: row.credential.kind(),
+            user: row.user,
+            created_ms: row.created_ms,
+            seen_ms: row.seen_ms,
+            context: row.context,
+        }
+    }
+}
+
 /// A store of sessions. Every write is durable when its future is ready with `Ok`; `Err` says that it is not known
 /// whether it was written, and the caller says *unknown* (503): also a sign-in that the program had granted.
 pub trait Store: Send + Sync {
     /// Which store this is.
     fn shelf(&self) -> Shelf;
 
-    /// The count of revocations, to be read before [`Store::find`].
+    /// What is known of revocations, to be read before [`Store::find`] and before a cached verdict is used.
     ///
     /// # Errors
     /// Cached verdicts may not be used then.
-    fn count(&self) -> Result<u64, Failure>;
+    fn line(&self) -> Result<Line, Failure>;
 
     /// Looks a token up. It must name this store.
     fn find(&self, token: &Token) -> impl Future<Output = Answer> + Send;

@@ -9,14 +9,14 @@ use crate::error::{Failure, Step};
 use crate::limits::{
     GROUP_MS_MAX, GROUP_WRITES_MAX, QUEUE_WRITES_MAX, SWEEP_ROWS_MAX, TOUCH_BATCH_MS, TOUCHES_MAX,
 };
+use crate::refresh::{Change, plan};
 use crate::rows::{self, ms};
 use crate::schema::{self, meta};
 use crate::store::{RefreshAsk, Refreshed, Revoked};
 use rusqlite::{Connection, Transaction, params};
-use session::judge::{Sweep, expired};
+use session::judge::Sweep;
 use session::revoke::Scope;
-use session::rotating::{Step as Move, refresh};
-use session::{Credential, Ended, Refusal, Row, Sid, Touch, Unsure, Why};
+use session::{Ended, Row, Sid, Touch, Why};
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -288,49 +288,18 @@ fn refreshed(
     raised: &mut Option<u64>,
 ) -> rusqlite::Result<Refreshed> {
     let id = asked.ask.token.session;
-    let Some(row) = rows::by_id(db, id)? else {
-        return Ok(Refreshed::Refused(Refusal::NotFound));
-    };
-    let Credential::Rotating(chain) = &row.credential else {
-        return Ok(Refreshed::Refused(Refusal::WrongUse));
-    };
-    // Before anything is told about the session: only a holder of a genuine token is told why it ended.
-    let step = refresh(chain, &asked.ask);
-    if step == Move::InvalidGrant {
-        return Ok(Refreshed::Refused(Refusal::Malformed));
-    }
-    if let Some(ended) = &row.ended {
-        return Ok(Refreshed::Refused(Refusal::Ended(ended.why)));
-    }
-    if let Some(refusal) = expired(&row, asked.policy, asked.time) {
-        return Ok(Refreshed::Refused(refusal));
-    }
-    match step {
-        Move::Commit(chain, link) => {
-            rows::set_chain(db, id, &chain, &asked.context, asked.time.now_ms)?;
-            Ok(Refreshed::Granted(link))
-        }
-        Move::Repeat(link) => {
-            rows::touch(db, id, asked.time.now_ms)?;
-            Ok(Refreshed::Granted(link))
-        }
-        Move::Theft => {
-            let other = Some(asked.context.clone());
-            rows::end(
-                db,
-                id,
-                &Ended {
-                    at_ms: asked.time.now_ms,
-                    why: Why::Theft,
-                    other,
-                },
-            )?;
+    let row = rows::by_id(db, id)?;
+    let (change, answer) = plan(row.as_ref(), asked);
+    match change {
+        Change::None => {}
+        Change::Chain(chain) => rows::set_chain(db, id, &chain, &asked.context, asked.time.now_ms)?,
+        Change::Seen => rows::touch(db, id, asked.time.now_ms)?,
+        Change::End(ended) => {
+            rows::end(db, id, &ended)?;
             *raised = Some(raise(db)?);
-            Ok(Refreshed::Refused(Refusal::Ended(Why::Theft)))
         }
-        Move::InvalidGrant => Ok(Refreshed::Refused(Refusal::Malformed)),
-        Move::Behind => Ok(Refreshed::Unknown(Unsure::StoreBehind)),
     }
+    Ok(answer)
 }
 
 fn revoke(

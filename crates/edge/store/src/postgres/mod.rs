@@ -1,0 +1,472 @@
+//! The store of several machines: a PostgreSQL database.
+//!
+//! A row lock stands for SQLite's one writer. The count of revocations is a number in the database, and each gateway
+//! follows it under a lease ([`Postgres::renew`], every second or so): it tells which revocations it has *applied*, and
+//! is told the newest count. What it was told is confirmed by its next question, never by the answer that tells it: an
+//! answer may be lost. A revocation is acknowledged when `session::revoke::acknowledge` says so.
+//!
+//! Connections are made when needed and dropped after an error: a database that comes back is used again by itself.
+//! Times of leases are the database's; what a gateway compares with its own clock is counted from before it asked.
+
+mod pool;
+mod schema;
+
+use crate::chain;
+use crate::error::{Failure, OpenError, Step};
+use crate::limits::{LIST_ROWS_MAX, SWEEP_ROWS_MAX};
+use crate::place::Place;
+use crate::refresh::{Change, plan};
+use crate::rows::{ms, why_number};
+use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+use pool::{Lent, Pool};
+use schema::COLUMNS;
+use session::judge::{Shelf, Sweep};
+use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
+use session::{Alarm, Credential, Ended, LEASE_MS, Row, Sid, StoreId, Token, Touch, UserId, Why};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_postgres::Transaction;
+
+/// How often a revocation looks whether every gateway has confirmed it.
+const CONFIRM_POLL_MS: u64 = 20;
+
+/// An open store. Clones share everything.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: Arc<Pool>,
+    shelf: Shelf,
+    seen_ms: u64,
+    gateway: Arc<Gateway>,
+}
+
+/// This gateway's part of the lease.
+struct Gateway {
+    /// Its name among the others: random, new at each start.
+    name: StoreId,
+    /// Count and end of the lease: always read together.
+    lease: Mutex<(u64, u64)>,
+    /// The highest count that was applied here.
+    applied: AtomicU64,
+}
+
+/// A lease was renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewed {
+    /// Revocations so far.
+    pub count: u64,
+    /// The database's clock, Unix milliseconds: for `session::Clocks`, instead of the machine's own.
+    pub wall_ms: u64,
+}
+
+impl Postgres {
+    /// Opens the store behind this URL, or makes its tables at the first start. The marker stands in `dir`. `gateway`
+    /// names this process among the gateways: 64 random bits. Runs inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Say *unknown* for every token and open again later.
+    pub async fn open(
+        url: &str,
+        dir: &Path,
+        new_id: StoreId,
+        gateway: StoreId,
+    ) -> Result<Self, OpenError> {
+        let place = Place::new(dir);
+        place.make_dir()?;
+        let marked = place.marked()?;
+        let pool = Pool::new(url)?;
+        let mut db = pool.lend().await?;
+        let about = match schema::about(&mut db, marked.is_none().then_some(new_id)).await? {
+            schema::Stands::Nothing => {
+                let id = marked.map_or_else(String::new, |id| format!("store {id}"));
+                return Err(place.distrusted(Alarm::Missing, id));
+            }
+            schema::Stands::Newer(detail) => {
+                return Err(place.distrusted(Alarm::Unreadable, detail));
+            }
+            schema::Stands::Store(about) => about,
+        };
+        match marked {
+            Some(id) if id != about.id => {
+                return Err(
+                    place.distrusted(Alarm::Foreign, format!("store {}, not {id}", about.id))
+                );
+            }
+            _ if about.lost_rows => {
+                return Err(place.distrusted(Alarm::Empty, format!("store {}", about.id)));
+            }
+            Some(_) => {}
+            None => place.mark(about.id)?,
+        }
+        db.give_back();
+        let shelf = Shelf {
+            ours: about.id,
+            others_forgotten: about.others_forgotten,
+        };
+        let gateway = Gateway {
+            name: gateway,
+            lease: Mutex::new((0, 0)),
+            applied: AtomicU64::new(0),
+        };
+        Ok(Self {
+            pool: Arc::new(pool),
+            shelf,
+            seen_ms: about.seen_ms,
+            gateway: Arc::new(gateway),
+        })
+    }
+
+    /// `sessions forget-store`: what stands there now is the store, and tokens of any other are invalid from now on.
+    /// Makes the tables where there are none. Returns the store's id.
+    ///
+    /// # Errors
+    /// The database says no, or its tables are of a newer version: those are not ours to remove.
+    pub async fn forget(url: &str, dir: &Path, new_id: StoreId) -> Result<StoreId, Failure> {
+        let place = Place::new(dir);
+        place.make_dir()?;
+        let mut db = Pool::new(url)?.lend().await?;
+        let id = match schema::about(&mut db, Some(new_id)).await? {
+            schema::Stands::Store(about) => about.id,
+            schema::Stands::Nothing => {
+                return Err(Failure::new(Step::Migrate, "its tables were not made"));
+            }
+            schema::Stands::Newer(detail) => return Err(Failure::new(Step::Open, detail)),
+        };
+        db.execute(schema::FORGET, &[])
+            .await
+            .map_err(Failure::at(Step::Write))?;
+        db.execute(schema::UNUSED, &[])
+            .await
+            .map_err(Failure::at(Step::Write))?;
+        db.give_back();
+        place.mark(id)?;
+        Ok(id)
+    }
+
+    /// Renews the lease on cached verdicts. `asked_ms` is a clock that is never set, read by the caller just before.
+    /// Call it every second; without it, cached verdicts become stale ones after [`LEASE_MS`].
+    ///
+    /// # Errors
+    /// The lease runs out.
+    pub async fn renew(&self, asked_ms: u64) -> Result<Renewed, Failure> {
+        let db = self.pool.lend().await?;
+        let applied = self.gateway.applied.load(Ordering::Acquire);
+        let name = self.gateway.name.0.as_slice();
+        let row = db
+            .query_one(schema::RENEW, &[&name, &ms(applied), &ms(LEASE_MS)])
+            .await;
+        let row = row.map_err(Failure::at(Step::Count))?;
+        let number = |i: usize| {
+            row.try_get::<_, i64>(i)
+                .map_err(Failure::at(Step::Count))
+                .map(whole)
+        };
+        let renewed = Renewed {
+            count: number(0)?,
+            wall_ms: number(1)?,
+        };
+        db.give_back();
+        self.apply(renewed.count, lease(asked_ms));
+        Ok(renewed)
+    }
+
+    /// Waits until no gateway can use a verdict from before this count.
+    async fn confirmed(&self, count: u64) -> Result<(), Failure> {
+        loop {
+            let db = self.pool.lend().await?;
+            let name = self.gateway.name.0.as_slice();
+            let rows = db
+                .query(schema::PEERS, &[&name])
+                .await
+                .map_err(Failure::at(Step::Count))?;
+            db.give_back();
+            let mut peers = Vec::with_capacity(rows.len());
+            let mut now_ms = 0;
+            for row in &rows {
+                let number = |i: usize| {
+                    row.try_get::<_, i64>(i)
+                        .map_err(Failure::at(Step::Count))
+                        .map(whole)
+                };
+                peers.push(Peer {
+                    confirmed: number(0)?,
+                    until_ms: number(1)?,
+                });
+                now_ms = number(2)?;
+            }
+            match acknowledge(count, &peers, now_ms) {
+                Acknowledge::Now => return Ok(()),
+                Acknowledge::Wait { until_ms } => {
+                    let wait_ms = until_ms.saturating_sub(now_ms).clamp(1, CONFIRM_POLL_MS);
+                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                }
+            }
+        }
+    }
+
+    /// Our own cache first, then the others.
+    async fn raised(&self, count: u64) -> Result<(), Failure> {
+        self.apply(count, 0);
+        self.confirmed(count).await
+    }
+
+    /// From now on verdicts that were cached under an older count are not used here.
+    fn apply(&self, count: u64, until_ms: u64) {
+        let mut held = self
+            .gateway
+            .lease
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *held = (held.0.max(count), held.1.max(until_ms));
+        drop(held);
+        self.gateway.applied.fetch_max(count, Ordering::AcqRel);
+    }
+
+    async fn looked_up(&self, token: &Token) -> Result<Option<Result<Row, String>>, Failure> {
+        let db = self.pool.lend().await?;
+        let (column, key) = match token {
+            Token::Cookie(it) | Token::Bearer(it) => ("hash", it.hash().to_vec()),
+            Token::Rotating(it) => ("id", it.session.0.to_vec()),
+        };
+        let sql = format!("SELECT {COLUMNS} FROM steadfast.session WHERE {column} = $1");
+        let statement = db.prepared(&sql).await?;
+        let found = db
+            .query_opt(&statement, &[&key])
+            .await
+            .map_err(Failure::at(Step::Read))?;
+        db.give_back();
+        Ok(found.map(|line| schema::row(&line)))
+    }
+}
+
+/// PostgreSQL's integers are signed.
+fn whole(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+async fn end(open: &Transaction<'_>, id: Sid, ended: &Ended) -> Result<bool, Failure> {
+    let id = id.0.as_slice();
+    let done = open
+        .execute(
+            schema::END,
+            &[&id, &ms(ended.at_ms), &why_number(ended.why), &ended.other],
+        )
+        .await;
+    Ok(done.map_err(Failure::at(Step::Write))? == 1)
+}
+
+async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
+    let row = open
+        .query_one(schema::RAISE, &[])
+        .await
+        .map_err(Failure::at(Step::Count))?;
+    row.try_get(0).map(whole).map_err(Failure::at(Step::Count))
+}
+
+async fn change(
+    open: &Transaction<'_>,
+    id: Sid,
+    change: Change,
+    asked: &RefreshAsk,
+) -> Result<Option<u64>, Failure> {
+    let key = id.0.as_slice();
+    let now_ms = ms(asked.time.now_ms);
+    let done = match change {
+        Change::None => return Ok(None),
+        Change::End(ended) => {
+            end(open, id, &ended).await?;
+            return raise(open).await.map(Some);
+        }
+        Change::Chain(chain) => {
+            let bytes = chain::encode(&chain);
+            open.execute(schema::SET_CHAIN, &[&key, &bytes, &asked.context, &now_ms])
+                .await
+        }
+        Change::Seen => open.execute(schema::TOUCH, &[&key, &now_ms]).await,
+    };
+    done.map_err(Failure::at(Step::Write)).map(|_| None)
+}
+
+/// Begins; what is lent is broken until it is given back, so that an error in between drops the connection.
+async fn begin(db: &mut Lent) -> Result<Transaction<'_>, Failure> {
+    db.transaction().await.map_err(Failure::at(Step::Write))
+}
+
+impl Store for Postgres {
+    fn shelf(&self) -> Shelf {
+        self.shelf
+    }
+
+    fn line(&self) -> Result<Line, Failure> {
+        let held = self
+            .gateway
+            .lease
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(Line::Leased {
+            count: held.0,
+            until_ms: held.1,
+        })
+    }
+
+    async fn find(&self, token: &Token) -> Answer {
+        match self.looked_up(token).await {
+            Ok(Some(Ok(row))) => Answer::Row(Box::new(row)),
+            Ok(Some(Err(_))) => Answer::Distrusted(Alarm::Unreadable),
+            Ok(None) => Answer::Nothing,
+            Err(failure) => Answer::Unreachable(failure),
+        }
+    }
+
+    async fn insert(&self, row: Row, replaces: Option<Sid>) -> Result<(), Failure> {
+        let mut db = self.pool.lend().await?;
+        let open = begin(&mut db).await?;
+        let (kind, hash, chain) = match &row.credential {
+            Credential::Cookie(hash) => (1_i64, Some(hash.to_vec()), None),
+            Credential::Bearer(hash) => (2, Some(hash.to_vec()), None),
+            Credential::Rotating(chain) => (3, None, Some(chain::encode(chain))),
+        };
+        let (id, user) = (row.id.0.as_slice(), row.user.as_str());
+        let (created, seen) = (ms(row.created_ms), ms(row.seen_ms));
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+            &id,
+            &user,
+            &kind,
+            &hash,
+            &chain,
+            &created,
+            &seen,
+            &row.context,
+        ];
+        open.execute(schema::INSERT, &values)
+            .await
+            .map_err(Failure::at(Step::Write))?;
+        open.execute(schema::USED, &[])
+            .await
+            .map_err(Failure::at(Step::Write))?;
+        let mut count = None;
+        if let Some(old) = replaces {
+            let ended = Ended {
+                at_ms: row.created_ms,
+                why: Why::Replaced,
+                other: None,
+            };
+            if end(&open, old, &ended).await? {
+                count = Some(raise(&open).await?);
+            }
+        }
+        open.commit().await.map_err(Failure::at(Step::Commit))?;
+        db.give_back();
+        match count {
+            Some(count) => self.raised(count).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn refresh(&self, ask: RefreshAsk) -> Result<Refreshed, Failure> {
+        let mut db = self.pool.lend().await?;
+        let id = ask.ask.token.session;
+        let sql = format!("SELECT {COLUMNS} FROM steadfast.session WHERE id = $1 FOR UPDATE");
+        let statement = db.prepared(&sql).await?;
+        let open = begin(&mut db).await?;
+        let found = open
+            .query_opt(&statement, &[&id.0.as_slice()])
+            .await
+            .map_err(Failure::at(Step::Read))?;
+        let row = found.map(|line| schema::row(&line)).transpose();
+        let row = row.map_err(|detail| Failure::new(Step::Read, detail))?;
+        let (planned, answer) = plan(row.as_ref(), &ask);
+        let count = change(&open, id, planned, &ask).await?;
+        open.commit().await.map_err(Failure::at(Step::Commit))?;
+        db.give_back();
+        if let Some(count) = count {
+            self.raised(count).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn revoke(&self, scope: Scope, why: Why, at_ms: u64) -> Result<Revoked, Failure> {
+        let mut db = self.pool.lend().await?;
+        let open = begin(&mut db).await?;
+        let (id, user, keep) = match &scope {
+            Scope::One(id) => (Some(id.0.to_vec()), None, None),
+            Scope::User(user) => (None, Some(user.as_str()), None),
+            Scope::Others { user, keep } => (None, Some(user.as_str()), Some(keep.0.to_vec())),
+        };
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&id, &user, &keep, &ms(at_ms), &why_number(why)];
+        let rows = open
+            .query(schema::REVOKE, &values)
+            .await
+            .map_err(Failure::at(Step::Write))?;
+        let mut ended = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id: Vec<u8> = row.try_get(0).map_err(Failure::at(Step::Read))?;
+            ended.extend(id.try_into().ok().map(Sid));
+        }
+        // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
+        let count = raise(&open).await?;
+        open.commit().await.map_err(Failure::at(Step::Commit))?;
+        db.give_back();
+        self.raised(count).await?;
+        Ok(Revoked { ended, count })
+    }
+
+    fn touch(&self, id: Sid, touch: Touch) {
+        // One statement on its own connection; nobody waits, and PostgreSQL groups commits itself.
+        let store = self.clone();
+        tokio::spawn(async move {
+            if let Ok(db) = store.pool.lend().await
+                && db
+                    .execute(schema::TOUCH, &[&id.0.as_slice(), &ms(touch.at_ms)])
+                    .await
+                    .is_ok()
+            {
+                db.give_back();
+            }
+        });
+    }
+
+    async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
+        let db = self.pool.lend().await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM steadfast.session WHERE ended_why IS NULL AND ($1::text IS NULL OR user_id = $1) \
+             ORDER BY seen_ms DESC LIMIT {LIST_ROWS_MAX}"
+        );
+        let lines = db
+            .query(&sql, &[&user.map(UserId::as_str)])
+            .await
+            .map_err(Failure::at(Step::Read))?;
+        db.give_back();
+        let rows = lines.iter().map(|line| schema::row(line).map(Listed::from));
+        rows.collect::<Result<_, _>>()
+            .map_err(|detail| Failure::new(Step::Read, detail))
+    }
+
+    async fn sweep(&self, limits: Sweep) -> Result<usize, Failure> {
+        let mut db = self.pool.lend().await?;
+        let open = begin(&mut db).await?;
+        let times = [
+            limits.ended_before_ms,
+            limits.created_before_ms,
+            limits.seen_before_ms,
+        ]
+        .map(ms);
+        let most = i64::try_from(SWEEP_ROWS_MAX).unwrap_or(i64::MAX);
+        let done = open
+            .execute(schema::SWEEP, &[&times[0], &times[1], &times[2], &most])
+            .await;
+        let gone = done.map_err(Failure::at(Step::Write))?;
+        open.execute(schema::UNUSED, &[])
+            .await
+            .map_err(Failure::at(Step::Write))?;
+        open.commit().await.map_err(Failure::at(Step::Commit))?;
+        db.give_back();
+        Ok(usize::try_from(gone).unwrap_or(usize::MAX))
+    }
+
+    fn seen_ms(&self) -> u64 {
+        self.seen_ms
+    }
+}

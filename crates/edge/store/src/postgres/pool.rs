@@ -1,0 +1,141 @@
+//! Connections: made when needed, kept when good, dropped when anything went wrong.
+
+use crate::error::{Failure, Step};
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::{Client, Config, NoTls, Statement};
+
+/// Connections of one gateway: beyond this PostgreSQL gains nothing, and its own limit is 100 for everybody.
+const CONNECTIONS_MAX: usize = 16;
+/// How long a connection may take to be made, or to come free: a request waits for it.
+const CONNECT_MS_MAX: u64 = 2_000;
+
+pub(crate) struct Pool {
+    config: Config,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    room: Arc<Semaphore>,
+}
+
+struct Connection {
+    client: Client,
+    statements: Mutex<HashMap<String, Statement>>,
+}
+
+/// A connection in use. Dropped without [`Lent::give_back`], it is closed: nobody knows what state it is in.
+pub(crate) struct Lent {
+    connection: Connection,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(crate) fn new(url: &str) -> Result<Self, Failure> {
+        // The error may quote the URL, and that holds a password.
+        let mut config: Config = url
+            .parse()
+            .map_err(|_| Failure::new(Step::Open, "the URL is not one of PostgreSQL"))?;
+        config.connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
+        config.application_name("steadfast");
+        // An acknowledged commit is on disk, whatever the server's default is.
+        config.options("-c synchronous_commit=on -c statement_timeout=5000");
+        Ok(Self {
+            config,
+            idle: Arc::default(),
+            room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        })
+    }
+
+    pub(crate) async fn lend(&self) -> Result<Lent, Failure> {
+        let patience = Duration::from_millis(CONNECT_MS_MAX);
+        let room = tokio::time::timeout(patience, Arc::clone(&self.room).acquire_owned()).await;
+        let room = room.map_err(|_| Failure::new(Step::Queue, "all connections are in use"))?;
+        let room = room.map_err(Failure::at(Step::Queue))?;
+        let kept = loop {
+            let next = self
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            match next {
+                Some(connection) if connection.client.is_closed() => {}
+                other => break other,
+            }
+        };
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect(patience).await?,
+        };
+        Ok(Lent {
+            connection,
+            idle: Arc::clone(&self.idle),
+            _room: room,
+        })
+    }
+
+    async fn connect(&self, patience: Duration) -> Result<Connection, Failure> {
+        let made = tokio::time::timeout(patience, self.config.connect(NoTls)).await;
+        let made = made.map_err(|_| Failure::new(Step::Open, "the database does not answer"))?;
+        let (client, driver) = made.map_err(Failure::at(Step::Open))?;
+        tokio::spawn(async move {
+            // Its end is seen by the client, as `is_closed` and as the error of whatever it was asked.
+            let _end = driver.await;
+        });
+        Ok(Connection {
+            client,
+            statements: Mutex::default(),
+        })
+    }
+}
+
+impl Lent {
+    /// It did what it was asked and may be used again.
+    pub(crate) fn give_back(self) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(self.connection);
+    }
+
+    /// The statement, prepared once for each connection.
+    pub(crate) async fn prepared(&self, sql: &str) -> Result<Statement, Failure> {
+        let known = self
+            .connection
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(sql)
+            .cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self
+            .connection
+            .client
+            .prepare(sql)
+            .await
+            .map_err(Failure::at(Step::Read))?;
+        let mut statements = self
+            .connection
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}
+
+impl Deref for Lent {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.connection.client
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.connection.client
+    }
+}

@@ -1,0 +1,304 @@
+//! The store of several machines, on a real PostgreSQL.
+#![allow(missing_docs, reason = "a test")]
+
+mod kit;
+#[path = "kit/server.rs"]
+mod server;
+
+use kit::{ID, NOW_MS, OTHER, at, session, user};
+use server::Server;
+use session::judge::sweep;
+use session::revoke::{Cached, Line, Recall, Scope, recall};
+use session::rotating::Refresh;
+use session::token::Link;
+use session::{
+    Alarm, Hidden, Kind, LEASE_MS, Policy, Refusal, SWEEP_LATE_MS, StoreId, Token, Touch, Why, hash,
+};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use store::{Answer, OpenError, Postgres, RefreshAsk, Refreshed, Store as _};
+
+async fn gateway(server: &Server, dir: &Path, name: u8) -> Postgres {
+    Postgres::open(&server.url(), dir, ID, StoreId([name; 8]))
+        .await
+        .expect("the store opens")
+}
+
+async fn alive(store: &Postgres, token: &Token) -> Option<bool> {
+    match store.find(token).await {
+        Answer::Row(row) => Some(row.ended.is_none()),
+        Answer::Nothing => Some(false),
+        Answer::Unreachable(_) | Answer::Distrusted(_) => None,
+    }
+}
+
+fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
+    let a = Hidden::new(hash(&[token.t.expose().as_slice(), &[ci]].concat()));
+    let ask = Refresh {
+        token: token.clone(),
+        a,
+        r: [draw; 16],
+    };
+    RefreshAsk {
+        ask,
+        context: format!("client {ci}"),
+        policy: Policy::default(),
+        time: at(0),
+    }
+}
+
+#[tokio::test]
+async fn sessions() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = gateway(&server, dir.path(), 1).await;
+    let mut tokens = Vec::new();
+    for (n, kind) in [(1, Kind::Cookie), (2, Kind::Bearer), (3, Kind::Rotating)] {
+        let (row, token) = session(n, kind, "ada");
+        store.insert(row.clone(), None).await.expect("kept");
+        assert_eq!(store.find(&token).await, Answer::Row(Box::new(row)));
+        tokens.push(token);
+    }
+    assert!(
+        store
+            .insert(session(1, Kind::Cookie, "ada").0, None)
+            .await
+            .is_err(),
+        "an id comes once"
+    );
+    let (new, token) = session(4, Kind::Cookie, "ada");
+    store
+        .insert(new, Some(session(1, Kind::Cookie, "ada").0.id))
+        .await
+        .expect("kept");
+    assert_eq!(
+        (alive(&store, &tokens[0]).await, alive(&store, &token).await),
+        (Some(false), Some(true))
+    );
+    let Token::Rotating(first) = &tokens[2] else {
+        panic!("rotating")
+    };
+    // Two tabs at once, on two connections: the row lock puts one behind the other.
+    let (one, two) = tokio::join!(
+        store.refresh(ask(first, 1, 1)),
+        store.refresh(ask(first, 1, 2))
+    );
+    assert!(
+        matches!(&one, Ok(Refreshed::Granted(_))) && one == two,
+        "{one:?} {two:?}"
+    );
+    let theft = Refreshed::Refused(Refusal::Ended(Why::Theft));
+    assert_eq!(store.refresh(ask(first, 2, 3)).await, Ok(theft));
+    assert_eq!(alive(&store, &tokens[2]).await, Some(false));
+    let id = session(2, Kind::Bearer, "ada").0.id;
+    store.touch(
+        id,
+        Touch {
+            at_ms: NOW_MS + 60_000,
+            at_once: true,
+        },
+    );
+    let until = Instant::now() + Duration::from_secs(10);
+    while store
+        .list(None)
+        .await
+        .expect("a list")
+        .iter()
+        .all(|it| it.seen_ms != NOW_MS + 60_000)
+    {
+        assert!(Instant::now() < until, "last-seen is not written");
+    }
+    let done = store
+        .revoke(
+            Scope::Others {
+                user: user("ada"),
+                keep: id,
+            },
+            Why::Revoked,
+            NOW_MS,
+        )
+        .await;
+    assert_eq!(done.expect("acknowledged").ended.len(), 1);
+    assert_eq!(
+        store.list(Some(&user("ada"))).await.expect("a list").len(),
+        1
+    );
+    let far = sweep(Policy::default(), at(SWEEP_LATE_MS + 1)).expect("the clocks agree");
+    assert_eq!(store.sweep(far).await, Ok(3), "those that were ended");
+}
+
+#[tokio::test]
+async fn a_server_that_dies_comes_back_by_itself() {
+    let mut server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = gateway(&server, dir.path(), 1).await;
+    let mut tokens = Vec::new();
+    for round in 0..3 {
+        for n in 0..20 {
+            let (row, token) = session(round * 100 + n, Kind::Cookie, "ada");
+            store.insert(row, None).await.expect("kept");
+            tokens.push(token);
+        }
+        server.kill();
+        // Its connections end a moment after it; until then they answer, and truly.
+        let until = Instant::now() + Duration::from_secs(20);
+        while let Some(signed_in) = alive(&store, &tokens[0]).await {
+            assert!(signed_in, "invalid because the server died");
+            assert!(Instant::now() < until, "its connections outlive it");
+        }
+        assert!(
+            store
+                .insert(session(9999, Kind::Cookie, "ada").0, None)
+                .await
+                .is_err()
+        );
+        server.run();
+        for token in &tokens {
+            assert_eq!(
+                alive(&store, token).await,
+                Some(true),
+                "an acknowledged sign-in survives"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_waits_for_leases() {
+    let server = Server::start();
+    let (here, there) = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let one = gateway(&server, here.path(), 1).await;
+    let two = gateway(&server, there.path(), 2).await;
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    let id = row.id;
+    one.insert(row, None).await.expect("kept");
+    let begun = Instant::now();
+    let now_ms = || u64::try_from(begun.elapsed().as_millis()).expect("milliseconds");
+    let cached_use = |made: u64| {
+        let line = two.line().expect("a line");
+        recall(
+            Cached {
+                count: made,
+                made_ms: 0,
+            },
+            line,
+            true,
+            now_ms(),
+        ) == Recall::Use
+    };
+    // A gateway that follows: acknowledged as soon as it has confirmed.
+    let renewed = two.renew(now_ms()).await.expect("renewed");
+    assert!(cached_use(renewed.count));
+    let revoking = one.revoke(Scope::One(id), Why::Revoked, NOW_MS);
+    let following = async {
+        loop {
+            two.renew(now_ms()).await.expect("renewed");
+            tokio::task::yield_now().await;
+        }
+    };
+    let asked = Instant::now();
+    tokio::select! {
+        done = revoking => assert_eq!(done.expect("acknowledged").ended, [id]),
+        () = following => {}
+    }
+    assert!(
+        asked.elapsed() < Duration::from_millis(LEASE_MS / 2),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(
+        !cached_use(renewed.count),
+        "what was cached before is asked again"
+    );
+    assert_eq!(alive(&two, &token).await, Some(false));
+    // A gateway that does not answer: acknowledged when its lease has run out, and it knows.
+    let (row, _) = session(2, Kind::Cookie, "ada");
+    let id = row.id;
+    one.insert(row, None).await.expect("kept");
+    let renewed = two.renew(now_ms()).await.expect("renewed");
+    let asked = Instant::now();
+    one.revoke(Scope::One(id), Why::Revoked, NOW_MS)
+        .await
+        .expect("acknowledged");
+    assert!(
+        asked.elapsed() >= Duration::from_millis(LEASE_MS - 1000),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(
+        !cached_use(renewed.count),
+        "its lease has run out before the acknowledgement"
+    );
+    assert!(
+        matches!(two.line(), Ok(Line::Leased { count, .. }) if count == renewed.count),
+        "it was not told"
+    );
+}
+
+#[tokio::test]
+async fn identity() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = gateway(&server, dir.path(), 1).await;
+    store
+        .insert(session(1, Kind::Cookie, "ada").0, None)
+        .await
+        .expect("kept");
+    let second = tempfile::tempdir().expect("a directory");
+    let other = Postgres::open(&server.url(), second.path(), OTHER, StoreId([2; 8]))
+        .await
+        .expect("opens");
+    assert_eq!(
+        other.shelf().ours,
+        ID,
+        "a second machine takes the store that stands there"
+    );
+    let alarm =
+        async |dir: &Path| match Postgres::open(&server.url(), dir, OTHER, StoreId([3; 8])).await {
+            Ok(_) => None,
+            Err(OpenError::Distrusted { alarm, .. }) => Some(alarm),
+            Err(OpenError::Failed(failure)) => panic!("{failure}"),
+        };
+    let (client, driver) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .expect("connected");
+    tokio::spawn(driver);
+    let run = async |sql: &str| client.batch_execute(sql).await.expect("runs");
+    assert_eq!(alarm(dir.path()).await, None);
+    run("DELETE FROM steadfast.session").await;
+    assert_eq!(alarm(dir.path()).await, Some(Alarm::Empty));
+    assert_eq!(
+        Postgres::forget(&server.url(), dir.path(), OTHER).await,
+        Ok(ID)
+    );
+    assert_eq!(alarm(dir.path()).await, None);
+    run("UPDATE steadfast.meta SET used = FALSE, version = 99").await;
+    assert_eq!(alarm(dir.path()).await, Some(Alarm::Unreadable));
+    run("UPDATE steadfast.meta SET version = 1, id = '\\x0102030405060708'").await;
+    assert_eq!(alarm(dir.path()).await, Some(Alarm::Foreign));
+    run("DROP SCHEMA steadfast CASCADE").await;
+    assert_eq!(
+        alarm(dir.path()).await,
+        Some(Alarm::Missing),
+        "never made anew in silence"
+    );
+    assert_eq!(
+        Postgres::forget(&server.url(), dir.path(), OTHER).await,
+        Ok(OTHER)
+    );
+    let anew = Postgres::open(&server.url(), dir.path(), ID, ID)
+        .await
+        .expect("opens");
+    assert_eq!(
+        (anew.shelf().ours, anew.shelf().others_forgotten),
+        (OTHER, true)
+    );
+    let error = Postgres::open("postgres://ada:secret@[", dir.path(), ID, ID)
+        .await
+        .err()
+        .expect("no URL");
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
