@@ -155,7 +155,7 @@ pub(crate) fn venv() -> Result<PathBuf, String> {
 }
 
 /// Programs of npm's that the doctor is tried on, with fixed versions.
-const NODE: [&str; 2] = ["nodemon@3.1.14", "vite@8.3.8"];
+const NODE: [&str; 2] = ["nodemon@3.1.14", "vite@6.4.6"];
 
 /// Installs them below the target directory, or finds them there.
 pub(crate) fn node() -> Result<PathBuf, String> {

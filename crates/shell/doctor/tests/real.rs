@@ -266,6 +266,30 @@ fn a_missing_key_is_made_and_kept() {
 }
 
 #[test]
+fn a_taken_port_is_named_with_its_holder() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = holder.local_addr().expect("bound").port();
+    let command = format!(
+        "{} server:app --host 127.0.0.1 --port {port}",
+        venv("uvicorn")
+    );
+    let site = Site::new(
+        &command,
+        &format!("startretries = 0\n{}", key()),
+        &[("server.py", ASGI)],
+    );
+    until("it is given up", || {
+        site.ctl(&["status"]).contains("FATAL").then_some(())
+    });
+    let text = site.text();
+    assert!(text.contains("SF506") && text.contains("SF507"), "{text}");
+    assert!(
+        text.contains(&format!("pid {} holds port {port} now", std::process::id())),
+        "{text}"
+    );
+}
+
+#[test]
 fn gunicorn_reload() {
     let command = format!(
         "{} server:app --bind 127.0.0.1:PORT --workers 2 --reload --reload-engine poll",

@@ -527,7 +527,8 @@ pub(crate) fn same_address(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
             continue;
         };
         let starts = subject.program.as_ref().is_none_or(|p| *p.autostart);
-        for bind in layer.server.binds.iter().filter(|_| starts) {
+        // A default may be changed by a file that the server reads by itself.
+        for bind in layer.server.binds.iter().filter(|b| starts && b.is_given()) {
             let address = match &bind.address {
                 Address::Tcp { port: 0, .. } | Address::Fd(_) => continue,
                 Address::Tcp { host, port } => {
@@ -553,12 +554,7 @@ pub(crate) fn same_address(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
             else {
                 continue;
             };
-            let certain = bind.is_given();
-            let hit = if certain {
-                Hit::proved(&address)
-            } else {
-                Hit::likely(&address)
-            };
+            let hit = Hit::proved(&address);
             hits.push((
                 Some(index),
                 hit.at(subject.span())

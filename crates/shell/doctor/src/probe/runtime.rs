@@ -2,13 +2,16 @@
 
 use crate::model::Hit;
 use crate::probe::{dev, tools};
-use crate::scene::{Scene, Subject, watches};
+use crate::scene::{Scene, Subject, ports, watches};
 use crate::time::duration;
 
 /// Fewer exits than this happen to everyone.
 const EXITS_MIN: usize = 3;
 /// Descriptors in use, in parts of a hundred of the limit.
 const FDS_PERCENT_MAX: usize = 80;
+
+/// Bytes of a command line that are shown.
+const HOLDER_BYTES_MAX: usize = 200;
 
 /// The names of a subject in Supervisor's log.
 fn names(subject: &Subject) -> Vec<String> {
@@ -179,10 +182,21 @@ pub(crate) fn port(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
         .logs
         .iter()
         .find_map(|l| l.port_taken.as_ref().map(|line| (l, line)));
-    taken
-        .map(|(log, line)| Hit::likely("").said(format!("{}: {line}", log.path.display())))
-        .into_iter()
-        .collect()
+    let Some((log, line)) = taken else {
+        return Vec::new();
+    };
+    let mut hit = Hit::likely("").said(format!("{}: {line}", log.path.display()));
+    let binds = subject.main_layer().map(|l| l.server.binds.as_slice());
+    for bind in binds.unwrap_or_default() {
+        if let servers::Address::Tcp { port, .. } = &bind.address
+            && let Some(pid) = ports::holder(*port)
+        {
+            let command = sys::proc::command_line(pid, HOLDER_BYTES_MAX);
+            let command = finding::mask_line(&command);
+            hit = hit.said(format!("pid {pid} holds port {port} now: {command}"));
+        }
+    }
+    vec![hit]
 }
 
 pub(crate) fn killed(scene: &Scene, subject: &Subject) -> Vec<Hit> {

@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::model::Env;
 use crate::scene::app::{self, App, Apps, EnvText};
 use crate::scene::layers::{self, Layer};
-use crate::scene::{Config, Daemon, Scene, Source, Subject, http, keys, logs, procs, rpc};
+use crate::scene::{Config, Daemon, Scene, Source, Subject, http, keys, logs, ports, procs, rpc};
 
 /// A pidfile holds a number.
 const PIDFILE_BYTES_MAX: u64 = 64;
@@ -385,17 +385,36 @@ fn logs_of(
     found
 }
 
+/// A server that does not listen after so long will not.
+const START_S_MAX: u64 = 60;
+
+/// What to do to learn of a server's health.
+enum Question {
+    Ask(http::Target, Option<String>),
+    /// It was seen without asking: nothing of the program listens at its address.
+    Deaf(String),
+}
+
 /// Asks every running server for its health, all at the same time, so that a hung one costs its time once.
 pub(crate) fn ask_health(scene: &mut Scene) {
-    let targets: Vec<Option<(http::Target, Option<String>)>> =
-        scene.subjects.iter().map(target).collect();
+    let now = scene.now_unix_s;
+    let questions: Vec<Option<Question>> =
+        scene.subjects.iter().map(|s| question(s, now)).collect();
     std::thread::scope(|scope| {
         let mut asked = Vec::new();
-        for (subject, target) in scene.subjects.iter_mut().zip(&targets) {
-            if let Some((target, path)) = target {
-                asked.push(scope.spawn(move || {
+        for (subject, question) in scene.subjects.iter_mut().zip(&questions) {
+            match question {
+                Some(Question::Ask(target, path)) => asked.push(scope.spawn(move || {
                     subject.health = http::health(target, path.as_deref());
-                }));
+                })),
+                Some(Question::Deaf(url)) => {
+                    let answer = Err("no process of it listens there".to_owned());
+                    subject.health = Some(http::Health {
+                        url: url.clone(),
+                        answer,
+                    });
+                }
+                None => {}
             }
         }
         for thread in asked {
@@ -404,37 +423,48 @@ pub(crate) fn ask_health(scene: &mut Scene) {
     });
 }
 
-/// Where a running server takes connections, and its health path if it is known.
-fn target(subject: &Subject) -> Option<(http::Target, Option<String>)> {
-    subject.processes.first()?;
+/// Where a running server takes connections, and its health path if it is known. A port that another program holds is never asked.
+fn question(subject: &Subject, now_unix_s: u64) -> Option<Question> {
+    let process = subject.processes.first()?;
     let layer = subject
         .main_layer()
         .filter(|l| l.server.serves() && !l.server.tls)?;
-    let path = subject
+    let ready = subject.program.as_ref().and_then(|p| p.ready.as_ref());
+    let path = match ready.map(|r| &r.value) {
+        Some(Ready::Http { path }) => Some(path.clone()),
+        Some(Ready::Tcp | Ready::Fd(_) | Ready::Log(_)) | None => None,
+    };
+    // The gateway or a keeper listens there for it.
+    let held = subject
         .program
         .as_ref()
-        .and_then(|p| match p.ready.as_ref().map(|r| &r.value) {
-            Some(Ready::Http { path }) => Some(path.clone()),
-            Some(Ready::Tcp | Ready::Fd(_) | Ready::Log(_)) | None => None,
-        });
-    let target = layer
-        .server
-        .binds
-        .iter()
-        .find_map(|bind| match &bind.address {
-            servers::Address::Tcp { port: 0, .. } | servers::Address::Fd(_) => None,
+        .is_some_and(|p| *p.listen != conf::Listen::Own);
+    for bind in &layer.server.binds {
+        match &bind.address {
+            servers::Address::Tcp { port: 0, .. } | servers::Address::Fd(_) => {}
             servers::Address::Tcp { host, port } => {
                 let any = ["0.0.0.0", "::", "", "*"].contains(&host.as_str());
-                Some(http::Target::Tcp(
-                    if any {
-                        "127.0.0.1".to_owned()
-                    } else {
-                        host.clone()
-                    },
-                    *port,
-                ))
+                let host = if any { "127.0.0.1" } else { host };
+                let old = now_unix_s.saturating_sub(process.start_unix_s) > START_S_MAX;
+                let listens = match held {
+                    true => Some(true),
+                    false => ports::listens(&subject.processes, *port),
+                };
+                match listens {
+                    Some(true) => {
+                        let target = http::Target::Tcp(host.to_owned(), *port);
+                        return Some(Question::Ask(target, path));
+                    }
+                    Some(false) if bind.is_given() && old => {
+                        return Some(Question::Deaf(format!("http://{host}:{port}")));
+                    }
+                    Some(false) | None => {}
+                }
             }
-            servers::Address::Unix(path) => Some(http::Target::Unix(path.clone())),
-        })?;
-    Some((target, path))
+            servers::Address::Unix(socket) => {
+                return Some(Question::Ask(http::Target::Unix(socket.clone()), path));
+            }
+        }
+    }
+    None
 }

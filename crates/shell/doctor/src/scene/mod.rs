@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod layers;
 pub(crate) mod logs;
+pub(crate) mod ports;
 pub(crate) mod procs;
 pub(crate) mod rpc;
 pub(crate) mod watches;

@@ -96,7 +96,9 @@ impl Site {
             port,
             supervisord,
         };
-        site.answers();
+        if command.contains(&port.to_string()) {
+            site.answers();
+        }
         site
     }
 
