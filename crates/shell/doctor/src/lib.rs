@@ -16,8 +16,10 @@
 //! *Invariant*: without `--fix` or `--live` nothing is written, signalled or restarted. *Invariant*: no value of a key reaches a
 //! report. *Invariant*: every file, directory, socket and process is read up to a bound.
 
+mod adopt;
 mod args;
 mod before;
+mod change;
 mod checklist;
 mod code;
 mod disk;
@@ -54,6 +56,12 @@ pub struct Io<'a> {
 /// `args` are the words behind `doctor`.
 pub fn main(args: &[String], io: &mut Io<'_>) -> u8 {
     run::doctor(args, io)
+}
+
+/// `steadfast adopt FILE [--nginx FILE] [--write]`: what makes Steadfast run a configuration of Supervisor's, as a difference.
+/// Exit status 0, 1 if a program could not be adopted, 2 if the file cannot be read or written.
+pub fn adopt(args: &[String], io: &mut Io<'_>) -> u8 {
+    adopt::run(args, io)
 }
 
 /// `steadfast explain SF101`: what, why, how it was found, how to fix it, when to ignore it. Exit status 0, or 2 if there is no

@@ -9,7 +9,7 @@ use finding::Severity;
 use crate::args::Args;
 use crate::disk::Disk;
 use crate::model::{Diagnosis, Hit, Repair};
-use crate::probe::config::{ignores, section_of};
+use crate::probe::ignore::{ignores, section_of};
 use crate::rules::{self, Apply, Probe, Rule};
 use crate::scene::app::Apps;
 use crate::scene::config::Look;

@@ -6,11 +6,11 @@ use conf::{AutoRestart, LogFile};
 use finding::{Finding, Severity};
 use servers::{Address, Kind, Weight};
 
+use crate::change;
 use crate::disk;
-use crate::fix;
 use crate::model::Hit;
 use crate::probe::edits;
-use crate::scene::{Config, Scene, Subject};
+use crate::scene::{Scene, Subject};
 
 /// The reader's findings, each told as one of our rules.
 const REFUSED: &[&str] = &[
@@ -327,7 +327,7 @@ pub(crate) fn is_back(scene: &Scene, subject: &Subject) -> Vec<Hit> {
             let Some(path) = config.path_of(&span.file) else {
                 continue;
             };
-            let backups = fix::backups(&path);
+            let backups = change::backups(&path);
             let Some(backup) = backups.iter().find(|b| {
                 disk::Disk::default()
                     .text(b, conf::FILE_BYTES_MAX)
@@ -564,44 +564,4 @@ pub(crate) fn same_address(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
         }
     }
     hits
-}
-
-/// Comments that ignore a rule, in a text: `; steadfast: ignore SF101 reason`, as (line, code, reason).
-pub(crate) fn ignores(text: &str) -> Vec<(u32, String, String)> {
-    let mut found = Vec::new();
-    for (number, line) in (1u32..).zip(text.lines()) {
-        let Some((before, rest)) = line.split_once("steadfast: ignore") else {
-            continue;
-        };
-        if !before.contains([';', '#', '/']) {
-            continue;
-        }
-        let mut words = rest.split_whitespace();
-        if let Some(codes) = words.next() {
-            let reason: Vec<&str> = words.collect();
-            found.extend(
-                codes
-                    .split(',')
-                    .map(|c| (number, c.to_ascii_uppercase(), reason.join(" "))),
-            );
-        }
-    }
-    found
-}
-
-/// The section (first and last line) that a line of a configuration lies in.
-pub(crate) fn section_of(config: &Config, file: &str, line: u32) -> Option<(u32, u32)> {
-    let text = config.text_of(file)?;
-    let mut start = None;
-    let mut last = 0;
-    for (number, content) in (1u32..).zip(text.lines()) {
-        if content.starts_with('[') {
-            if number > line {
-                return start.map(|s| (s, number - 1));
-            }
-            start = Some(number);
-        }
-        last = number;
-    }
-    start.map(|s| (s, last))
 }

@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod edits;
 pub(crate) mod health;
+pub(crate) mod ignore;
 pub(crate) mod keys;
 pub(crate) mod runtime;
 pub(crate) mod tools;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// What it said.
 #[derive(Debug)]
+#[allow(dead_code)] // as little
 pub(crate) struct Said {
     /// Exit status.
     pub(crate) status: u8,
@@ -18,6 +19,7 @@ pub(crate) struct Said {
 }
 
 /// `steadfast doctor WORDS`, in an environment with a PATH only.
+#[allow(dead_code)] // not every test calls it
 pub(crate) fn doctor(words: &[&str]) -> Said {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut env = BTreeMap::new();
