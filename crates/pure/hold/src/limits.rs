@@ -13,6 +13,11 @@ pub const REPEATS_MAX: u8 = 2;
 pub const WINDOW_FIRST: u32 = 8;
 /// Ceiling of that window, which grows by one with each answer.
 pub const WINDOW_MAX: u32 = 256;
+/// A full window in which no request was answered for so long is given up for one twice as wide: eight slow requests
+/// must not hold everybody up.
+pub const WINDOW_STILL_MS: u64 = 1_000;
+/// A probe is waited for so long at most: it may be a client whose body trickles in before the connect.
+pub const PROBE_ALONE_MS: u64 = 1_000;
 /// First wait after a failed connect: a crashed program is back within tens of milliseconds.
 pub const PROBE_FIRST_MS: u64 = 5;
 /// Longest wait between two tries to connect.

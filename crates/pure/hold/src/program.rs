@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{Fact, Phase};
 
-use crate::limits::{SUSPECT_ALONE_MS, WINDOW_FIRST, WINDOW_MAX};
+use crate::limits::{SUSPECT_ALONE_MS, WINDOW_FIRST, WINDOW_MAX, WINDOW_STILL_MS};
 use crate::request::{Request, Stage};
 use crate::room::Room;
 use crate::table::{Event, Place, Proof, Verdict, Why, decide};
@@ -30,6 +30,8 @@ struct Pace {
     epoch: u32,
     window: u32,
     out: u32,
+    /// When a request last went, or one of them came back.
+    moved_ms: u64,
 }
 
 /// What a keeper's word asks of the shell.
@@ -185,16 +187,7 @@ impl<T> Program<T> {
         let (Gate::Open, slot) = self.gate(now) else {
             return None;
         };
-        let epoch = self.pace_epoch;
-        let pace = self.pace.get_or_insert(Pace {
-            epoch,
-            window: WINDOW_FIRST,
-            out: 0,
-        });
-        if pace.out >= pace.window {
-            return None;
-        }
-        pace.out += 1;
+        let epoch = self.next_pace(now)?;
         let mut entry = self.queue.remove(&key)?;
         room.leave(entry.request.client, entry.bytes);
         let request = &mut entry.request;
@@ -259,7 +252,8 @@ impl<T> Program<T> {
         }
         match self.gate(now) {
             (Gate::Until(at), _) => Some(at),
-            (Gate::Open | Gate::Wait | Gate::Down(_), _) => None,
+            (Gate::Open, _) => self.window_timer(),
+            (Gate::Wait | Gate::Down(_), _) => None,
         }
     }
 
@@ -454,7 +448,7 @@ impl<T> Program<T> {
         request.stage = Stage::Waiting;
         request.slot = at;
         request.generation = slot.generation();
-        request.probe = slot.take_off();
+        request.probe = slot.take_off(now);
         request.in_flight = true;
         if !request.counted {
             request.counted = true;
@@ -541,6 +535,36 @@ impl<T> Program<T> {
                 pace.window = (pace.window + 1).min(WINDOW_MAX);
             }
         }
+    }
+
+    /// Takes a place in the window; gives its epoch. A full window in which nothing moves is full of slow requests
+    /// (long polls, uploads that trickle): they are no longer waited for, and the next window is twice as wide.
+    fn next_pace(&mut self, now: u64) -> Option<u32> {
+        let mut pace = self.pace.unwrap_or(Pace {
+            epoch: self.pace_epoch,
+            window: WINDOW_FIRST,
+            out: 0,
+            moved_ms: now,
+        });
+        if pace.out >= pace.window {
+            if now < pace.moved_ms.saturating_add(WINDOW_STILL_MS) {
+                return None;
+            }
+            self.pace_epoch = self.pace_epoch.wrapping_add(1);
+            pace.epoch = self.pace_epoch;
+            pace.window = (pace.window * 2).min(WINDOW_MAX);
+            pace.out = 0;
+        }
+        pace.out += 1;
+        pace.moved_ms = now;
+        self.pace = Some(pace);
+        Some(pace.epoch)
+    }
+
+    /// When a full window that stands still is given up.
+    fn window_timer(&self) -> Option<u64> {
+        let pace = self.pace.filter(|pace| pace.out >= pace.window)?;
+        Some(pace.moved_ms.saturating_add(WINDOW_STILL_MS))
     }
 
     /// The pace ends with the queue.

@@ -52,7 +52,8 @@ impl Room {
     fn fits(&self, client: &Client, count: u32, bytes: u64) -> bool {
         let mine = self.clients.get(client).copied().unwrap_or_default();
         let count_share = (u64::from(self.count_max) * CLIENT_SHARE_PERCENT / 100).max(1);
-        let bytes_share = self.bytes_max * CLIENT_SHARE_PERCENT / 100;
+        // Divided first: the bound is an operator's, and may be the largest number.
+        let bytes_share = self.bytes_max / 100 * CLIENT_SHARE_PERCENT;
         self.all.count.saturating_add(count) <= self.count_max
             && self.all.bytes.saturating_add(bytes) <= self.bytes_max
             && u64::from(mine.count.saturating_add(count)) <= count_share

@@ -2,7 +2,7 @@
 
 use wire::{Counts, Fact, Phase};
 
-use crate::limits::{PROBE_FIRST_MS, PROBE_MAX_MS};
+use crate::limits::{PROBE_ALONE_MS, PROBE_FIRST_MS, PROBE_MAX_MS};
 use crate::table::Why;
 
 /// May a request go to a slot now?
@@ -23,7 +23,8 @@ pub enum Gate {
 struct Probe {
     wait_ms: u64,
     next_ms: u64,
-    out: bool,
+    /// Since when a request is out to try.
+    out_since_ms: Option<u64>,
 }
 
 /// One slot.
@@ -143,14 +144,19 @@ impl Slot {
         match self.probe {
             _ if self.address.is_empty() => Gate::Wait,
             None => Gate::Open,
-            Some(Probe { out: true, .. }) => Gate::Wait,
+            Some(Probe {
+                out_since_ms: Some(since),
+                ..
+            }) if now < since.saturating_add(PROBE_ALONE_MS) => {
+                Gate::Until(since.saturating_add(PROBE_ALONE_MS))
+            }
             Some(Probe { next_ms, .. }) if now < next_ms => Gate::Until(next_ms),
             Some(_) => Gate::Open,
         }
     }
 
     /// A request goes to the slot. True if it is the probe.
-    pub(crate) fn take_off(&mut self) -> bool {
+    pub(crate) fn take_off(&mut self, now: u64) -> bool {
         let generation = self.generation;
         match self.flying.iter_mut().find(|(of, _)| *of == generation) {
             Some((_, count)) => *count += 1,
@@ -158,7 +164,7 @@ impl Slot {
         }
         match &mut self.probe {
             Some(probe) => {
-                probe.out = true;
+                probe.out_since_ms = Some(now);
                 true
             }
             None => false,
@@ -183,7 +189,7 @@ impl Slot {
     /// The probe came back without having tried (its client left).
     pub(crate) fn probe_back(&mut self) {
         if let Some(probe) = &mut self.probe {
-            probe.out = false;
+            probe.out_since_ms = None;
         }
     }
 
@@ -198,7 +204,7 @@ impl Slot {
         self.probe = Some(Probe {
             wait_ms,
             next_ms: now.saturating_add(wait_ms),
-            out: false,
+            out_since_ms: None,
         });
     }
 

@@ -202,7 +202,10 @@ fn a_failed_connect_is_probed_by_one_request_at_a_time() {
         scene.now = at;
         assert_eq!(scene.goes(), [1]);
         // While the probe is out nobody else tries, and there is no time to wait for.
-        assert_eq!(scene.program.next_timer(scene.now), None);
+        assert_eq!(
+            scene.program.next_timer(scene.now),
+            Some(scene.now + hold::PROBE_ALONE_MS)
+        );
         scene.connect_fails(1);
     }
     assert_eq!(waits, [5, 10, 20, 40, 80, 100, 100]);
@@ -512,4 +515,49 @@ fn several_slots_share_one_queue_and_the_least_busy_one_gets_the_next() {
         program.arrive(&mut post(), Place::Back, 0),
         Verdict::Park(Place::Back)
     ));
+}
+
+#[test]
+fn eight_slow_requests_do_not_hold_the_queue_up() {
+    let mut scene = program(Phase::Restarting);
+    for number in 0..30 {
+        scene.comes(number, post());
+    }
+    scene.says(Phase::Ready);
+    assert_eq!(scene.goes().len(), 8);
+    assert_eq!(
+        scene.program.next_timer(scene.now),
+        Some(scene.now + hold::WINDOW_STILL_MS)
+    );
+    scene.now += hold::WINDOW_STILL_MS - 1;
+    assert_eq!(scene.goes(), []);
+    scene.now += 1;
+    assert_eq!(scene.goes(), (8..24).collect::<Vec<_>>());
+    // An answer of those that were given up makes no room in the new window.
+    scene.answers(0);
+    assert_eq!(scene.goes(), []);
+    scene.answers(8);
+    assert_eq!(scene.goes(), [24, 25]);
+}
+
+#[test]
+fn a_probe_that_does_not_come_back_is_not_waited_for() {
+    let mut scene = program(Phase::Ready);
+    scene.comes(1, post());
+    scene.connect_fails(1);
+    scene.comes(2, post());
+    scene.now += 5;
+    assert_eq!(scene.goes(), [1]);
+    let at = scene.program.next_timer(scene.now);
+    assert_eq!(at, Some(scene.now + hold::PROBE_ALONE_MS));
+    scene.now += hold::PROBE_ALONE_MS;
+    assert_eq!(scene.goes(), [2]);
+}
+
+#[test]
+fn a_bound_may_be_the_largest_number() {
+    let mut scene = program(Phase::Restarting);
+    scene.room = Room::new(u32::MAX, u64::MAX);
+    assert!(!scene.comes(1, post()));
+    assert_eq!(scene.program.waiting(), 1);
 }
