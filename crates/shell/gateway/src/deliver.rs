@@ -13,7 +13,7 @@ use hold::{Event, Proof, Stage, Verdict};
 use crate::attempt::{Exchange, Outcome, Step};
 use crate::client::Next;
 use crate::limits::{
-    CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
+    BODY_PROGRESS_MS, CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
 };
 use crate::own;
 use crate::tunnel;
@@ -284,7 +284,11 @@ fn poll_down(
             Poll::Pending => return Poll::Pending,
         }
     }
-    exchange.client.handle.disarm();
+    match exchange.is_uploaded() {
+        true => exchange.client.handle.disarm(),
+        // The body that is still on its way up has to move on, or nothing ever ends this.
+        false => exchange.client.arm(BODY_PROGRESS_MS),
+    }
     Poll::Ready(Outcome::There)
 }
 

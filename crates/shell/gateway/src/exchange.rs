@@ -225,6 +225,10 @@ async fn parked(
         }
     };
     if matches!(waited, Waited::Gone | Waited::Refuse(_)) {
+        // At once: a refusal takes time to write, and what is released meanwhile would be counted for ever.
+        if let Some(key) = flight.parked.take() {
+            flight.target.leave(&worker.room, key);
+        }
         return waited;
     }
     // The same bytes parse to the same head as before.

@@ -45,6 +45,16 @@ fn bits(address: IpAddr) -> [u8; 16] {
     }
 }
 
+/// Whose share of the queue a request takes. A network of IPv6 is 2^64 addresses of one customer, so its first half
+/// counts, or one client would have as many shares as it likes.
+fn share(bits: [u8; 16]) -> hold::Client {
+    let address = std::net::Ipv6Addr::from(bits);
+    match address.to_ipv4_mapped() {
+        Some(_) => bits,
+        None => (u128::from(address) >> 64 << 64).to_be_bytes(),
+    }
+}
+
 impl Trust {
     /// From addresses, `10.0.0.0/8`, `*`, `unix`. What is none of them trusts nobody.
     pub(crate) fn new(list: &[String]) -> Trust {
@@ -76,7 +86,7 @@ impl Trust {
                 let key = bits(address);
                 Peer {
                     text: address.to_string(),
-                    key,
+                    key: share(key),
                     trusted: self.holds(&key),
                 }
             }
@@ -134,7 +144,7 @@ impl Trust {
                     return;
                 };
                 let key = bits(address.to_canonical());
-                (origin.client, origin.key) = (text, key);
+                (origin.client, origin.key) = (text, share(key));
                 if !self.holds(&key) {
                     return;
                 }
@@ -210,6 +220,18 @@ mod tests {
             "",
             ("127.0.0.1", "http", "app"),
         );
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client() {
+        let key = |text: &str| {
+            let ip: IpAddr = text.parse().expect("an address");
+            Trust::new(&[]).peer(Some(SocketAddr::new(ip, 1))).key
+        };
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:0:0:2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
     }
 
     #[test]

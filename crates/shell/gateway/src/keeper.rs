@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use wire::{Hello, Notice, Publish, Role};
 
-use crate::limits::RECONNECT_MS;
+use crate::limits::{FRAMES_AT_ONCE_MAX, RECONNECT_MS};
 use crate::target::Target;
 use crate::worker::Worker;
 
@@ -109,7 +109,14 @@ async fn talk(
         tokio::select! {
             ready = conn.readable() => {
                 let mut ready = ready?;
+                let mut left = FRAMES_AT_ONCE_MAX;
                 loop {
+                    left -= 1;
+                    if left == 0 {
+                        // Nothing in this loop yields: a keeper that does not stop talking must not stop requests.
+                        left = FRAMES_AT_ONCE_MAX;
+                        tokio::task::yield_now().await;
+                    }
                     match conn.get_ref().recv(&mut frame) {
                         Ok(None) => return Ok(()),
                         Ok(Some(_)) if !greeted => greeted = true,

@@ -48,6 +48,8 @@ pub(crate) const ACCEPT_PAUSE_MS: u64 = 100;
 pub(crate) const SUBSCRIBE_MS_MAX: u64 = 1_000;
 /// First and longest pause before a keeper is connected again.
 pub(crate) const RECONNECT_MS: (u64, u64) = (10, 1_000);
+/// Frames of one keeper that are acted on before others have their turn.
+pub(crate) const FRAMES_AT_ONCE_MAX: u32 = 64;
 /// Counts go to a keeper at most twice a second.
 pub(crate) const COUNTS_MS_MIN: u64 = 500;
 /// Notes of failed requests per second; the rest is only counted.
