@@ -418,6 +418,16 @@ fn malformed_requests_are_answered_and_harm_nobody() {
             "HTTP/1.1 400 Bad Request",
         ),
         ("no XML", post("hello"), "HTTP/1.1 400 Bad Request"),
+        (
+            "a page of another site",
+            post("<methodCall><methodName>supervisor.stopAllProcesses</methodName></methodCall>")
+                .replacen(
+                    "Host: x\r\n",
+                    "Host: x\r\nOrigin: http://evil.example\r\n",
+                    1,
+                ),
+            "HTTP/1.1 403 Forbidden",
+        ),
         ("empty", post(""), "HTTP/1.1 400 Bad Request"),
         (
             "no method",
@@ -512,4 +522,27 @@ fn no_more_than_so_many_followers() {
     // One goes, and there is room for another.
     followers.pop();
     wait_for("a place", || follow().1 == "HTTP/1.1 200");
+}
+
+#[test]
+fn many_calls_in_one_do_not_read_logs_without_end() {
+    let s = open();
+    // Sparse: it is long and takes no room.
+    let log = std::fs::File::create(s.path("web-stdout.log")).expect("log");
+    log.set_len(16 * 1024 * 1024).expect("longer");
+    let one = "<value><struct>\
+        <member><name>methodName</name><value>supervisor.readProcessStdoutLog</value></member>\
+        <member><name>params</name><value><array><data><value>web</value><value><int>0</int></value>\
+        <value><int>0</int></value></data></array></value></member></struct></value>";
+    let calls = 12;
+    let body = format!(
+        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{}\
+         </data></array></value></param></params></methodCall>",
+        one.repeat(calls)
+    );
+    let stream = TcpStream::connect(("127.0.0.1", s.port)).expect("connected");
+    let (line, answer) = raw(stream, post(&body).as_bytes());
+    assert_eq!(line, "HTTP/1.1 200 OK");
+    let refused = answer.matches("the results are too long together").count();
+    assert_eq!(refused, calls - 3);
 }

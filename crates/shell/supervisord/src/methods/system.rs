@@ -4,7 +4,12 @@ use control::Fault as Kind;
 
 use super::table::{Call, METHODS, Method};
 use super::{Answer, Rpc};
+use crate::logfile::READ_BYTES_MAX;
 use crate::xmlrpc::{Fault, Value};
+
+/// Bytes of text in the results of one multicall, after which no more calls are made: a request of 1 MiB has room for
+/// thousands of calls, and each may ask for a whole log. The longest two fit.
+const MULTICALL_BYTES_MAX: usize = 2 * READ_BYTES_MAX as usize;
 
 pub(super) fn list() -> Value {
     Value::Array(METHODS.iter().map(|method| method.name.into()).collect())
@@ -35,9 +40,20 @@ impl Rpc {
             _ => return Err(Fault::of(Kind::IncorrectParameters)),
         };
         let mut results = Vec::with_capacity(calls.len());
+        let mut bytes = 0;
         for call in calls {
-            results.push(match self.one_of_many(call).await {
-                Ok(value) => value,
+            let answer = match bytes > MULTICALL_BYTES_MAX {
+                true => Err(Fault::with(
+                    Kind::Failed,
+                    "the results are too long together",
+                )),
+                false => self.one_of_many(call).await,
+            };
+            results.push(match answer {
+                Ok(value) => {
+                    bytes += value.text_bytes();
+                    value
+                }
                 Err(fault) => Value::members([
                     ("faultCode", fault.code.into()),
                     ("faultString", fault.text.into()),

@@ -55,6 +55,11 @@ impl Service {
     }
 
     async fn rpc(&self, request: Request<Incoming>) -> Answer {
+        // A page of any site can post here from its visitor's browser, past a firewall, and without a password where
+        // none is set. Browsers say so; programs that speak XML-RPC never send it.
+        if request.headers().contains_key(header::ORIGIN) {
+            return error(StatusCode::FORBIDDEN);
+        }
         let body = request.into_body();
         if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
             return error(StatusCode::PAYLOAD_TOO_LARGE);

@@ -52,6 +52,18 @@ impl Value {
             _ => None,
         }
     }
+    /// Bytes of all texts in it.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(Value::text_bytes).sum(),
+            Value::Struct(members) => {
+                let of = |(name, value): &(String, Value)| name.len() + value.text_bytes();
+                members.iter().map(of).sum()
+            }
+            Value::Int(_) | Value::Bool(_) | Value::Double(_) => 0,
+        }
+    }
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
