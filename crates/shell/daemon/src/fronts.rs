@@ -5,7 +5,6 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use control::{Control, Done, Progress, REQUEST_BYTES_MAX, Reply, Request};
@@ -184,7 +183,7 @@ fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
     let fd = match kept {
         Some(fd) => fd,
         None if server.unix.is_empty() => listeners::open(&server.tcp)?,
-        None => open_unix(server)?,
+        None => listeners::open_unix(&server.unix, server.mode, server.owner)?,
     };
     daemon.root.order(
         &Order::KeepListener { key: server.key() },
@@ -220,17 +219,4 @@ fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
         .servers
         .insert(server.clone(), task);
     Ok(())
-}
-
-/// A Unix socket with the mode and owner of its section.
-fn open_unix(server: &Server) -> Result<OwnedFd, String> {
-    let path = Path::new(&server.unix);
-    let fd = listeners::open(&format!("unix:{}", server.unix))?;
-    let failed =
-        |why: std::io::Error| format!("cannot set mode and owner of {}: {why}", server.unix);
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(server.mode)).map_err(failed)?;
-    if let Some((uid, gid)) = server.owner {
-        std::os::unix::fs::lchown(path, Some(uid), gid).map_err(failed)?;
-    }
-    Ok(fd)
 }

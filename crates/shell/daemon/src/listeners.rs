@@ -19,7 +19,8 @@ const PROCESSES_MAX: usize = 20_000;
 /// Binds `key`: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`. The error says who holds it if that can be seen.
 pub(crate) fn open(key: &str) -> Result<OwnedFd, String> {
     match key.strip_prefix("unix:") {
-        Some(path) => open_unix(path),
+        // Everybody may connect, as to the TCP port in its place and as the servers themselves do.
+        Some(path) => open_unix(path, 0o666, None),
         None => open_tcp(key),
     }
 }
@@ -85,7 +86,12 @@ fn bind_tcp(address: SocketAddr) -> Result<OwnedFd, rustix::io::Errno> {
     Ok(socket)
 }
 
-fn open_unix(path: &str) -> Result<OwnedFd, String> {
+/// Who a socket file belongs to; the group stays if there is none.
+pub(crate) type Owner = (u32, Option<u32>);
+
+/// Binds a Unix socket. Mode and owner are set before it listens, so that nobody gets in meanwhile: whoever connects
+/// earlier is refused, and whoever connected later was allowed to.
+pub(crate) fn open_unix(path: &str, mode: u32, owner: Option<Owner>) -> Result<OwnedFd, String> {
     let failed =
         |why: rustix::io::Errno| format!("cannot listen on {path}: {}", std::io::Error::from(why));
     clear_stale(Path::new(path))?;
@@ -94,8 +100,11 @@ fn open_unix(path: &str) -> Result<OwnedFd, String> {
         socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
     let address = rustix::net::SocketAddrUnix::new(path).map_err(failed)?;
     bind(&socket, &address).map_err(failed)?;
-    // Everybody may connect, as to the TCP port in its place and as the servers themselves do.
-    rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(0o666)).map_err(failed)?;
+    rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode)).map_err(failed)?;
+    if let Some((uid, gid)) = owner {
+        std::os::unix::fs::lchown(path, Some(uid), gid)
+            .map_err(|why| format!("cannot change the owner of {path}: {why}"))?;
+    }
     listen(&socket, BACKLOG).map_err(failed)?;
     Ok(socket)
 }
@@ -200,6 +209,16 @@ mod tests {
         let refused = std::net::TcpStream::connect(address).expect_err("nobody listens");
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
         open(&address.to_string()).expect("free for a new one");
+    }
+
+    #[test]
+    fn a_socket_has_its_mode_and_nobody_else_may_connect() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("s");
+        let text = path.to_str().expect("path");
+        let _open = open_unix(text, 0o600, None).expect("bound");
+        let mode = std::fs::metadata(&path).expect("socket").mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
