@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use finding::{escape, mask_line};
+use finding::escape;
 
 use crate::Io;
 use crate::args::Args;
@@ -287,7 +287,7 @@ fn finish(done: &Done, by_hand: usize, args: &Args, io: &mut Io<'_>) -> u8 {
     }
     let verb = if args.diff { "would fix" } else { "fixed" };
     for line in &done.lines {
-        let _ = writeln!(io.err, "{verb}: {}", escape(&mask_line(line)));
+        let _ = writeln!(io.err, "{verb}: {}", escape(line));
     }
     if done.lines.is_empty() && by_hand == 0 && done.failed.is_empty() {
         let _ = writeln!(io.err, "there is nothing to fix");

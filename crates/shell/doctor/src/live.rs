@@ -183,6 +183,11 @@ pub(crate) fn run(scene: &Scene, io: &mut Io<'_>) -> Live {
         });
     }
     drop(touched);
+    if live.any_restarted() {
+        let words =
+            "which process writes the watched files (that needs fanotify and CAP_SYS_ADMIN)";
+        live.unseen.push(words.to_owned());
+    }
     for (subject, test) in scene
         .subjects
         .iter()

@@ -146,7 +146,8 @@ impl Diagnosis {
         let mut title = self.rule.title.to_string();
         if !self.hit.what.is_empty() {
             title.push_str(": ");
-            title.push_str(&self.hit.what);
+            // Masked by itself: behind "key:" a name would look like a value.
+            title.push_str(&finding::mask_line(&self.hit.what));
         }
         if let Some(program) = &self.program {
             title.push_str(" (");

@@ -217,3 +217,26 @@ fn comments_and_layout_survive_a_fix() {
     let again = findings(&["-c", &shown]);
     assert!(again.iter().any(|(code, _)| code == "SF303"), "{again:?}");
 }
+
+#[test]
+fn the_examples_are_clean_and_the_story_is_not() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples");
+    let look = |name: &str| {
+        at_least_warnings(&findings(&[
+            "--files-only",
+            "-c",
+            &examples.join(name).display().to_string(),
+        ]))
+    };
+    for name in ["fastapi", "node", "gunicorn"] {
+        assert_eq!(
+            look(&format!("{name}/supervisord.conf")),
+            Vec::<String>::new(),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        look("fastapi/before.conf").first().map(String::as_str),
+        Some("SF101")
+    );
+}

@@ -247,10 +247,13 @@ fn fifty_programs_within_the_budget() {
     }
     fs::write(dir.path().join("supervisord.conf"), text).expect("written");
     let config = dir.path().join("supervisord.conf").display().to_string();
+    // Time of this process on a processor: what others do on the machine is not measured.
+    let own = i32::try_from(std::process::id()).expect("a pid");
+    let used = || sys::proc::stat(own).expect("it runs").cpu_ticks * 10;
     let best = (0..3).map(|_| {
-        let start = Instant::now();
+        let start = used();
         assert!(doctor(&["-c", &config]).out.contains("50 errors"));
-        start.elapsed()
+        Duration::from_millis(used() - start)
     });
     let best = best.min().expect("three runs");
     // 300 ms for what people run; a debug build is some ten times slower.

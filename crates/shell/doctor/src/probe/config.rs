@@ -426,8 +426,14 @@ pub(crate) fn root(scene: &Scene, subject: &Subject) -> Vec<Hit> {
         let drops = subject.processes.iter().any(|p| p.uid != 0);
         if process.uid == 0 && !drops {
             let span = set.and_then(|u| u.span.clone()).or_else(|| subject.span());
+            // What takes no connections may have a reason: a scheduler, a mount, an init.
+            let weight = match subject.serves() {
+                true => Severity::Warning,
+                false => Severity::Note,
+            };
             return vec![
                 Hit::proved("")
+                    .weigh(weight)
                     .at(span)
                     .said(format!("pid {} runs as root", process.pid))
                     .advice("set: user = NAME"),

@@ -106,7 +106,7 @@ fn place(span: &Span) -> Value {
 
 /// The diagnosis as the type that everything else in Steadfast reports with.
 fn as_finding(diagnosis: &Diagnosis) -> Finding {
-    let title = clean(&diagnosis.title());
+    let title = finding::escape(&diagnosis.title());
     let code = diagnosis.rule.code;
     let mut found = match diagnosis.severity() {
         Severity::Error => Finding::error(code, title),

@@ -49,7 +49,7 @@ fn result(diagnosis: &Diagnosis) -> Value {
         "ruleId": diagnosis.rule.code,
         "ruleIndex": index,
         "level": diagnosis.severity().word(),
-        "message": { "text": format!("{}: {}", clean(&diagnosis.title()), clean(users)) },
+        "message": { "text": format!("{}: {}", finding::escape(&diagnosis.title()), clean(users)) },
         "locations": places.collect::<Vec<_>>(),
     })
 }

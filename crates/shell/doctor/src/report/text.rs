@@ -162,7 +162,7 @@ pub(super) fn fix_words(diagnosis: &Diagnosis) -> Option<String> {
 }
 
 fn title(diagnosis: &Diagnosis) -> String {
-    let words = clean(&diagnosis.title());
+    let words = escape(&diagnosis.title());
     let tail = match diagnosis.severity() {
         Severity::Note => format!("note, {}", diagnosis.hit.certainty.word()),
         other => format!("{}, {}", other.word(), diagnosis.hit.certainty.word()),
