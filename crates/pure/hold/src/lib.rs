@@ -23,7 +23,7 @@
 //!
 //! *Invariants*, checked by random event sequences: a request ends exactly once; a request that may not be repeated
 //! is never sent again after the program had read it; never two suspects are handed over at once; nobody passes a
-//! queue that is not empty; the bounds hold.
+//! queue that is not empty, save for suspects in it that wait for another; the bounds hold.
 
 mod limits;
 mod program;

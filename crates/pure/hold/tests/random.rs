@@ -174,6 +174,10 @@ impl World {
         }
     }
 
+    fn suspect_is_out(&self) -> bool {
+        self.out.iter().any(|(_, request)| request.is_suspect())
+    }
+
     fn settle(&mut self) {
         for (number, request, why) in self.program.sweep(&mut self.room, self.now) {
             assert!(matches!(why, Why::Stopped | Why::Fatal | Why::HoldOver));
@@ -187,7 +191,9 @@ impl World {
             let earlier = self
                 .waiting
                 .keys()
-                .filter(|other| self.known[other].arrival < first);
+                // Of those that the program had read some may be suspects, which wait for one another.
+                .filter(|other| self.known[other].arrival < first)
+                .filter(|other| self.known[other].handed == 0 || !self.suspect_is_out());
             assert_eq!(earlier.count(), 0, "request {number} passed others");
             self.goes(number, request);
         }
