@@ -174,8 +174,8 @@ pub(crate) struct Slot {
     pub(crate) autostart: bool,
     /// Supervisor's view of its configuration ([`control::ConfigInfo`]) as JSON, a tenth of the size of the map.
     pub(crate) config: String,
-    /// Parts of the definition in words, for differences; no secret values.
-    pub(crate) parts: BTreeMap<String, String>,
+    /// Parts of the definition in words, for differences; no secret values. As JSON, like `config`.
+    pub(crate) parts: String,
     /// Owner of its sockets' directory.
     pub(crate) owner: Option<u32>,
 }

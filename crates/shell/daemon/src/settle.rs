@@ -15,6 +15,9 @@ use crate::state::{Shared, State};
 /// What could not be started for a reason outside of it (an occupied port, a dependency) is tried again this often.
 const RETRY: Duration = Duration::from_secs(15);
 
+/// A plan of so many steps leaves more freed memory behind than it costs to give it back.
+const STEPS_MANY: usize = 64;
+
 /// Brings everything in line. The model must have been changed before; it is written down here, before anything is done.
 pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> Vec<Ended> {
     if daemon.state.borrow().mood == crate::state::Mood::Shutdown {
@@ -55,7 +58,13 @@ pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> V
             .filter_map(|step| not_done(step, &why))
             .collect();
     }
-    execute(daemon, steps, &How::as_configured(cause)).await
+    let many = steps.len() >= STEPS_MANY;
+    let ends = execute(daemon, steps, &How::as_configured(cause)).await;
+    if many {
+        // Reading, resolving and starting took several times the memory that keeping takes.
+        sys::heap::trim();
+    }
+    ends
 }
 
 fn not_done(step: Step, why: &str) -> Option<Ended> {

@@ -1,12 +1,15 @@
 //! One connection to one keeper.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use sys::seq::Conn;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 use wire::{Command, Fact, Hello, Report, Role};
 
@@ -108,28 +111,48 @@ async fn greet(conn: Conn, epoch: u64) -> Result<Opened, String> {
     }
 }
 
-/// The sending end of a connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Link(mpsc::Sender<Frame>);
+/// The sending end of a connection; the connection ends when it is dropped. A queue and a bell instead of a channel, which
+/// takes 2 kB at rest: there is one of these for each program.
+#[derive(Debug)]
+pub(crate) struct Link(Rc<Outbox>);
+
+#[derive(Debug, Default)]
+struct Outbox {
+    frames: RefCell<VecDeque<Frame>>,
+    bell: Notify,
+    /// Nobody reads from it, or nobody writes to it, any more.
+    closed: Cell<bool>,
+}
 
 impl Link {
     /// Sends a command. False if the keeper is gone or does not read.
     pub(crate) fn send(&self, command: &Command, fds: Vec<OwnedFd>) -> bool {
-        self.0.try_send((wire::encode(command), fds)).is_ok()
+        let mut frames = self.0.frames.borrow_mut();
+        let room = frames.len() < WAITING_MAX && !self.0.closed.get();
+        if room {
+            frames.push_back((wire::encode(command), fds));
+            self.0.bell.notify_one();
+        }
+        room
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.0.closed.set(true);
+        self.0.bell.notify_one();
     }
 }
 
 /// Serves an opened connection in a task of its own until it ends; `life` tells it from earlier ones of the slot.
 pub(crate) fn serve(daemon: &Shared, key: plan::Key, life: u64, conn: AsyncFd<Conn>) -> Link {
-    let (send, mut out) = mpsc::channel::<Frame>(WAITING_MAX);
+    let outbox = Rc::new(Outbox::default());
+    let link = Link(outbox.clone());
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
         loop {
             tokio::select! {
-                frame = out.recv() => match frame {
-                    Some(frame) => if super::send(&conn, &frame).await.is_err() { break },
-                    None => break,
-                },
+                () = outbox.bell.notified() => if !empty(&outbox, &conn).await { break },
                 frame = super::recv(&conn) => match frame {
                     Ok(Some((frame, fds))) => match wire::decode::<Report>(&frame) {
                         Ok(report) => crate::report::came(&daemon, &key, life, report, fds),
@@ -140,8 +163,24 @@ pub(crate) fn serve(daemon: &Shared, key: plan::Key, life: u64, conn: AsyncFd<Co
                 },
             }
         }
+        outbox.closed.set(true);
         drop(conn);
         crate::keepers::closed(&daemon, &key, life);
     });
-    Link(send)
+    link
+}
+
+/// Sends everything that waits; false when the connection should end.
+async fn empty(outbox: &Outbox, conn: &AsyncFd<Conn>) -> bool {
+    loop {
+        let next = outbox.frames.borrow_mut().pop_front();
+        match next {
+            Some(frame) => {
+                if super::send(conn, &frame).await.is_err() {
+                    return false;
+                }
+            }
+            None => return !outbox.closed.get(),
+        }
+    }
 }

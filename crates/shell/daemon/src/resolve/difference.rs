@@ -1,6 +1,6 @@
 //! What differs between two models: Supervisor's three lists of groups, and words for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Active, Slot};
 
@@ -49,10 +49,11 @@ pub(crate) fn group_changes(active: &Active, candidate: &Active) -> GroupChanges
 /// What differs between two definitions of one slot, one part each: `command a -> b`, `environment +LOG_LEVEL`. No values
 /// of variables, nothing that looks secret.
 pub(crate) fn difference(before: &Slot, after: &Slot) -> Vec<String> {
-    let names: BTreeSet<&String> = before.parts.keys().chain(after.parts.keys()).collect();
+    let (before_parts, after_parts) = (parts(before), parts(after));
+    let names: BTreeSet<&String> = before_parts.keys().chain(after_parts.keys()).collect();
     let mut words = Vec::new();
     for name in names {
-        let (old, new) = (before.parts.get(name), after.parts.get(name));
+        let (old, new) = (before_parts.get(name), after_parts.get(name));
         if old == new {
             continue;
         }
@@ -76,6 +77,10 @@ pub(crate) fn difference(before: &Slot, after: &Slot) -> Vec<String> {
     words
 }
 
+fn parts(slot: &Slot) -> BTreeMap<String, String> {
+    serde_json::from_str(&slot.parts).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,10 +92,8 @@ mod tests {
             ..Slot::default()
         };
         slot.spec.hash = hash.into();
-        slot.parts = parts
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect();
+        let parts: BTreeMap<&str, &str> = parts.iter().copied().collect();
+        slot.parts = serde_json::to_string(&parts).expect("strings");
         slot
     }
 

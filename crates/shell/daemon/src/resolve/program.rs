@@ -242,7 +242,7 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         shown,
         autostart: *program.autostart,
         config: serde_json::to_string(&info).unwrap_or_default(),
-        parts,
+        parts: serde_json::to_string(&parts).unwrap_or_default(),
         owner: spec.credentials.as_ref().map(|user| user.uid),
         spec,
         ..Slot::default()
