@@ -1,0 +1,71 @@
+//! The doctor through the binary: what it prints can be pasted, and does what it says.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The binary under test, and its directory in front of PATH.
+fn sh(line: &str, dir: &Path) -> Output {
+    let exe = Path::new(env!("CARGO_BIN_EXE_steadfast"));
+    let own = exe.parent().expect("a directory").display();
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new("sh")
+        .args(["-c", line])
+        .current_dir(dir)
+        .env("PATH", format!("{own}:{path}"))
+        .output()
+        .expect("sh runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The story's file in a directory of its own, away from the example's code.
+fn story(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("doctor-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("made");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/fastapi/before.conf");
+    std::fs::copy(example, dir.join("supervisord.conf")).expect("copied");
+    dir
+}
+
+#[test]
+fn the_printed_fix_can_be_pasted() {
+    let dir = story("paste");
+    let before = sh("steadfast doctor -c supervisord.conf", &dir);
+    let out = text(&before.stdout);
+    assert_eq!(
+        before.status.code(),
+        Some(1),
+        "{out}{}",
+        text(&before.stderr)
+    );
+    let fix = out
+        .lines()
+        .find_map(|l| l.strip_prefix("  fix: "))
+        .expect("a fix");
+    assert!(fix.ends_with("--fix SF101"), "{fix}");
+    let fixed = sh(fix, &dir);
+    assert_eq!(fixed.status.code(), Some(0), "{}", text(&fixed.stderr));
+    let after = sh("steadfast doctor -c supervisord.conf --select SF1", &dir);
+    assert_eq!(after.status.code(), Some(0), "{}", text(&after.stdout));
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn every_rule_is_explained() {
+    let dir = story("rules");
+    let rules = text(&sh("steadfast doctor --rules", &dir).stdout);
+    assert!(rules.lines().count() >= 30, "{rules}");
+    for line in rules.lines() {
+        let code = line.split_whitespace().next().expect("a code");
+        let said = sh(&format!("steadfast explain {code}"), &dir);
+        let out = text(&said.stdout);
+        assert!(
+            said.status.success() && out.starts_with(code) && out.contains("why:"),
+            "{code}: {out}"
+        );
+    }
+    let _ = std::fs::remove_dir_all(dir);
+}
