@@ -15,7 +15,7 @@ pub(crate) struct Needed {
 }
 
 /// For the tests.
-pub(crate) const TESTS: [Needed; 5] = [
+pub(crate) const TESTS: [Needed; 6] = [
     Needed {
         program: "python3",
         package: "python3",
@@ -35,6 +35,11 @@ pub(crate) const TESTS: [Needed; 5] = [
     Needed {
         program: "mount",
         package: "mount",
+    },
+    // The store's tests start a server of their own from it; Debian's own cluster is not used.
+    Needed {
+        program: "/usr/lib/postgresql/15/bin/initdb",
+        package: "postgresql-15",
     },
 ];
 
