@@ -1,5 +1,5 @@
 //! Refreshes per second, and what a million sessions cost.
-//! `cargo run --release -p store --example store_rate -- DIR [POSTGRES_URL]` (DIR on the disk to be measured)
+//! `cargo run --release -p store --example store_rate -- DIR SESSIONS [POSTGRES_URL]` (DIR on the disk to be measured)
 #![allow(
     clippy::print_stdout,
     reason = "a measuring program, not part of the product"
@@ -18,7 +18,6 @@ use store::{Answer, Postgres, RefreshAsk, Refreshed, Sqlite, Store};
 /// Clients that refresh at once: pgbench is run with as many.
 const CLIENTS: u32 = 16;
 const SECONDS: u64 = 5;
-const MANY: u32 = 1_000_000;
 const LOOKUPS: u32 = 100_000;
 const ID: StoreId = StoreId([7; 8]);
 const TIME: Time = Time {
@@ -108,10 +107,10 @@ fn resident_mb() -> u64 {
         / 1024
 }
 
-async fn million(dir: &Path) {
+async fn million(dir: &Path, many: u32) {
     let store = Arc::new(Sqlite::open(dir, ID).expect("opens"));
     let begun = Instant::now();
-    for group in 0..MANY / 1000 {
+    for group in 0..many / 1000 {
         let rows = (0..1000).map(|n| session(group * 1000 + n, Kind::Cookie, ID).0);
         let all: Vec<_> = rows
             .map(|row| {
@@ -124,20 +123,20 @@ async fn million(dir: &Path) {
         }
     }
     println!(
-        "{MANY} durable sign-ins: {:.0} per second",
-        f64::from(MANY) / begun.elapsed().as_secs_f64()
+        "{many} durable sign-ins: {:.0} per second",
+        f64::from(many) / begun.elapsed().as_secs_f64()
     );
     drop(store);
     let before_mb = resident_mb();
     let begun = Instant::now();
     let store = Sqlite::open(dir, ID).expect("opens");
     println!(
-        "start with {MANY} sessions: {:.1} ms",
+        "start with {many} sessions: {:.1} ms",
         begun.elapsed().as_secs_f64() * 1e3
     );
     let mut times: Vec<u128> = Vec::new();
     for n in 0..LOOKUPS {
-        let (_, token) = session(n.wrapping_mul(7919) % MANY, Kind::Cookie, ID);
+        let (_, token) = session(n.wrapping_mul(7919) % many, Kind::Cookie, ID);
         let begun = Instant::now();
         let answer = store.find(&token).await;
         times.push(begun.elapsed().as_nanos());
@@ -161,6 +160,10 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let dir = arguments.next().expect("a directory");
     let dir = Path::new(&dir);
+    let many: u32 = arguments
+        .next()
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(1_000_000);
     refreshes(
         "SQLite",
         Sqlite::open(&dir.join("rate"), ID).expect("opens"),
@@ -174,5 +177,5 @@ async fn main() {
         // Each run with sessions of its own.
         refreshes("PostgreSQL", store, std::process::id() * 1000).await;
     }
-    million(&dir.join("million")).await;
+    million(&dir.join("million"), many).await;
 }

@@ -24,8 +24,8 @@
 //! An alarm means *unknown* for every token, until the database is back (it is looked at again) or [`forget`] is
 //! called by command. Malformed tokens are never looked up; tokens of another store are judged by `session`.
 //!
-//! [`Postgres`] is the same for several machines: its transactions stand for the writer, its row locks for the queue,
-//! leases for the count.
+//! [`Postgres`] is the same for several machines: its transactions and conditional writes stand for the
+//! writer, leases for the count.
 //!
 //! *Invariant*: a row holds hashes and chains, never a token. *Invariant*: the count of revocations is raised between
 //! commit and acknowledgement. *Invariant*: an error is never "there is none".

@@ -78,7 +78,7 @@ async fn sessions() {
     let Token::Rotating(first) = &tokens[2] else {
         panic!("rotating")
     };
-    // Two tabs at once, on two connections: the row lock puts one behind the other.
+    // Two tabs at once, on two connections: the second write finds that the row has changed, and decides anew.
     let (one, two) = tokio::join!(
         store.refresh(ask(first, 1, 1)),
         store.refresh(ask(first, 1, 2))

@@ -1,6 +1,6 @@
 //! The store of several machines: a PostgreSQL database.
 //!
-//! A row lock stands for SQLite's one writer. The count of revocations is a number in the database, and each gateway
+//! A refresh writes only if nobody wrote since it read: that stands for SQLite's one writer. The count of revocations is a number in the database, and each gateway
 //! follows it under a lease ([`Postgres::renew`], every second or so): it tells which revocations it has *applied*, and
 //! is told the newest count. What it was told is confirmed by its next question, never by the answer that tells it: an
 //! answer may be lost. A revocation is acknowledged when `session::revoke::acknowledge` says so.
@@ -19,7 +19,6 @@ use crate::refresh::{Change, plan};
 use crate::rows::{ms, why_number};
 use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
 use pool::{Lent, Pool};
-use schema::COLUMNS;
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
 use session::{Alarm, Credential, Ended, LEASE_MS, Row, Sid, StoreId, Token, Touch, UserId, Why};
@@ -29,6 +28,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_postgres::Transaction;
 
+/// Refreshes of one session that collide this often in a row are not a browser's tabs.
+const CONFLICTS_MAX: usize = 32;
 /// How often a revocation looks whether every gateway has confirmed it.
 const CONFIRM_POLL_MS: u64 = 20;
 
@@ -223,14 +224,59 @@ impl Postgres {
         self.gateway.applied.fetch_max(count, Ordering::AcqRel);
     }
 
+    /// Reads, decides, and writes only if nobody wrote in between: one commit, two questions. None: somebody did.
+    async fn try_refresh(&self, ask: &RefreshAsk) -> Result<Option<Refreshed>, Failure> {
+        let id = ask.ask.token.session;
+        let key = id.0.as_slice();
+        let mut db = self.pool.lend().await?;
+        let read = db.prepared(schema::BY_ID).await?;
+        let found = db
+            .query_opt(&read, &[&key])
+            .await
+            .map_err(Failure::at(Step::Read))?;
+        let row = found.as_ref().map(schema::row).transpose();
+        let row = row.map_err(|detail| Failure::new(Step::Read, detail))?;
+        let (change, answer) = plan(row.as_ref(), ask);
+        let now_ms = ms(ask.time.now_ms);
+        let done = match (change, row.map(|row| row.credential)) {
+            (Change::Chain(new), Some(Credential::Rotating(old))) => {
+                let write = db.prepared(schema::SET_CHAIN).await?;
+                let (new, old) = (chain::encode(&new), chain::encode(&old));
+                let done = db
+                    .execute(&write, &[&key, &new, &ask.context, &now_ms, &old])
+                    .await;
+                done.map_err(Failure::at(Step::Commit))? == 1
+            }
+            (Change::Seen, _) => {
+                let write = db.prepared(schema::TOUCH).await?;
+                db.execute(&write, &[&key, &now_ms])
+                    .await
+                    .map_err(Failure::at(Step::Commit))?;
+                true
+            }
+            // What was theft a moment ago is theft now: a chain only grows.
+            (Change::End(ended), _) => {
+                let open = begin(&mut db).await?;
+                end(&open, id, &ended).await?;
+                let count = raise(&open).await?;
+                open.commit().await.map_err(Failure::at(Step::Commit))?;
+                db.give_back();
+                self.raised(count).await?;
+                return Ok(Some(answer));
+            }
+            (Change::None | Change::Chain(_), _) => true,
+        };
+        db.give_back();
+        Ok(done.then_some(answer))
+    }
+
     async fn looked_up(&self, token: &Token) -> Result<Option<Result<Row, String>>, Failure> {
         let db = self.pool.lend().await?;
-        let (column, key) = match token {
-            Token::Cookie(it) | Token::Bearer(it) => ("hash", it.hash().to_vec()),
-            Token::Rotating(it) => ("id", it.session.0.to_vec()),
+        let (sql, key) = match token {
+            Token::Cookie(it) | Token::Bearer(it) => (schema::BY_HASH, it.hash().to_vec()),
+            Token::Rotating(it) => (schema::BY_ID, it.session.0.to_vec()),
         };
-        let sql = format!("SELECT {COLUMNS} FROM steadfast.session WHERE {column} = $1");
-        let statement = db.prepared(&sql).await?;
+        let statement = db.prepared(sql).await?;
         let found = db
             .query_opt(&statement, &[&key])
             .await
@@ -262,30 +308,6 @@ async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
         .await
         .map_err(Failure::at(Step::Count))?;
     row.try_get(0).map(whole).map_err(Failure::at(Step::Count))
-}
-
-async fn change(
-    open: &Transaction<'_>,
-    id: Sid,
-    change: Change,
-    asked: &RefreshAsk,
-) -> Result<Option<u64>, Failure> {
-    let key = id.0.as_slice();
-    let now_ms = ms(asked.time.now_ms);
-    let done = match change {
-        Change::None => return Ok(None),
-        Change::End(ended) => {
-            end(open, id, &ended).await?;
-            return raise(open).await.map(Some);
-        }
-        Change::Chain(chain) => {
-            let bytes = chain::encode(&chain);
-            open.execute(schema::SET_CHAIN, &[&key, &bytes, &asked.context, &now_ms])
-                .await
-        }
-        Change::Seen => open.execute(schema::TOUCH, &[&key, &now_ms]).await,
-    };
-    done.map_err(Failure::at(Step::Write)).map(|_| None)
 }
 
 /// Begins; what is lent is broken until it is given back, so that an error in between drops the connection.
@@ -365,25 +387,15 @@ impl Store for Postgres {
     }
 
     async fn refresh(&self, ask: RefreshAsk) -> Result<Refreshed, Failure> {
-        let mut db = self.pool.lend().await?;
-        let id = ask.ask.token.session;
-        let sql = format!("SELECT {COLUMNS} FROM steadfast.session WHERE id = $1 FOR UPDATE");
-        let statement = db.prepared(&sql).await?;
-        let open = begin(&mut db).await?;
-        let found = open
-            .query_opt(&statement, &[&id.0.as_slice()])
-            .await
-            .map_err(Failure::at(Step::Read))?;
-        let row = found.map(|line| schema::row(&line)).transpose();
-        let row = row.map_err(|detail| Failure::new(Step::Read, detail))?;
-        let (planned, answer) = plan(row.as_ref(), &ask);
-        let count = change(&open, id, planned, &ask).await?;
-        open.commit().await.map_err(Failure::at(Step::Commit))?;
-        db.give_back();
-        if let Some(count) = count {
-            self.raised(count).await?;
+        for _ in 0..CONFLICTS_MAX {
+            if let Some(answer) = self.try_refresh(&ask).await? {
+                return Ok(answer);
+            }
         }
-        Ok(answer)
+        Err(Failure::new(
+            Step::Write,
+            "the session is refreshed by too many at once",
+        ))
     }
 
     async fn revoke(&self, scope: Scope, why: Why, at_ms: u64) -> Result<Revoked, Failure> {
@@ -430,12 +442,11 @@ impl Store for Postgres {
 
     async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
         let db = self.pool.lend().await?;
-        let sql = format!(
-            "SELECT {COLUMNS} FROM steadfast.session WHERE ended_why IS NULL AND ($1::text IS NULL OR user_id = $1) \
-             ORDER BY seen_ms DESC LIMIT {LIST_ROWS_MAX}"
-        );
+        let most = i64::try_from(LIST_ROWS_MAX).unwrap_or(i64::MAX);
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+            [&user.map(UserId::as_str), &most];
         let lines = db
-            .query(&sql, &[&user.map(UserId::as_str)])
+            .query(schema::LIST, &values)
             .await
             .map_err(Failure::at(Step::Read))?;
         db.give_back();

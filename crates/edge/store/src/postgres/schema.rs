@@ -38,15 +38,31 @@ const MIGRATIONS: [&str; 1] = ["
 /// Two gateways that start at once must not both make the tables.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(6001215)";
 
-pub(crate) const COLUMNS: &str = "id, user_id, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, user_id, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other ",
+            "FROM steadfast.session ",
+            $rest
+        )
+    };
+}
 
+pub(crate) const BY_ID: &str = select!("WHERE id = $1");
+pub(crate) const BY_HASH: &str = select!("WHERE hash = $1");
+/// The limit is [`crate::LIST_ROWS_MAX`].
+pub(crate) const LIST: &str = select!(
+    "WHERE ended_why IS NULL AND ($1::text IS NULL OR user_id = $1) ORDER BY seen_ms DESC LIMIT $2"
+);
 pub(crate) const INSERT: &str = "INSERT INTO steadfast.session \
     (id, user_id, kind, hash, chain, created_ms, seen_ms, context) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 /// Said once: afterwards it changes no row and waits for nobody.
 pub(crate) const USED: &str = "UPDATE steadfast.meta SET used = TRUE WHERE NOT used";
 pub(crate) const UNUSED: &str = "UPDATE steadfast.meta SET used = FALSE WHERE used AND NOT EXISTS (SELECT 1 FROM steadfast.session)";
 pub(crate) const FORGET: &str = "UPDATE steadfast.meta SET others_forgotten = TRUE";
-pub(crate) const SET_CHAIN: &str = "UPDATE steadfast.session SET chain = $2, context = $3, seen_ms = greatest(seen_ms, $4) WHERE id = $1";
+/// Only while the chain is the one that was read.
+pub(crate) const SET_CHAIN: &str = "UPDATE steadfast.session \
+    SET chain = $2, context = $3, seen_ms = greatest(seen_ms, $4) WHERE id = $1 AND chain = $5 AND ended_why IS NULL";
 pub(crate) const TOUCH: &str = "UPDATE steadfast.session SET seen_ms = $2 WHERE id = $1 AND seen_ms < $2 AND ended_why IS NULL";
 pub(crate) const END: &str = "UPDATE steadfast.session SET ended_ms = $2, ended_why = $3, ended_other = $4 \
     WHERE id = $1 AND ended_why IS NULL";
@@ -143,7 +159,7 @@ async fn read(db: &impl GenericClient) -> Result<Stands, Failure> {
     }))
 }
 
-/// Reads one line of [`COLUMNS`]. What cannot be read is an error, never a missing row.
+/// Reads one line of a `select!`. What cannot be read is an error, never a missing row.
 pub(crate) fn row(line: &tokio_postgres::Row) -> Result<Row, String> {
     let said = |error: tokio_postgres::Error| error.to_string();
     let wrong = |what: &str| format!("{what} is not as we write it");
