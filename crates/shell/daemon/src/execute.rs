@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use wire::{Cause, Command, Fact, Outcome, Phase, Replace};
 
 use crate::lines::Level;
-use crate::state::Shared;
+use crate::state::{Mood, Shared};
 use crate::turns::{Turn, turns};
 use crate::{keepers, listeners};
 
@@ -176,7 +176,16 @@ async fn one(daemon: &Shared, key: &Key, step: &Step, course: &mut Course) -> (O
         Ok(()) => (Outcome::Done, String::new()),
         Err(text) => failed(text),
     };
+    let ending = daemon.state.borrow().mood == Mood::Shutdown;
     match step {
+        Step::Spawn { .. } | Step::Install { .. } | Step::Start { .. } | Step::Restart { .. }
+            if ending =>
+        {
+            (
+                Outcome::Superseded,
+                "everything is being shut down".to_owned(),
+            )
+        }
         Step::Spawn { .. } => plain(keepers::spawn(daemon, key).await),
         Step::Install { .. } => plain(keepers::install(daemon, key).await),
         Step::Start { after, .. } | Step::Restart { after, .. } => {
@@ -212,13 +221,11 @@ async fn start(
     course: &mut Course,
 ) -> (Outcome, String) {
     course.turn.wait().await;
-    // A stop that came meanwhile counts.
-    let wanted = daemon
-        .state
-        .borrow()
-        .active
-        .slot(key)
-        .is_some_and(|slot| slot.up);
+    // A stop or a shutdown that came meanwhile counts.
+    let wanted = {
+        let state = daemon.state.borrow();
+        state.mood != Mood::Shutdown && state.active.slot(key).is_some_and(|slot| slot.up)
+    };
     if !wanted {
         return (Outcome::Superseded, "stopped meanwhile".to_owned());
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use control::{Control, Done, Progress, REQUEST_BYTES_MAX, Reply, Request};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use wire::Order;
 
 use crate::commands::Handle;
@@ -22,6 +22,8 @@ use crate::state::Shared;
 
 /// Key under which root keeps control.sock.
 pub(crate) const CONTROL_KEY: &str = "control";
+/// Clients of control.sock at once; more wait in the queue of the socket. All of them are ours.
+const CLIENTS_MAX: usize = 256;
 /// Pause after a failed accept (no descriptor left): the condition ends when others end.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -53,11 +55,19 @@ pub(crate) fn open_control(daemon: &Shared, kept: Option<OwnedFd>) -> Result<Uni
 
 /// Serves control.sock.
 pub(crate) async fn serve_control(listener: UnixListener, handle: Handle) {
+    let room = Arc::new(Semaphore::new(CLIENTS_MAX));
     loop {
+        // The semaphore is never closed, so there is a place in the end.
+        let Ok(place) = room.clone().acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let handle = handle.clone();
-                tokio::spawn(async move { client(stream, handle).await });
+                tokio::spawn(async move {
+                    client(stream, handle).await;
+                    drop(place);
+                });
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }

@@ -38,6 +38,15 @@ pub(crate) async fn spawn(daemon: &Shared, key: &Key) -> Result<(), String> {
     make(daemon, key).await
 }
 
+/// Waits until no keeper is being made.
+pub(crate) async fn all_made(daemon: &Shared) {
+    loop {
+        let next = daemon.state.borrow().making.values().next().cloned();
+        let Some(mut made) = next else { return };
+        let _ = made.wait_for(|made| *made).await.map(|_| ());
+    }
+}
+
 /// While it lives, nobody else makes or looks for the keeper of this slot; they wait for its end and look again.
 struct Making {
     daemon: Shared,
@@ -229,9 +238,7 @@ async fn lost(daemon: &Shared, key: &Key, keeper: Keeper, making: Making) {
     daemon.log(Level::Critical, &text);
     daemon.show(format!("{key}  {text}"));
     daemon.note(&Entry::note(sys::clock::wall_ms(), &key.to_string(), &text));
-    let _ = sys::proc::stat(keeper.pid)
-        .filter(|stat| stat.start_ticks == keeper.started && stat.state != 'Z')
-        .map(|stat| sys::signal::send(stat.pid, KILL));
+    kill_keeper(&keeper);
     kill_sessions(&keeper.pids);
     let last = keeper.fact();
     let over = matches!(last.state, State::Exited | State::Fatal);
@@ -263,6 +270,26 @@ fn kill_sessions(leaders: &[(i32, u64)]) {
         for stat in sys::proc::session_members(*leader) {
             let _ = sys::signal::send(stat.pid, KILL);
         }
+    }
+}
+
+/// Kills a keeper that does not answer, and what it keeps.
+pub(crate) fn kill(daemon: &Shared, key: &Key) {
+    let keeper = {
+        let mut state = daemon.state.borrow_mut();
+        state.leaving.remove(key);
+        state.keepers.remove(key)
+    };
+    if let Some(keeper) = keeper {
+        kill_keeper(&keeper);
+        kill_sessions(&keeper.pids);
+    }
+}
+
+fn kill_keeper(keeper: &Keeper) {
+    let same = |stat: &sys::proc::Stat| stat.start_ticks == keeper.started && stat.state != 'Z';
+    if let Some(stat) = sys::proc::stat(keeper.pid).filter(same) {
+        let _ = sys::signal::send(stat.pid, KILL);
     }
 }
 

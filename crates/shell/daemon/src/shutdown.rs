@@ -1,6 +1,7 @@
 //! The end of everything, in order: gateways, then by priority, dependants before what they depend on.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use control::{Body, Done, Progress};
 use ledger::Entry;
@@ -8,6 +9,7 @@ use plan::{Key, Step, shutdown_waves};
 use wire::{Cause, Command, Order, Why};
 
 use crate::execute::{How, execute};
+use crate::keepers;
 use crate::lines::Level;
 use crate::settle::snapshot;
 use crate::state::{Mood, Shared, say};
@@ -15,7 +17,13 @@ use crate::state::{Mood, Shared, say};
 /// Names in one line of progress; more say nothing to anybody.
 const NAMES_MAX: usize = 8;
 /// The answer to whoever asked is written within this time.
-const ANSWERED: std::time::Duration = std::time::Duration::from_millis(20);
+const ANSWERED: Duration = Duration::from_millis(20);
+
+/// Beyond what a stop takes by its own times (drain, stopwaitsecs, SIGKILL): a keeper that has not answered by then is
+/// hung, and must not keep everything else from ending.
+const KEEPER_MAX: Duration = Duration::from_secs(10);
+/// A keeper whose process is dead has nothing to do but to leave.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// Stops everything, ends the keepers, tells root to exit. A second call waits for nothing and is answered.
 pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> Done {
@@ -30,6 +38,7 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
         "",
         &format!("shutdown: {by}"),
     ));
+    keepers::all_made(daemon).await;
     let (waves, keys) = {
         let state = daemon.state.borrow();
         let (desired, _) = snapshot(&state);
@@ -78,14 +87,7 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
             };
             say(progress, "", text, since_ms);
         }
-        let steps = alive
-            .into_iter()
-            .map(|slot| Step::Stop {
-                slot,
-                after: Vec::new(),
-            })
-            .collect();
-        execute(daemon, steps, &how).await;
+        stop(daemon, &alive, &how).await;
     }
     leave(daemon, &keys).await;
     clean(daemon);
@@ -99,16 +101,59 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
     Done::ok(Body::Nothing)
 }
 
+/// Stops these beside each other. A keeper that does not answer in time is killed with what it keeps.
+async fn stop(daemon: &Shared, keys: &[Key], how: &How) {
+    let time = |slot: &crate::model::Slot| {
+        slot.spec
+            .drain_timeout_ms
+            .saturating_add(slot.spec.stop_wait_ms)
+    };
+    let longest_ms = {
+        let state = daemon.state.borrow();
+        keys.iter()
+            .filter_map(|key| state.active.slot(key))
+            .map(time)
+            .max()
+            .unwrap_or(0)
+    };
+    let limit = Duration::from_millis(longest_ms).saturating_add(KEEPER_MAX);
+    let steps = keys
+        .iter()
+        .map(|slot| Step::Stop {
+            slot: slot.clone(),
+            after: Vec::new(),
+        })
+        .collect();
+    if tokio::time::timeout(limit, execute(daemon, steps, how))
+        .await
+        .is_ok()
+    {
+        return;
+    }
+    for key in keys
+        .iter()
+        .filter(|key| daemon.fact(key).is_some_and(|fact| fact.pid > 0))
+    {
+        daemon.log(
+            Level::Critical,
+            &format!("the keeper of {key} does not answer; it is killed with what it keeps"),
+        );
+        keepers::kill(daemon, key);
+    }
+}
+
 async fn leave(daemon: &Shared, keys: &[Key]) {
     let mut tasks = Vec::new();
     for key in keys {
         let (daemon, key) = (daemon.clone(), key.clone());
         tasks.push(tokio::task::spawn_local(async move {
-            if let Err(why) = crate::keepers::remove(&daemon, &key).await {
+            let left = tokio::time::timeout(LEAVE_MAX, keepers::remove(&daemon, &key)).await;
+            if !matches!(left, Ok(Ok(()))) {
                 daemon.log(
                     Level::Warn,
-                    &format!("the keeper of {key} does not leave: {why}"),
+                    &format!("the keeper of {key} does not leave; it is killed"),
                 );
+                keepers::kill(&daemon, &key);
             }
         }));
     }

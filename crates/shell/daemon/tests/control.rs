@@ -520,3 +520,18 @@ fn bad_requests_are_answered_and_harm_nobody() {
     assert_eq!(world.states(), ["a RUNNING"]);
     assert_eq!(Fault::Success.code(), 80);
 }
+
+#[test]
+fn a_shutdown_in_the_middle_of_a_start_leaves_nothing_behind() {
+    let programs: String = (0..40)
+        .map(|number| format!("[program:p{number}]\ncommand = cat\n"))
+        .collect();
+    let mut world = World::new(&programs);
+    world.start_daemon();
+    world.signal(15);
+    assert_eq!(world.exit_status(), Some(0));
+    let heard = world.heard();
+    let count = |what: &str| heard.iter().filter(|line| line.contains(what)).count();
+    assert!(count("stop (shutdown)") >= count("start ("), "{heard:?}");
+    world.until("all keepers leave", || world.keepers() == 0);
+}

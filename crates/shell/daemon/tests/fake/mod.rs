@@ -203,6 +203,15 @@ impl World {
         kept.thread.join().expect("keeper");
     }
 
+    /// Keepers that live.
+    pub(crate) fn keepers(&self) -> usize {
+        let keepers = self.keepers.lock().expect("keepers");
+        keepers
+            .iter()
+            .filter(|kept| !kept.thread.is_finished())
+            .count()
+    }
+
     pub(crate) fn ask(&self, command: Ask) -> Done {
         self.ask_as("", command).1
     }
