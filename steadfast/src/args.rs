@@ -137,6 +137,13 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Show what makes Steadfast run a configuration of Supervisor's; the file stays valid for Supervisor.
+    #[command(disable_help_flag = true)]
+    Adopt {
+        /// FILE [--nginx FILE] [--write]; --help says more.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// The keys that programs are given.
     Secrets {
         /// What to do.

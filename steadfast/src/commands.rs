@@ -109,6 +109,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
         | Args::Demo(_)
         | Args::Ctl { .. }
         | Args::Doctor { .. }
+        | Args::Adopt { .. }
         | Args::Completions { .. } => {
             unreachable!("dispatched before")
         }

@@ -90,6 +90,7 @@ fn dispatch(cli: Cli) -> u8 {
             words.extend(args);
             roles::with_doctor(|io| doctor::main(&words, io))
         }
+        Command::Adopt { args } => roles::with_doctor(|io| doctor::adopt(&args, io)),
         Command::Explain { name } if roles::is_finding(&name) => {
             roles::with_doctor(|io| doctor::explain(&name, io))
         }

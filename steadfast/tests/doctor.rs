@@ -69,3 +69,28 @@ fn every_rule_is_explained() {
     }
     let _ = std::fs::remove_dir_all(dir);
 }
+
+#[test]
+fn an_adopted_file_is_one_that_check_accepts() {
+    let dir = story("adopt");
+    let shown = sh("steadfast adopt supervisord.conf", &dir);
+    let out = text(&shown.stdout);
+    assert!(
+        shown.status.success() && out.contains("+listen = gateway") && out.contains("--reload"),
+        "{out}{}",
+        text(&shown.stderr)
+    );
+    assert!(
+        sh("steadfast adopt supervisord.conf --write", &dir)
+            .status
+            .success()
+    );
+    let check = sh("steadfast check -c supervisord.conf", &dir);
+    assert!(
+        check.status.success(),
+        "{}{}",
+        text(&check.stdout),
+        text(&check.stderr)
+    );
+    let _ = std::fs::remove_dir_all(dir);
+}
