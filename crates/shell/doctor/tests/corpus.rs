@@ -130,7 +130,7 @@ fn check(path: &Path) -> Result<(), String> {
         return Ok(());
     };
     let fixed = doctor(&["-c", &config, "--fix"]);
-    readable(&name, &fixed.out);
+    readable(&name, &fixed.out.replace(&here, "/app/backend"));
     let got = at_least_warnings(&findings(&["-c", &config]));
     if got != left {
         return Err(format!(
