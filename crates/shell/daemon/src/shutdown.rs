@@ -104,9 +104,12 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
 /// Stops these beside each other. A keeper that does not answer in time is killed with what it keeps.
 async fn stop(daemon: &Shared, keys: &[Key], how: &How) {
     let time = |slot: &crate::model::Slot| {
-        slot.spec
-            .drain_timeout_ms
-            .saturating_add(slot.spec.stop_wait_ms)
+        let drain_ms = if slot.spec.gated {
+            slot.spec.drain_timeout_ms
+        } else {
+            0
+        };
+        drain_ms.saturating_add(slot.spec.stop_wait_ms)
     };
     let longest_ms = {
         let state = daemon.state.borrow();

@@ -535,3 +535,20 @@ fn a_shutdown_in_the_middle_of_a_start_leaves_nothing_behind() {
     assert!(count("stop (shutdown)") >= count("start ("), "{heard:?}");
     world.until("all keepers leave", || world.keepers() == 0);
 }
+
+#[test]
+fn two_programs_on_one_port_are_warned_about_and_run() {
+    let world = World::started(
+        "[program:a]\ncommand = uvicorn a:a --port 81\n[program:b]\ncommand = uvicorn b:b --port 81\nreplace = overlap\n",
+    );
+    world.until_states(&["a RUNNING", "b RUNNING"]);
+    let Body::Changes { findings, .. } = world.ask(Ask::Reread).body else {
+        panic!("refused")
+    };
+    assert!(
+        findings
+            .iter()
+            .any(|text| text.contains("both listen on 127.0.0.1:81")),
+        "{findings:?}"
+    );
+}
