@@ -353,6 +353,14 @@ impl Exchange<'_> {
         }
     }
 
+    /// How long a body that is still on its way up may stand still: less if it is the client that does not go on.
+    pub(crate) fn body_ms(&self) -> u64 {
+        match self.client_owes {
+            true => BODY_PROGRESS_MS,
+            false => self.client.site.config.answer_ms_max,
+        }
+    }
+
     /// The body went out to its end, and the program took it.
     pub(crate) fn is_uploaded(&self) -> bool {
         self.uploaded

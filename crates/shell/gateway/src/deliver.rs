@@ -13,7 +13,7 @@ use hold::{Event, Proof, Stage, Verdict};
 use crate::attempt::{Exchange, Outcome, Step};
 use crate::client::Next;
 use crate::limits::{
-    BODY_PROGRESS_MS, CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
+    CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
 };
 use crate::own;
 use crate::tunnel;
@@ -287,7 +287,7 @@ fn poll_down(
     match exchange.is_uploaded() {
         true => exchange.client.handle.disarm(),
         // The body that is still on its way up has to move on, or nothing ever ends this.
-        false => exchange.client.arm(BODY_PROGRESS_MS),
+        false => exchange.client.arm(exchange.body_ms()),
     }
     Poll::Ready(Outcome::There)
 }

@@ -154,3 +154,40 @@ fn a_second_answer_to_one_request_reaches_nobody() {
         assert_eq!(scene.gateway.ask(&get("/")).body, number.to_string());
     }
 }
+
+#[test]
+fn an_upload_that_stands_still_behind_an_answer_that_has_begun_ends() {
+    let scene = Scene::with(Phase::Ready, |config| {
+        config.listeners[0].answer_ms_max = 500;
+    });
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let _app = App::start(&scene.socket(1), move |conversation, _| {
+        _ = conversation.piece();
+        conversation.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+        // Neither reads the body nor says more, until the test has its answer.
+        _ = held
+            .lock()
+            .expect("one conversation")
+            .recv_timeout(2 * LIMIT);
+    });
+    let mut client = scene.gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n");
+    let body = vec![b'x'; 1 << 20];
+    let stream = client.stream.try_clone().expect("a second handle");
+    let upload = std::thread::spawn(move || {
+        use std::io::Write;
+        let mut stream = stream;
+        // Ends when the gateway ends the connection.
+        while stream.write_all(&body).is_ok() {}
+    });
+    let ended = client.read_until(|_| false).expect_err("the end");
+    assert_ne!(ended.kind(), std::io::ErrorKind::WouldBlock);
+    let read = String::from_utf8_lossy(&client.read).into_owned();
+    assert!(
+        read.contains("1\r\na\r\n") && !read.ends_with("0\r\n\r\n"),
+        "{read}"
+    );
+    upload.join().expect("it ends");
+    drop(release);
+}
