@@ -148,7 +148,7 @@ fn show(done: Done, json: bool, text: impl Fn(&Body) -> Vec<String>) -> u8 {
         return done.exit;
     }
     text(&done.body).iter().for_each(|line| printer::out(line));
-    if !done.error.is_empty() {
+    if !done.error.is_empty() && !views::says_what_failed(&done.body) {
         printer::note(&format!("steadfast: {}", done.error));
     }
     done.exit
@@ -255,10 +255,21 @@ fn logs(
             show(done.clone(), true, |_| Vec::new());
             continue;
         }
+        let errors = match main {
+            true => None,
+            false => Some(read(config, json, name, Channel::Stderr, bytes)),
+        };
+        // Its own log of standard error, if it has one: what a crash says stands there.
+        let errors = match errors.as_ref().map(|done| &done.body) {
+            Some(Body::Log { text, .. }) => text.as_str(),
+            _ => "",
+        };
         let all: Vec<&str> = text.lines().collect();
-        for line in &all[all.len().saturating_sub(lines)..] {
+        let bad: Vec<&str> = errors.lines().collect();
+        let ends = [&all, &bad].map(|part| &part[part.len().saturating_sub(lines)..]);
+        for line in ends.concat() {
             printer::out(&if single {
-                (*line).to_owned()
+                line.to_owned()
             } else {
                 format!("{name}  {line}")
             });

@@ -104,8 +104,8 @@ pub(crate) fn found() -> Result<PathBuf, String> {
     let here = candidates.iter().find(|path| path.is_file());
     here.cloned().ok_or_else(|| {
         format!(
-            "no configuration: name one with -c FILE, or put it at {}",
-            fixed.join(", ")
+            "no configuration: name one with -c FILE, or put it at\n  {}",
+            fixed.join("\n  ")
         )
     })
 }

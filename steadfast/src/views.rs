@@ -119,6 +119,16 @@ pub(crate) fn outcomes(body: &Body) -> Vec<String> {
     outcomes.iter().map(outcome).collect()
 }
 
+/// True where the lines of the answer name what failed, so that its summary would say it twice.
+pub(crate) fn says_what_failed(body: &Body) -> bool {
+    match body {
+        Body::Outcomes { outcomes } | Body::Changes { outcomes, .. } => outcomes
+            .iter()
+            .any(|outcome| outcome.status != Fault::Success),
+        _ => false,
+    }
+}
+
 fn outcome(outcome: &Outcome) -> String {
     let name = label(&outcome.group, &outcome.name);
     let word = match outcome.status {
@@ -145,7 +155,7 @@ fn outcome(outcome: &Outcome) -> String {
     let mut lines = text.lines();
     let first = lines
         .next()
-        .filter(|line| !line.is_empty())
+        .filter(|line| !line.is_empty() && *line != word)
         .map(|line| format!(": {line}"))
         .unwrap_or_default();
     let rest: String = lines.map(|line| format!("\n    {line}")).collect();

@@ -130,7 +130,7 @@ pub(crate) fn terminal(t: &Transition) -> Option<String> {
                 ledger::duration(t.lived_ms)
             ))
         }
-        (_, State::Fatal) => Some("gave up: it did not start too many times".to_owned()),
+        (_, State::Fatal) => Some("gave up: its start retries are used up".to_owned()),
         (_, State::Stopped) => t.exit.map(|exit| format!("stopped ({})", ended(exit))),
         (_, State::Starting | State::Stopping | State::Running | State::Unknown) => None,
     }

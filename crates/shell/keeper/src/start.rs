@@ -111,6 +111,12 @@ pub(crate) fn find(spec: &Spec) -> Result<String, (Outcome, String)> {
     Err(best)
 }
 
+/// True for a word of a command line that names the first listener. gunicorn takes those *and* LISTEN_FDS: the same
+/// descriptor twice, closed after the first time, so that it ends with "Bad file descriptor".
+fn names_listener(word: &str) -> bool {
+    word.ends_with(&format!("fd://{}", sys::fds::LISTEN_FDS_START))
+}
+
 /// Starts the process. Errors are Supervisor's `spawnerr` texts where it has one.
 pub(crate) fn start(
     spec: &Spec,
@@ -150,7 +156,12 @@ pub(crate) fn start(
     for (at, listener) in listeners.iter().enumerate() {
         fds.push((listener.as_fd(), sys::fds::LISTEN_FDS_START + at as i32));
     }
-    if !listeners.is_empty() {
+    if !listeners.is_empty()
+        && !spec
+            .argv
+            .iter()
+            .any(|word| names_listener(&text(word, place)))
+    {
         env.push(c_string(format!("LISTEN_FDS={}", listeners.len()))?);
         env.push(c"LISTEN_PID=".to_owned());
     }
@@ -247,6 +258,14 @@ mod tests {
             env: vec![("PATH".into(), "/usr/bin:/bin".into())],
             ..Spec::default()
         }
+    }
+
+    #[test]
+    fn a_listener_is_announced_once() {
+        assert!(names_listener("fd://3"));
+        assert!(names_listener("--bind=fd://3"));
+        assert!(!names_listener("fd://30"));
+        assert!(!names_listener("127.0.0.1:80"));
     }
 
     #[test]
