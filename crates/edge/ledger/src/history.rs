@@ -3,8 +3,8 @@
 use crate::entry::{Entry, Happened, What};
 use crate::words::{Zone, duration};
 
-/// Columns of the process's name before it pushes the rest to the right.
-const NAME_COLUMNS: usize = 16;
+/// Columns of the process's name before it pushes the rest to the right: `steadfast:gateway` fits.
+const NAME_COLUMNS: usize = 17;
 
 /// The lines of `steadfast history`: a date where the day changes, then time, process and what happened.
 /// Texts from outside are shown with control characters escaped.

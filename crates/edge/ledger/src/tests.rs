@@ -379,13 +379,13 @@ backend is ready, pid 2203, up 4 min. It started 2 times in the last 24 h:
     );
     assert_eq!(
         history(&s.entries, Zone::UTC)[1..].join("\n"),
-        "  21:00:00  backend           ended, lived 5.0 s  crash: SIGKILL
-  21:00:00  backend           starting  crash: SIGKILL
-  21:00:01  backend           ready after 0.3 s, pid 1067, away 0.3 s
-  21:00:01  backend           running after 1.0 s, pid 1067
-  21:00:09  backend           replaced without a gap, pid 2203  operator: restart by root
-  21:00:10  backend           generation 1 left, status 0, lived 9.0 s
-  21:00:20  backend           generation 3 exited with status 1"
+        "  21:00:00  backend            ended, lived 5.0 s  crash: SIGKILL
+  21:00:00  backend            starting  crash: SIGKILL
+  21:00:01  backend            ready after 0.3 s, pid 1067, away 0.3 s
+  21:00:01  backend            running after 1.0 s, pid 1067
+  21:00:09  backend            replaced without a gap, pid 2203  operator: restart by root
+  21:00:10  backend            generation 1 left, status 0, lived 9.0 s
+  21:00:20  backend            generation 3 exited with status 1"
     );
 }
 
@@ -412,12 +412,12 @@ fn history_in_words() {
         history(&entries, Zone { offset_s: 3600 }).join("\n"),
         "\
 2026-11-25
-  22:00:00  backend           starting  boot
-  22:00:01  backend           running after 1.4 s, pid 1067
-  22:10:00  backend           stopping, pid 1067  operator: restart by root (pts/0)
-  22:10:01  backend           stopped, status 0, lived 10 min 00 s  operator: restart by root (pts/0)
+  22:00:00  backend            starting  boot
+  22:00:01  backend            running after 1.4 s, pid 1067
+  22:10:00  backend            stopping, pid 1067  operator: restart by root (pts/0)
+  22:10:01  backend            stopped, status 0, lived 10 min 00 s  operator: restart by root (pts/0)
 2026-11-26
-  22:00:00  backend           configuration changed: environment +LOG_LEVEL; command (update by root)
-  22:00:00  -                 reread by root: could not: line 3: bad"
+  22:00:00  backend            configuration changed: environment +LOG_LEVEL; command (update by root)
+  22:00:00  -                  reread by root: could not: line 3: bad"
     );
 }
