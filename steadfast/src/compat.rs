@@ -60,7 +60,8 @@ pub(crate) fn supervisorctl(words: &[String]) -> i32 {
         input: &mut input,
         program: std::env::args()
             .next()
-            .unwrap_or_else(|| "supervisorctl".into()),
+            .filter(|word| word.ends_with("supervisorctl"))
+            .unwrap_or_else(|| "steadfast ctl".into()),
         vars: std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
