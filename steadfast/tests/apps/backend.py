@@ -70,14 +70,19 @@ async def websocket(receive, send) -> None:
             await send({"type": "websocket.send", "text": f"{os.getpid()} {event.get('text', '')}"})
 
 
-async def events(send) -> None:
+async def events(receive, send) -> None:
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    gone = asyncio.ensure_future(left())
     count = 0
-    while True:
+    while not gone.done():
         count += 1
         await send({"type": "http.response.body", "body": f"data: {count}\n\n".encode(), "more_body": True})
-        await asyncio.sleep(0.1)
+        await asyncio.wait([gone], timeout=0.1)
 
 
 async def app(scope, receive, send) -> None:
@@ -113,7 +118,7 @@ async def app(scope, receive, send) -> None:
             os.write(LOG, b"killed\n")
         os.kill(os.getpid(), signal.SIGKILL)
     if path == "/api/events":
-        return await events(send)
+        return await events(receive, send)
     if path == "/api/big":
         return await answer(send, 200, b"x" * int(scope["query_string"].decode().removeprefix("n=") or "16384"))
     if path == "/api/echo":

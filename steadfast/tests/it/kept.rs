@@ -146,7 +146,7 @@ fn status_restart_and_stop_say_what_happened_and_json_has_one_envelope() {
     assert_eq!(said.stdout.trim(), pid);
     let said = backend.say(&["restart", "nobody"], 1);
     assert!(
-        said.stderr.contains("nobody") && !said.text().contains(":nobody"),
+        said.text().contains("nobody") && !said.text().contains(":nobody"),
         "{}",
         said.text()
     );
