@@ -16,7 +16,8 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Which installation: its configuration. Without it: the only one that runs.
+    /// The configuration; it names the installation too. Without it: the only one that runs; for run and check
+    /// the usual places of supervisord.conf.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print one JSON object instead of text.

@@ -2,6 +2,9 @@
 
 use control::{Body, Fault, Outcome, ProcessInfo, ProgressLine};
 
+/// What a keeper says of a replacement that it refused.
+const GOES_ON: &str = "the one before it goes on";
+
 /// The envelope's kind.
 pub(crate) fn kind(body: &Body) -> &'static str {
     match body {
@@ -152,14 +155,20 @@ fn outcome(outcome: &Outcome) -> String {
         | Fault::CantReread => "failed",
     };
     let text = outcome.text.trim_end();
-    let mut lines = text.lines();
-    let first = lines
-        .next()
-        .filter(|line| !line.is_empty() && *line != word)
-        .map(|line| format!(": {line}"))
-        .unwrap_or_default();
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let first = match lines.next().filter(|line| *line != word) {
+        None => word.to_owned(),
+        // Where a start failed the words for it say more than the kind of failure.
+        Some(line) if word.starts_with("failed") => line.to_owned(),
+        Some(line) => format!("{word}: {line}"),
+    };
     let rest: String = lines.map(|line| format!("\n    {line}")).collect();
-    format!("{name}  {word}{first}{rest}")
+    let hint = if text.contains(GOES_ON) {
+        format!("\n    nothing was lost. Mend it and run: steadfast restart {name}")
+    } else {
+        String::new()
+    };
+    format!("{name}  {first}{rest}{hint}")
 }
 
 /// `reread` and `update`.
@@ -289,6 +298,30 @@ mod tests {
         });
         let expected = "backend  ready  pid 1067  up 3d 02h  restarts 2 (operator)  requests 1200  waited 41 (longest 1.6 s)  failed 0";
         assert_eq!(text, [expected]);
+    }
+
+    #[test]
+    fn a_refused_replacement_says_what_to_do() {
+        let text = "generation 8 exited with status 1 before it was ready; the one before it goes on\nlast lines of its output:\nboom";
+        let refused = Outcome {
+            name: "backend".into(),
+            group: "backend".into(),
+            status: Fault::AbnormalTermination,
+            text: text.into(),
+        };
+        let shown = outcome(&refused);
+        assert!(
+            shown.starts_with("backend  generation 8 exited with status 1"),
+            "{shown}"
+        );
+        assert!(
+            shown.ends_with("Mend it and run: steadfast restart backend"),
+            "{shown}"
+        );
+        assert!(
+            shown.lines().all(|line| line.chars().count() < 100),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -18,6 +18,8 @@ const WINDOW_MS: u64 = 24 * 3600 * 1000;
 const LISTED_MAX: usize = 10;
 /// Columns of a reason: time, reason and cost stay below 100.
 const REASON_COLUMNS_MAX: usize = 46;
+/// Refused replacements that are listed.
+const REFUSED_LISTED_MAX: usize = 3;
 /// A crash loop: so many ends by itself ...
 const LOOP_ENDS: usize = 3;
 /// ... within this time: what a person still calls "all the time".
@@ -73,6 +75,7 @@ pub fn explain(process: &str, entries: &[Entry], now: &Now) -> Vec<String> {
     let started: Vec<&Episode> = episodes.iter().filter(|e| e.start.is_some()).collect();
     let mut lines = vec![headline(process, &started, now)];
     lines.extend(listing(process, &episodes, now));
+    lines.extend(refused(&mine, now));
     lines.extend(last_output(&mine, now));
     lines.extend(hints(process, &mine, now));
     lines
@@ -144,11 +147,35 @@ fn headline(process: &str, started: &[&Episode], now: &Now) -> String {
             line += &format!(", up {}", ago(now.wall_ms.saturating_sub(now.started_ms)));
         }
     }
-    line + &match started.len() {
-        0 => ". It did not start in the last 24 h.".to_owned(),
-        1 => ". It started once in the last 24 h:".to_owned(),
-        n => format!(". It started {n} times in the last 24 h:"),
+    let up = started
+        .iter()
+        .filter(|episode| episode.ready.is_some())
+        .count();
+    let in_vain = started.iter().filter(|episode| episode.ready.is_none());
+    let in_vain: u32 = in_vain.map(|episode| episode.tries).sum();
+    line + &match (up, in_vain) {
+        (0, 0) => ". It did not start in the last 24 h.".to_owned(),
+        (0, 1) => ". It was tried once in the last 24 h and did not get up:".to_owned(),
+        (0, tries) => format!(". It was tried {tries} times in the last 24 h and did not get up:"),
+        (_, _) if started.len() == 1 => ". It started once in the last 24 h:".to_owned(),
+        (_, _) => format!(". It started {} times in the last 24 h:", started.len()),
     }
+}
+
+/// Replacements that were refused while the generation before went on: no episode, since nobody felt them.
+fn refused(mine: &[(u64, &Happened)], now: &Now) -> Vec<String> {
+    let refused = mine
+        .iter()
+        .rev()
+        .filter(|(_, h)| h.is_remark() && h.note.starts_with("generation "));
+    let line = |(at_ms, h): &(u64, &Happened)| {
+        format!(
+            "  {}  replacement refused: {}",
+            now.zone.time(*at_ms),
+            one_line(h.note.lines().next().unwrap_or(""))
+        )
+    };
+    refused.take(REFUSED_LISTED_MAX).map(line).collect()
 }
 
 fn listing(process: &str, episodes: &[Episode], now: &Now) -> Vec<String> {

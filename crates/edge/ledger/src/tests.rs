@@ -375,7 +375,8 @@ fn remarks_are_neither_starts_nor_ends() {
         "\
 backend is ready, pid 2203, up 4 min. It started 2 times in the last 24 h:
   21:00:09  operator: restart by root  away 0.0 s (overlap)
-  21:00:01  crash: SIGKILL             away 0.3 s"
+  21:00:01  crash: SIGKILL             away 0.3 s
+  21:00:20  replacement refused: generation 3 exited with status 1"
     );
     assert_eq!(
         history(&s.entries, Zone::UTC)[1..].join("\n"),
@@ -419,5 +420,31 @@ fn history_in_words() {
 2026-11-26
   22:00:00  backend            configuration changed: environment +LOG_LEVEL; command (update by root)
   22:00:00  -                  reread by root: could not: line 3: bad"
+    );
+}
+
+#[test]
+fn a_program_that_never_got_up_was_tried_not_started() {
+    use State::{Backoff, Starting, Stopped};
+    let mut s = Story {
+        seq: 0,
+        entries: vec![],
+    };
+    for second in 0..3 {
+        s.add(
+            second,
+            if second == 0 { Stopped } else { Backoff },
+            Starting,
+            Why::Boot,
+            "autostart",
+        );
+        s.add(second, Starting, Backoff, Why::Crash, "not started");
+    }
+    let mut now = now("fatal");
+    (now.pid, now.started_ms) = (0, 0);
+    let text = explain("backend", &s.entries, &now).join("\n");
+    assert!(
+        text.contains("was tried 3 times in the last 24 h and did not get up"),
+        "{text}"
     );
 }
