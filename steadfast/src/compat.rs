@@ -37,15 +37,42 @@ pub(crate) fn supervisord(words: &[String]) -> i32 {
                 );
                 return 0;
             }
+            "-s" | "--silent" | "-k" | "--nocleanup" | "-t" | "--strip_ansi" => not_yet(flag),
+            "-l" | "--logfile" | "-e" | "--loglevel" | "-j" | "--pidfile" | "-d"
+            | "--directory" | "-i" | "--identifier" | "-q" | "--childlogdir" | "-m" | "--umask"
+            | "-y" | "--logfile_maxbytes" | "-z" | "--logfile_backups" | "-a" | "--minfds"
+            | "--minprocs" => {
+                if joined.or_else(|| words.next().cloned()).is_none() {
+                    printer::note(&format!("supervisord: {flag} needs a value"));
+                    return 2;
+                }
+                not_yet(flag);
+            }
+            "-u" | "--user" => {
+                printer::note(
+                    "supervisord: -u is not supported yet: it would run as who you are; write user = NAME into the programs' sections",
+                );
+                return 2;
+            }
             other => {
-                printer::note(&format!(
-                    "supervisord: {other} is not supported yet; say it in the configuration file"
-                ));
+                printer::note(&format!("supervisord: there is no option {other}"));
                 return 2;
             }
         }
     }
+    // As in Supervisor the file may say that it stays; as PID 1 going to the background would end the container.
+    let path = plan.config.clone().map_or_else(run::found, Ok);
+    if let Some(path) = path.ok().as_deref().and_then(std::path::Path::to_str) {
+        plan.detach &= !daemon::nodaemon(path, &crate::check::environment());
+    }
     run::run(plan)
+}
+
+/// An option of the real one that has no effect here yet: named, so that nobody relies on it, and not in the way.
+fn not_yet(flag: &str) {
+    printer::note(&format!(
+        "supervisord: {flag} has no effect yet; say it in the configuration file"
+    ));
 }
 
 /// `supervisorctl …`.

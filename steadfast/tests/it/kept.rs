@@ -188,3 +188,55 @@ fn a_second_run_of_the_same_file_says_that_it_is_already_running() {
         said.text()
     );
 }
+
+#[test]
+fn under_the_name_supervisord_the_file_decides_whether_it_stays_in_the_foreground() {
+    use crate::harness::{exe, head};
+    use std::os::unix::process::CommandExt;
+    use std::process::Stdio;
+    use storm::installation::Installation;
+    use storm::wait;
+
+    let installation = Installation::new(exe()).expect("a directory");
+    let write = |stays: &str| {
+        let text = head(installation.dir()).replace(
+            "[supervisord]\n",
+            &format!("[supervisord]\nnodaemon = {stays}\n"),
+        );
+        let text = format!("{text}\n[program:cat]\ncommand = /bin/cat\nstartsecs = 0\n");
+        assert!(text.contains("nodaemon"), "{text}");
+        installation.configure(&text).expect("written");
+    };
+    let supervisord = || {
+        let mut command = installation.command();
+        command
+            .arg0("supervisord")
+            .arg("-c")
+            .arg(installation.config());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    };
+    let up = || {
+        wait::until(seconds(20), || {
+            installation.pid("cat").filter(|pid| *pid > 0)
+        })
+    };
+
+    write("true");
+    let mut root = supervisord().spawn().expect("starts");
+    up().expect("cat runs");
+    assert!(
+        root.try_wait().expect("asked").is_none(),
+        "it went to the background"
+    );
+    assert!(procfs::signal(root.id() as i32, Signal::TERM));
+    assert_eq!(root.wait().expect("ends").code(), Some(0));
+
+    write("false");
+    assert!(supervisord().status().expect("detaches").success());
+    up().expect("cat runs in the background");
+    assert_eq!(installation.say(&["shutdown"]).expect("runs").exit, 0);
+}

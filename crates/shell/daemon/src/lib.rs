@@ -26,6 +26,7 @@ mod check;
 mod commands;
 mod describe;
 mod execute;
+mod foreground;
 mod fronts;
 mod guard;
 mod keepers;
@@ -48,6 +49,7 @@ mod summary;
 mod turns;
 
 pub use check::{Checked, check};
+pub use foreground::nodaemon;
 pub use keys::{ProgramKeys, keys};
 pub use options::{DaemonOptions, Printer, Say, Source};
 
