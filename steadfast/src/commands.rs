@@ -241,7 +241,8 @@ fn logs(
             .collect();
     }
     let single = names.len() == 1;
-    let bytes = (lines * LINE_BYTES) as i64;
+    let bytes = i64::try_from(lines.saturating_mul(LINE_BYTES)).unwrap_or(i64::MAX);
+    let mut rows: Vec<serde_json::Value> = Vec::new();
     let mut exit = 0;
     let mut last_path = String::new();
     for name in &names {
@@ -251,10 +252,6 @@ fn logs(
             continue;
         };
         last_path.clone_from(path);
-        if json {
-            show(done.clone(), true, |_| Vec::new());
-            continue;
-        }
         let errors = match main {
             true => None,
             false => Some(read(config, json, name, Channel::Stderr, bytes)),
@@ -264,6 +261,12 @@ fn logs(
             Some(Body::Log { text, .. }) => text.as_str(),
             _ => "",
         };
+        if json {
+            rows.push(
+                serde_json::json!({ "name": name, "path": path, "stdout": text, "stderr": errors }),
+            );
+            continue;
+        }
         let all: Vec<&str> = text.lines().collect();
         let bad: Vec<&str> = errors.lines().collect();
         let ends = [&all, &bad].map(|part| &part[part.len().saturating_sub(lines)..]);
@@ -274,6 +277,9 @@ fn logs(
                 format!("{name}  {line}")
             });
         }
+    }
+    if json && exit == 0 {
+        printer::json("logs", serde_json::json!({ "logs": rows, "exit": exit }));
     }
     if follow && single && !json && !last_path.is_empty() {
         return crate::follow::follow(Path::new(&last_path));
