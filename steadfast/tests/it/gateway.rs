@@ -274,3 +274,62 @@ fn half_requests_and_clients_that_go_away_harm_nobody() {
         "a body that never came was never run"
     );
 }
+
+/// Answers every request with `text` until the test ends.
+fn upstream(text: &'static str) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                text.len()
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    port
+}
+
+fn body(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("read");
+    answer
+}
+
+#[test]
+fn a_gateway_section_routes_by_path_to_a_program_and_to_an_upstream() {
+    use crate::harness::{exe, free_port, head, seconds};
+    use storm::installation::Installation;
+
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let (port, legacy) = (free_port(), upstream("from legacy"));
+    let app = exe().display();
+    let text = format!(
+        "{}\n[steadfast]\n\n[gateway:web]\nlisten = 127.0.0.1:{port}\nroute =\n    / -> legacy\n    /api -> backend\n\n\
+         [upstream:legacy]\nconnect = 127.0.0.1:{legacy}\n\n\
+         [program:backend]\ncommand = {app} __demo-app\nsteadfast_command = {app} __demo-app --uds %(socket)s\n\
+         listen = gateway\nready = http:/api/health\n",
+        head(installation.dir())
+    );
+    installation.configure(&text).expect("written");
+    installation.run().expect("starts");
+    installation
+        .wait_ready("backend", seconds(20))
+        .expect("ready");
+    assert!(body(port, "/").ends_with("from legacy"));
+    assert!(
+        body(port, "/apix").ends_with("from legacy"),
+        "a prefix ends at a slash"
+    );
+    assert!(
+        body(port, "/api/health").contains("\"status\""),
+        "{}",
+        body(port, "/api/health")
+    );
+}
