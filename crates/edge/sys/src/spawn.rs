@@ -72,6 +72,8 @@ pub struct Exec<'a> {
     pub standard: [BorrowedFd<'a>; 3],
     /// Further descriptors and the numbers they shall have in the child.
     pub fds: Vec<(BorrowedFd<'a>, RawFd)>,
+    /// Open files and processes that it may have at least; 0 = as inherited. What the kernel refuses stays as it is.
+    pub limits_min: (u64, u64),
     /// Die with the parent (PR_SET_PDEATHSIG SIGKILL, set after the user changed, which clears it).
     pub die_with_parent: bool,
 }
@@ -241,6 +243,8 @@ unsafe fn child_steps(exec: &Exec<'_>, prepared: &mut Prepared, report: RawFd) -
             4, /* CLOSE_RANGE_CLOEXEC */
         );
         close_gaps(prepared, report);
+        raise_limit(libc::RLIMIT_NOFILE, exec.limits_min.0);
+        raise_limit(libc::RLIMIT_NPROC, exec.limits_min.1);
         if let Some(become_user) = &exec.credentials
             && (libc::setgroups(become_user.groups.len(), become_user.groups.as_ptr()) == -1
                 || libc::setgid(become_user.gid) == -1
@@ -273,6 +277,19 @@ unsafe fn child_steps(exec: &Exec<'_>, prepared: &mut Prepared, report: RawFd) -
             prepared.env.as_ptr(),
         );
         Step::Exec
+    }
+}
+
+/// Supervisor's rule (options.py `set_rlimits_or_exit`): a soft limit below `min` is raised to it, the hard one too
+/// if it must be.
+unsafe fn raise_limit(resource: libc::__rlimit_resource_t, min: u64) {
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if min > 0 && libc::getrlimit(resource, &mut limit) == 0 && limit.rlim_cur < min {
+            limit.rlim_cur = min;
+            limit.rlim_max = limit.rlim_max.max(min);
+            libc::setrlimit(resource, &limit);
+        }
     }
 }
 
@@ -320,6 +337,7 @@ mod tests {
             directory: Some(c"/".to_owned()),
             credentials: None,
             umask: Some(0o27),
+            limits_min: (0, 0),
             standard: [null, out, null],
             fds: vec![(out, 5)],
             die_with_parent: false,
@@ -339,6 +357,44 @@ mod tests {
         assert_eq!(crate::proc::stat(pid).map(|stat| stat.session), Some(pid));
         // SAFETY: our own child.
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    }
+
+    #[test]
+    fn a_limit_below_the_wanted_one_is_raised() {
+        let (read, write) = crate::fds::pipe().unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let words = ["/bin/sh", "-c", "ulimit -n"];
+        // Ours is lowered a little, so that raising it again needs no privilege.
+        let resource = rustix::process::Resource::Nofile;
+        let own = rustix::process::getrlimit(resource);
+        let wanted = own.current.unwrap_or(1024);
+        let lower = rustix::process::Rlimit {
+            current: Some(wanted - 8),
+            maximum: own.maximum,
+        };
+        rustix::process::setrlimit(resource, lower).unwrap();
+        let pid = spawn(&mut Exec {
+            file: CString::new(words[0]).unwrap(),
+            argv: words
+                .iter()
+                .map(|word| CString::new(*word).unwrap())
+                .collect(),
+            env: vec![],
+            directory: None,
+            credentials: None,
+            umask: None,
+            limits_min: (wanted, 0),
+            standard: [null.as_fd(), write.as_fd(), null.as_fd()],
+            fds: vec![],
+            die_with_parent: false,
+        })
+        .unwrap();
+        drop(write);
+        let mut text = String::new();
+        std::fs::File::from(read).read_to_string(&mut text).unwrap();
+        // SAFETY: our own child.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+        assert_eq!(text.trim(), wanted.to_string());
     }
 
     #[test]

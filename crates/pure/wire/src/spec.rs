@@ -221,6 +221,10 @@ record! {
         36 => open_socket: bool,
         /// `stderr`/`stdout` of hidden roles; Supervisor's listings leave the slot out.
         37 => hidden: bool,
+        /// `[supervisord] minfds`: open files that it may have at least (RLIMIT_NOFILE); 0 = as root's.
+        38 => min_fds: u64,
+        /// `[supervisord] minprocs`: processes that its user may have at least (RLIMIT_NPROC); 0 = as root's.
+        39 => min_procs: u64,
     }
 }
 

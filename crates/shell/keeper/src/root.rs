@@ -317,6 +317,7 @@ impl Root {
                 sys::fds::standard(2),
             ],
             fds: vec![(theirs.as_fd(), DAEMON_FD)],
+            limits_min: (0, 0),
             die_with_parent: false,
         };
         let pid = sys::spawn::spawn(&mut exec).map_err(io::Error::other)?;

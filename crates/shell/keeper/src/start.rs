@@ -199,6 +199,7 @@ pub(crate) fn start(
         },
         standard: [stdin_read.as_fd(), stdout_write.as_fd(), stderr_write],
         fds,
+        limits_min: (spec.min_fds, spec.min_procs),
         die_with_parent: true,
     };
     let pid = sys::spawn::spawn(&mut exec).map_err(|error| spawn_error(spec, &error))?;

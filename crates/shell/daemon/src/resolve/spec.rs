@@ -12,6 +12,9 @@ use super::program::Place;
 use super::{Resolved, environment, hash, settings};
 use crate::autologs;
 
+/// Supervisor's default of `[supervisord] umask`.
+const UMASK_DEFAULT: u32 = 0o022;
+
 pub(super) fn spec(
     place: &Place<'_>,
     number: u32,
@@ -54,7 +57,13 @@ pub(super) fn spec(
             .as_ref()
             .map(|dir| settings::absolute(&dir.value)),
         credentials: place.credentials.clone(),
-        umask: program.umask.as_ref().map(|umask| umask.value),
+        // The supervisor's own, where the file names another than the default, is what its programs inherit.
+        umask: program.umask.as_ref().map(|umask| umask.value).or_else(|| {
+            let own = one.model.supervisord.umask;
+            (own != UMASK_DEFAULT).then_some(own)
+        }),
+        min_fds: one.model.supervisord.minfds,
+        min_procs: one.model.supervisord.minprocs,
         stdout: sink(place, &process.stdout, "stdout"),
         stderr: sink(place, &process.stderr, "stderr"),
         redirect_stderr: *program.redirect_stderr,
