@@ -156,6 +156,7 @@ impl Slot {
             counts: self.counts.clone(),
             next_try_wall_ms,
             next_pid: self.next.as_ref().map_or(0, |life| life.pid),
+            key: life.map_or(0, |life| life.spec.key),
             seq: 0,
             slot: 0,
         }

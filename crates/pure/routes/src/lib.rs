@@ -5,9 +5,11 @@
 //! again from a configuration that is months old, so the type is additive: every field has a default, a field that a
 //! reader does not know is skipped, and a number that bounds something carries its unit in its name.
 //!
-//! Nothing here is secret today; the bytes are still never logged.
+//! It holds keys ([`JwtKey`]) and may hold a store's password ([`Sessions::store`]): the bytes travel by memfd, are never
+//! logged, and `Debug` does not show them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,12 @@ pub const HEAD_MS_MAX: u64 = 30_000;
 pub const BODY_BYTES_MAX: u64 = 0;
 /// Client connections per worker.
 pub const CONNECTIONS_MAX: u32 = 10_000;
+/// Where the API of sessions is served.
+pub const PREFIX: &str = "/_steadfast";
+/// Idle time-out of a session: 14 days, as `session::IDLE_MS_DEFAULT`.
+pub const SESSION_IDLE_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+/// Absolute time-out of a session: 90 days, as `session::ABSOLUTE_MS_DEFAULT`.
+pub const SESSION_ABSOLUTE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 
 /// All of it. `listeners[i]` is descriptor `3 + i` of the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +48,8 @@ pub struct Config {
     pub connections_max: u32,
     /// After SIGTERM, what is in flight or waits has so long; then the worker exits.
     pub leave_ms_max: u64,
+    /// Sessions of ours; None: the gateway keeps none, and every path belongs to the programs.
+    pub sessions: Option<Sessions>,
 }
 
 impl Default for Config {
@@ -49,7 +59,111 @@ impl Default for Config {
             targets: BTreeMap::new(),
             connections_max: CONNECTIONS_MAX,
             leave_ms_max: HOLD_MS + 10_000,
+            sessions: None,
         }
+    }
+}
+
+/// Where sessions are kept, and for how long they live (`[sessions]`).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sessions {
+    /// `sqlite:/var/lib/steadfast/…` (a directory of ours) or `postgres://…`; the latter may hold a password.
+    pub store: String,
+    /// Path under which the API is served, without a slash at its end.
+    pub prefix: String,
+    /// Origins other than a gateway's own from which people may act (`https://app.example`).
+    pub origins: Vec<String>,
+    /// A session ends after so long without active traffic.
+    pub idle_ms: u64,
+    /// A session ends so long after its sign-in; the cookie's Max-Age.
+    pub absolute_ms: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Sessions {
+        Sessions {
+            store: String::new(),
+            prefix: PREFIX.to_owned(),
+            origins: Vec::new(),
+            idle_ms: SESSION_IDLE_MS,
+            absolute_ms: SESSION_ABSOLUTE_MS,
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("prefix", &self.prefix)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What requests of a route need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// Nothing: sessions are not looked at, the program decides.
+    #[default]
+    Off,
+    /// Who is signed in is told to the program; who is not passes as well.
+    Optional,
+    /// Who is not signed in gets a 401.
+    Required,
+}
+
+/// The tokens that a program reads: how they are made for it at dispatch, and signed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Jwt {
+    /// `HS256`, `HS384` or `HS512`.
+    pub alg: String,
+    /// All keys of its ring. Which one a generation was started with is `wire::Fact::key`.
+    pub keys: Vec<JwtKey>,
+    /// The program reads several keys (`secrets_fallbacks`): nothing is signed again for it.
+    pub reads_all: bool,
+    /// A cookie in which the program keeps a token of its own; signed again like Authorization.
+    pub cookie: Option<String>,
+    /// As `session::claims::Shape` parses it; empty: plain claims.
+    pub claims: String,
+}
+
+impl Default for Jwt {
+    fn default() -> Jwt {
+        Jwt {
+            alg: "HS256".to_owned(),
+            keys: Vec::new(),
+            reads_all: false,
+            cookie: None,
+            claims: String::new(),
+        }
+    }
+}
+
+/// One key of a program. `Debug` does not show it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JwtKey {
+    /// Its number in the ring, from 1; 0 in `wire::Fact::key` means that a generation has none of them.
+    pub id: u32,
+    /// The one that new generations get.
+    pub signs: bool,
+    /// Its tokens verify until then, Unix seconds; 0: no end yet.
+    pub until_s: u64,
+    /// It leaked: it verifies nothing, and nothing is signed with it again.
+    pub compromised: bool,
+    /// The value, as the program reads it from its environment.
+    pub secret: String,
+}
+
+impl fmt::Debug for JwtKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtKey")
+            .field("id", &self.id)
+            .field("signs", &self.signs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,6 +196,13 @@ pub struct Listener {
     pub body_bytes_max: u64,
     /// Body of the 503 while a program is down (HTML, already read from the file); empty = a short text of ours.
     pub maintenance_page: String,
+    /// Where people sign in: reachable without a session, and the only path where `Steadfast-Sign-In` counts.
+    pub login: Option<String>,
+    /// Where they sign out: an answer below 400 ends the session.
+    pub logout: Option<String>,
+    /// A private listener for nginx, Caddy and Traefik: it answers whether a request may pass, with a token for this
+    /// target, and proxies nothing.
+    pub forward_auth: Option<String>,
 }
 
 impl Default for Listener {
@@ -99,6 +220,9 @@ impl Default for Listener {
             head_ms_max: HEAD_MS_MAX,
             body_bytes_max: BODY_BYTES_MAX,
             maintenance_page: String::new(),
+            login: None,
+            logout: None,
+            forward_auth: None,
         }
     }
 }
@@ -113,6 +237,8 @@ pub struct Route {
     pub path_prefix: String,
     /// Key of [`Config::targets`].
     pub target: String,
+    /// See [`Auth`].
+    pub auth: Auth,
 }
 
 /// Who answers.
@@ -123,11 +249,17 @@ pub enum Target {
     Program {
         /// In the order of the process numbers.
         slots: Vec<Slot>,
+        /// Its tokens; None: it has no key of ours.
+        #[serde(default)]
+        jwt: Option<Jwt>,
     },
     /// A server that somebody else runs.
     Upstream {
         /// `unix:/run/legacy.sock` or `tcp:127.0.0.1:9000`.
         address: String,
+        /// Its tokens; None: it has no key of ours.
+        #[serde(default)]
+        jwt: Option<Jwt>,
     },
 }
 
@@ -190,6 +322,7 @@ mod tests {
                     host: (!host.is_empty()).then(|| host.to_string()),
                     path_prefix: path.to_string(),
                     target: target.to_string(),
+                    auth: Auth::Off,
                 })
                 .collect(),
             ..Listener::default()

@@ -159,5 +159,7 @@ record! {
         26 => next_try_wall_ms: u64,
         /// Pid of a second generation that is starting in an overlap; 0 = none.
         27 => next_pid: i32,
+        /// Number of the key that the current generation was started with (`Spec::key`); 0 = none.
+        28 => key: u32,
     }
 }

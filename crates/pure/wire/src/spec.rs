@@ -225,6 +225,8 @@ record! {
         38 => min_fds: u64,
         /// `[supervisord] minprocs`: processes that its user may have at least (RLIMIT_NPROC); 0 = as root's.
         39 => min_procs: u64,
+        /// Number of the key (`routes::JwtKey::id`) in its environment; 0 = none that a gateway knows.
+        40 => key: u32,
     }
 }
 

@@ -245,7 +245,7 @@ async fn background(
         };
         let (of, probe) = (worker.clone(), target.clone());
         tokio::task::spawn_local(async move { probe.probe_loop(&of.room).await });
-        let config::Target::Program { slots } = kind else {
+        let config::Target::Program { slots, .. } = kind else {
             continue;
         };
         for (at, slot) in slots.iter().enumerate() {
@@ -266,7 +266,7 @@ async fn background(
 
 fn slots(target: &config::Target) -> Vec<Slot> {
     match target {
-        config::Target::Program { slots } => slots.iter().map(|_| Slot::unknown()).collect(),
-        config::Target::Upstream { address } => vec![Slot::fixed(address)],
+        config::Target::Program { slots, .. } => slots.iter().map(|_| Slot::unknown()).collect(),
+        config::Target::Upstream { address, .. } => vec![Slot::fixed(address)],
     }
 }

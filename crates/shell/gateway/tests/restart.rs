@@ -648,6 +648,7 @@ fn several_processes_share_the_requests_and_one_that_restarts_is_left_out() {
     });
     let target = Target::Program {
         slots: slots.collect(),
+        jwt: None,
     };
     let gateway = common::Gateway::start(&[("app", target)], |_| {});
     let [mut first, second] =
@@ -773,6 +774,7 @@ fn gateways_are_replaced_under_load_and_no_request_fails() {
     });
     let target = Target::Upstream {
         address: format!("unix:{}", socket.display()),
+        jwt: None,
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");

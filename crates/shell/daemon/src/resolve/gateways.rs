@@ -147,6 +147,7 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
         host: route.host.clone(),
         path_prefix: route.path.clone(),
         target: route.target.clone(),
+        ..Route::default()
     };
     let defaults = Listener::default();
     Listener {
@@ -176,7 +177,7 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
             .body_bytes_max
             .as_ref()
             .map_or(defaults.body_bytes_max, |bytes| bytes.value),
-        maintenance_page: String::new(),
+        ..defaults
     }
 }
 
@@ -243,6 +244,7 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
         connections_max: active.gateway.connections_max,
         leave_ms_max: longest.saturating_add(LEAVE_MS),
         listeners,
+        sessions: None,
     };
     let workers = active.gateway.workers.max(1);
     for worker in 0..workers {
@@ -328,6 +330,7 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
                 name.to_owned(),
                 Target::Upstream {
                     address: address.clone(),
+                    jwt: None,
                 },
             );
             continue;
@@ -344,7 +347,7 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
                     .to_string(),
             })
             .collect();
-        targets.insert(name.to_owned(), Target::Program { slots });
+        targets.insert(name.to_owned(), Target::Program { slots, jwt: None });
     }
     targets
 }

@@ -246,7 +246,7 @@ fn a_gateway_program_listens_on_a_generations_socket() {
     let config = routes::Config::from_bytes(&gateway.spec.config).expect("ours");
     assert_eq!(config.listeners[0].routes[0].target, "web");
     assert_eq!(config.listeners[0].trusted, ["127.0.0.1", "::1"]);
-    let Target::Program { slots } = &config.targets["web"] else {
+    let Target::Program { slots, .. } = &config.targets["web"] else {
         panic!("a program")
     };
     assert_eq!(slots[0].events, "/run/x/slots/0/events");

@@ -564,6 +564,7 @@ impl Scene {
                 name: "app".into(),
                 events: keeper.path.display().to_string(),
             }],
+            jwt: None,
         };
         let gateway = Gateway::start(&[("app", target)], change);
         Scene {
