@@ -50,6 +50,29 @@ impl Accounts {
         Verdict::Unknown(Unsure::Unreachable)
     }
 
+    /// As [`Accounts::verify`], with the session that the verdict is about. An *invalid* names it too where the store
+    /// still has its row (ended, expired): a client believes a 401 only about the session that it has.
+    pub async fn verify_named(
+        &self,
+        token: &str,
+        traffic: Traffic,
+        fresh: bool,
+    ) -> (Verdict, Option<Sid>) {
+        let verdict = self.verify(token, traffic, fresh).await;
+        let session = match &verdict {
+            Verdict::Valid(admission) => Some(admission.session),
+            Verdict::Invalid(_) | Verdict::Unknown(_) => None,
+        };
+        (verdict, session)
+    }
+
+    /// Counts up whenever a session may have ended, here or at another gateway, and at least once a minute: open
+    /// WebSockets and event streams are then verified again. It never yields if nothing ever ends.
+    #[must_use]
+    pub fn ended(&self) -> tokio::sync::watch::Receiver<u64> {
+        tokio::sync::watch::channel(0).1
+    }
+
     /// Opens a session for a user that a program (or a password) vouches for; ends the one it replaces.
     ///
     /// # Errors
