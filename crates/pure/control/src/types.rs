@@ -114,6 +114,20 @@ pub enum Command {
         /// At most so many.
         limit: u32,
     },
+    /// Write to the standard input of processes (Supervisor's `sendProcessStdin`). Body: [`Body::Outcomes`].
+    Stdin {
+        /// Which.
+        names: Names,
+        /// What.
+        text: String,
+    },
+    /// An event for those who listen (Supervisor's `sendRemoteCommEvent`). Body: [`Body::Nothing`].
+    RemoteEvent {
+        /// Its `type` key.
+        kind: String,
+        /// Its body.
+        data: String,
+    },
     /// The daemon, its version, pids, configuration file, run directory. Body: [`Body::About`].
     About,
     /// End everything in order.

@@ -121,6 +121,9 @@ choice! {
         12 => Outputs {},
         /// Do not start anything again by itself (shutdown has begun).
         13 => NoRestarts {},
+        /// Write to the standard input of the process (Supervisor's `sendProcessStdin`). Refused: it is not running;
+        /// no file: it has closed its end; failed: it does not read, and what waits is full.
+        14 => Stdin { 1 => op: u64, 2 => text: String, },
     }
 }
 

@@ -41,6 +41,7 @@ enum Token {
     Stderr(u64),
     Ready(u64),
     Check(u64),
+    Stdin(u64),
     Behind,
 }
 
@@ -245,6 +246,12 @@ impl Keeper {
                 }
             }
             Token::Check(generation) => self.step_check(generation),
+            Token::Stdin(generation) => {
+                let children = self.children.iter_mut();
+                children
+                    .filter(|child| child.generation == generation)
+                    .for_each(Child::write_stdin);
+            }
             Token::Behind => self.flush_logs(),
         }
     }

@@ -126,6 +126,8 @@ pub(crate) fn start(
     let file = find(spec).map_err(|(_, text)| text)?;
     let io = |error: std::io::Error| format!("no pipe: {error}");
     let (stdin_read, stdin_write) = sys::fds::pipe().map_err(io)?;
+    // Only this end: the program's is another description.
+    rustix::io::ioctl_fionbio(&stdin_write, true).map_err(|error| io(error.into()))?;
     let (stdout_read, stdout_write) = sys::fds::pipe().map_err(io)?;
     let stderr = if spec.redirect_stderr {
         None

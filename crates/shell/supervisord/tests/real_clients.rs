@@ -321,7 +321,7 @@ fn python_gets_every_structure_and_every_fault() {
         "faults": [
             [10, "BAD_NAME: nope"], [2, "INCORRECT_PARAMETERS"], [2, "INCORRECT_PARAMETERS"], [2, "INCORRECT_PARAMETERS"],
             [10, "BAD_NAME: pair:*"], [10, "BAD_NAME: nope"], [11, "BAD_SIGNAL: XYZ"], true, [3, "BAD_ARGUMENTS"], 20,
-            [20, "NO_FILE: web"], [70, "NOT_RUNNING: broken"], true, [20, "NO_FILE: can't find command '/nonexistent'"],
+            true, [70, "NOT_RUNNING: broken"], true, [20, "NO_FILE: can't find command '/nonexistent'"],
             [70, "NOT_RUNNING: broken"], [1, "UNKNOWN_METHOD"], [1, "UNKNOWN_METHOD"], [1, "UNKNOWN_METHOD"], [4, "SIGNATURE_UNSUPPORTED"],
         ],
         "tail": ["6789", 10, true],

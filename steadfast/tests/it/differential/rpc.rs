@@ -131,3 +131,40 @@ fn multicall_answers_each() {
         side.rpc("[\"system.multicall\", [{\"methodName\": \"supervisor.getState\", \"params\": []}, {\"methodName\": \"supervisor.startProcess\", \"params\": [\"a\"]}, {\"methodName\": \"no.such\", \"params\": []}, {\"params\": []}]]\n");
     });
 }
+
+#[test]
+fn standard_input_is_written_to() {
+    let config = "
+[program:reader]
+command = sh -c 'while read line; do echo got $line; done; echo end'
+startsecs = 0
+autorestart = false
+stdout_logfile = {dir}/reader.log
+[program:closed]
+command = sh -c 'exec <&-; echo closed; exec sleep 86438'
+startsecs = 0
+stdout_logfile = {dir}/closed.log
+[program:off]
+command = cat
+autostart = false
+";
+    compare(config, |side| {
+        side.settle("reader", "RUNNING");
+        side.wait_file("closed.log", "closed");
+        side.rpc(
+            "[\"supervisor.sendProcessStdin\", \"reader\", \"one\\ntwo \\u00e9\\n\"]
+[\"supervisor.sendProcessStdin\", \"reader:reader\", \"three\\n\"]
+[\"supervisor.sendProcessStdin\", \"closed\", \"x\\n\"]
+[\"supervisor.sendProcessStdin\", \"off\", \"x\"]
+[\"supervisor.sendProcessStdin\", \"nobody\", \"x\"]
+[\"supervisor.sendProcessStdin\", \"reader\", 3]
+[\"supervisor.sendProcessStdin\", \"reader\"]
+[\"supervisor.sendProcessStdin\", \"reader:*\", \"x\"]
+[\"supervisor.sendRemoteCommEvent\", \"deploy\", \"now\"]
+[\"supervisor.sendRemoteCommEvent\", \"deploy\"]
+",
+        );
+        side.wait_file("reader.log", "got three");
+        side.file("reader.log");
+    });
+}

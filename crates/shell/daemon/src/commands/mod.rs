@@ -152,6 +152,9 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
             only(process::restart(daemon, names, mode.as_deref(), by("restart"), progress).await)
         }
         Command::Signal { names, signal } => only(process::signal(daemon, names, signal).await),
+        Command::Stdin { names, text } => only(process::stdin(daemon, names, text).await),
+        // Nobody listens yet, so all of them have heard it.
+        Command::RemoteEvent { .. } => only(Done::ok(Body::Nothing)),
         Command::Reread => only(config::reread(daemon)),
         Command::Update { groups } => {
             only(reload::update(daemon, groups, &by("update"), progress).await)
@@ -219,6 +222,8 @@ fn words(command: &Command) -> Option<String> {
         Command::ClearLogs { main: true, .. } => Some("clear the activity log".to_owned()),
         Command::ClearLogs { names, .. } => Some(of("clear", names)),
         Command::Shutdown => Some("shutdown".to_owned()),
+        Command::Stdin { names, .. } => Some(of("write to the standard input of", names)),
+        Command::RemoteEvent { kind, .. } => Some(format!("event {kind}")),
         Command::Status { .. }
         | Command::Reread
         | Command::Plan

@@ -442,3 +442,50 @@ pub(super) async fn signal(daemon: &Shared, names: &[String], signal: &str) -> D
     }
     done(outcomes, &[])
 }
+
+/// Bytes of one piece of standard input: well within a frame.
+const PIECE_BYTES_MAX: usize = 32 * 1024;
+
+/// Text to the standard input of processes.
+pub(super) async fn stdin(daemon: &Shared, names: &[String], text: &str) -> Done {
+    let (keys, mut outcomes) = meant(daemon, names);
+    for key in keys {
+        let fact = daemon.fact(&key).filter(|fact| fact.pid > 0);
+        if fact.is_none_or(|fact| fact.state == State::Stopping) {
+            outcomes.push(outcome(&key, Fault::NotRunning, "not running"));
+            continue;
+        }
+        let (mut status, mut why) = (Fault::Success, String::new());
+        for piece in pieces(text) {
+            let text = piece.to_owned();
+            let answer = daemon
+                .ask(&key, |op| Command::Stdin { op, text }, Vec::new())
+                .await;
+            (status, why) = match answer {
+                Ok((wire::Outcome::Refused, text)) => (Fault::NotRunning, text),
+                Ok((result, text)) => (fault(result, Fault::Success), text),
+                Err(text) => (Fault::Failed, text),
+            };
+            if status != Fault::Success {
+                break;
+            }
+        }
+        outcomes.push(outcome(&key, status, why));
+    }
+    done(outcomes, &[])
+}
+
+/// A text in pieces that fit; an empty text is one empty piece, so that the program is asked for all the same.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = rest.floor_char_boundary(PIECE_BYTES_MAX);
+        let (piece, more) = rest.split_at(end);
+        pieces.push(piece);
+        rest = more;
+        if rest.is_empty() {
+            return pieces;
+        }
+    }
+}

@@ -499,6 +499,10 @@ impl Keeper {
                 Some((op, Outcome::Done, String::new()))
             }
             Command::NoRestarts {} => None,
+            Command::Stdin { op, text } => {
+                self.hear(format!("stdin {text}"));
+                Some((op, Outcome::Done, String::new()))
+            }
             Command::ReopenLogs { op } | Command::ClearLogs { op } => {
                 self.hear("logs".to_owned());
                 Some((op, Outcome::Done, String::new()))

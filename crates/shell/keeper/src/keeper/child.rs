@@ -16,6 +16,19 @@ const TAIL_LINES_MAX: usize = 10;
 /// Bytes of one line that `log:REGEX` looks at.
 const LINE_BYTES_MAX: usize = 8192;
 
+/// Bytes for a standard input that wait for a program to read them: what one call of XML-RPC can bring. More means
+/// that it does not read.
+const STDIN_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why a standard input takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StdinError {
+    /// The program closed it.
+    Closed,
+    /// The program does not read it.
+    Full,
+}
+
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) generation: u64,
@@ -25,8 +38,11 @@ pub(super) struct Child {
     pub(super) stdout: Option<OwnedFd>,
     pub(super) stderr: Option<OwnedFd>,
     ready: Option<OwnedFd>,
-    /// Held open: a program that reads its stdin waits instead of ending, as under Supervisor.
-    _stdin: OwnedFd,
+    /// Held open: a program that reads its stdin waits instead of ending, as under Supervisor. None once the
+    /// program has closed its end.
+    stdin: Option<OwnedFd>,
+    /// What the pipe had no room for yet.
+    unwritten: VecDeque<u8>,
     check: Option<Check>,
     pattern: Option<regex_lite::Regex>,
     line: Vec<u8>,
@@ -45,7 +61,8 @@ impl Child {
             stdout: Some(pipes.stdout),
             stderr: pipes.stderr,
             ready: pipes.ready,
-            _stdin: pipes.stdin,
+            stdin: Some(pipes.stdin),
+            unwritten: VecDeque::new(),
             check: None,
             pattern: None,
             line: Vec::new(),
@@ -66,8 +83,47 @@ impl Child {
                 tokens.push((token, fd.as_fd(), PollFlags::IN));
             }
         }
+        if let Some(fd) = self.stdin.as_ref().filter(|_| !self.unwritten.is_empty()) {
+            tokens.push((Token::Stdin(self.generation), fd.as_fd(), PollFlags::OUT));
+        }
         if let Some((fd, flags)) = self.check.as_ref().and_then(Check::poll) {
             tokens.push((Token::Check(self.generation), fd, flags));
+        }
+    }
+
+    /// Takes bytes for the standard input and writes what fits; the rest follows when there is room.
+    pub(super) fn feed_stdin(&mut self, bytes: &[u8]) -> Result<(), StdinError> {
+        if self.stdin.is_none() {
+            return Err(StdinError::Closed);
+        }
+        if self.unwritten.len() + bytes.len() > STDIN_BYTES_MAX {
+            return Err(StdinError::Full);
+        }
+        self.unwritten.extend(bytes);
+        self.write_stdin();
+        match self.stdin {
+            Some(_) => Ok(()),
+            None => Err(StdinError::Closed),
+        }
+    }
+
+    /// Writes on, until there is nothing left or no room.
+    pub(super) fn write_stdin(&mut self) {
+        while let (Some(fd), false) = (&self.stdin, self.unwritten.is_empty()) {
+            let (first, _) = self.unwritten.as_slices();
+            match rustix::io::write(fd, first) {
+                Ok(written) => drop(self.unwritten.drain(..written)),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return,
+                Err(_) => {
+                    self.stdin = None;
+                    self.unwritten = VecDeque::new();
+                }
+            }
+        }
+        // Nothing is kept for a program that is written to once.
+        if self.unwritten.is_empty() {
+            self.unwritten = VecDeque::new();
         }
     }
 

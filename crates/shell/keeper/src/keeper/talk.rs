@@ -1,6 +1,7 @@
 //! What the daemon and the gateways say.
 
 use super::Keeper;
+use super::child::StdinError;
 use crate::start;
 use process::Event;
 use rustix::event::PollFlags;
@@ -198,6 +199,10 @@ impl Keeper {
                 }
             }
             Command::NoRestarts {} => self.feed(Event::NoRestarts),
+            Command::Stdin { op, text } => {
+                let op = self.op(link, op);
+                self.stdin_by_command(op, text.as_bytes());
+            }
         }
     }
 
@@ -231,6 +236,33 @@ impl Keeper {
                 Ok(()) => self.answer(op, Outcome::Done, String::new()),
                 Err(error) => self.answer(op, Outcome::Failed, error.to_string()),
             },
+        }
+    }
+
+    fn stdin_by_command(&mut self, op: u64, bytes: &[u8]) {
+        let current = self.slot.pids().first().copied();
+        let mut children = self.children.iter_mut();
+        let child = children.find(|child| child.pid > 0 && Some(child.pid) == current);
+        let Some(child) = child else {
+            self.answer(op, Outcome::Refused, "not running".into());
+            return;
+        };
+        match child.feed_stdin(bytes) {
+            Ok(()) => self.answer(op, Outcome::Done, String::new()),
+            Err(StdinError::Closed) => {
+                self.answer(
+                    op,
+                    Outcome::NoFile,
+                    "it has closed its standard input".into(),
+                );
+            }
+            Err(StdinError::Full) => {
+                self.answer(
+                    op,
+                    Outcome::Failed,
+                    "it does not read its standard input".into(),
+                );
+            }
         }
     }
 

@@ -91,9 +91,8 @@ impl Rpc {
             Call::SignalProcess => self.signal(args.text(0)?, &args.word(1)?).await,
             Call::SignalProcessGroup => self.signal_group(args.text(0)?, &args.word(1)?).await,
             Call::SignalAllProcesses => self.signal_all(&args.word(0)?).await,
-            Call::SendProcessStdin => self.send_stdin(args.text(0)?, args.text(1)?).await,
-            // There are no event listeners yet, so all of them have heard it.
-            Call::SendRemoteCommEvent => args.text(0).and(args.text(1)).map(|_| true.into()),
+            Call::SendProcessStdin => self.send_stdin(args.text(0)?, &args.chars(1)?).await,
+            Call::SendRemoteCommEvent => self.remote_event(args.text(0)?, args.text(1)?).await,
             Call::ReadLog => self.read_log(&about, args.int(0)?, args.int(1)?).await,
             Call::ClearLog => self.clear_log(&about).await,
             Call::ReadProcessStdoutLog => self.read_process_log(&args, false).await,
@@ -124,6 +123,17 @@ impl Rpc {
             operator: self.operator.clone(),
         };
         self.control.call(request, Progress::none()).await
+    }
+
+    async fn remote_event(&self, kind: &str, data: &str) -> Answer {
+        let command = Command::RemoteEvent {
+            kind: kind.to_owned(),
+            data: data.to_owned(),
+        };
+        match self.done(command).await? {
+            Done { exit: 0, .. } => Ok(true.into()),
+            done => Err(failed(&done)),
+        }
     }
 
     /// Begins a command whose end nobody can wait for.
@@ -172,6 +182,17 @@ impl Args<'_> {
             None => None,
         };
         number.ok_or_else(|| Fault::of(Kind::IncorrectParameters))
+    }
+    /// A string; Supervisor shows what else it was.
+    fn chars(&self, index: usize) -> Result<String, Fault> {
+        let wrong = |shown: String| Err(Fault::with(Kind::IncorrectParameters, shown));
+        match self.0.get(index) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::Int(number)) => wrong(number.to_string()),
+            Some(Value::Bool(true)) => wrong("True".to_owned()),
+            Some(Value::Bool(false)) => wrong("False".to_owned()),
+            _ => Err(Fault::of(Kind::IncorrectParameters)),
+        }
     }
     /// A string, or a number in place of one.
     fn word(&self, index: usize) -> Result<String, Fault> {

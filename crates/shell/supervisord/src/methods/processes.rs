@@ -185,16 +185,26 @@ impl Rpc {
         self.many(names, command).await
     }
 
-    /// Programs read /dev/null: what is written to them goes nowhere, and Supervisor's word for that is NO_FILE.
-    pub(super) async fn send_stdin(&self, name: &str, _chars: &str) -> Answer {
+    pub(super) async fn send_stdin(&self, name: &str, chars: &str) -> Answer {
         let info = self.process(name).await?;
-        let running = info.pid != 0 && info.state_code != 40;
-        let kind = if running {
-            Kind::NoFile
-        } else {
-            Kind::NotRunning
+        if info.pid == 0 || info.state_code == 40 {
+            return Err(Fault::with(Kind::NotRunning, name));
+        }
+        let command = Command::Stdin {
+            names: vec![full_name(&info)],
+            text: chars.to_owned(),
         };
-        Err(Fault::with(kind, name))
+        match self.done(command).await? {
+            Done {
+                body: Body::Outcomes { outcomes },
+                ..
+            } => match outcomes.first().map(|outcome| outcome.status) {
+                Some(Kind::Success) | None => Ok(true.into()),
+                // Supervisor's words are the name, whatever happened.
+                Some(kind) => Err(Fault::with(kind, name)),
+            },
+            done => Err(failed(&done)),
+        }
     }
 
     /// A command for one process, which the caller named `name`: true, or its fault.

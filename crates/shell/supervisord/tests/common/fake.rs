@@ -119,6 +119,11 @@ impl State {
                 (Fault::Success, String::new())
             }),
             Command::Signal { names, .. } => self.each(names, |_| (Fault::Success, String::new())),
+            Command::Stdin { names, .. } => self.each(names, |info| match info.name.as_str() {
+                "web" => (Fault::Success, String::new()),
+                _ => (Fault::NoFile, "it has closed its standard input".into()),
+            }),
+            Command::RemoteEvent { .. } => Done::ok(Body::Nothing),
             Command::ClearLogs { main: true, .. } => {
                 let _ = std::fs::write(&self.about.logfile, "");
                 Done::ok(Body::Nothing)
