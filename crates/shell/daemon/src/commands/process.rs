@@ -480,7 +480,11 @@ fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     loop {
-        let end = rest.floor_char_boundary(PIECE_BYTES_MAX);
+        let most = rest.len().min(PIECE_BYTES_MAX);
+        let end = (0..=most)
+            .rev()
+            .find(|at| rest.is_char_boundary(*at))
+            .unwrap_or(0);
         let (piece, more) = rest.split_at(end);
         pieces.push(piece);
         rest = more;
