@@ -9,8 +9,11 @@ use rusqlite::Connection;
 use session::{Alarm, StoreId};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// Which file stands under a name: device and inode.
+pub(crate) type FileId = (u64, u64);
 
 /// The files inside the state directory.
 #[derive(Debug, Clone)]
@@ -29,6 +32,33 @@ impl Place {
     }
     pub(crate) fn count(&self) -> PathBuf {
         self.dir.join("sessions.count")
+    }
+    /// The database file that stands there now.
+    pub(crate) fn file(&self) -> Result<FileId, Failure> {
+        let meta = fs::metadata(self.database()).map_err(Failure::at(Step::Files))?;
+        Ok((meta.dev(), meta.ino()))
+    }
+    /// Whether no database stands there.
+    pub(crate) fn gone(&self) -> bool {
+        fs::metadata(self.database()).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
+    /// Opens the database that stands there now for writing, if it is the same store with its sessions: put back from
+    /// a copy, or written anew by a tool. Nothing is made.
+    pub(crate) fn reopen(&self, id: StoreId) -> Result<Connection, Failure> {
+        let said = |dumb: Dumb| match dumb {
+            Dumb::Failed(failure) => failure,
+            Dumb::Unreadable(detail) => Failure::new(Step::Open, detail),
+        };
+        let mut db = schema::open_writer(&self.database(), false).map_err(said)?;
+        schema::migrate(&mut db, None).map_err(said)?;
+        let about = schema::about(&db).map_err(said)?;
+        if about.id == id && !about.lost_rows {
+            return Ok(db);
+        }
+        Err(Failure::new(
+            Step::Files,
+            "the database was replaced by another store",
+        ))
     }
     fn marker(&self) -> PathBuf {
         self.dir.join("sessions.id")

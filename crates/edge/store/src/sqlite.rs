@@ -3,7 +3,7 @@
 use crate::count::Count;
 use crate::error::{Failure, OpenError, Step};
 use crate::limits::LIST_ROWS_MAX;
-use crate::place::Place;
+use crate::place::{FileId, Place};
 use crate::rows::{self, COLUMNS};
 use crate::schema::{self, Dumb};
 use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
@@ -25,7 +25,13 @@ pub struct Sqlite {
     count: Arc<Count>,
     writer: SyncSender<Write>,
     /// None after an error: opened again, and compared again, by the next one who asks.
-    reader: Mutex<Option<Connection>>,
+    reader: Mutex<Option<Reader>>,
+}
+
+/// A reading connection, and the file that it reads.
+struct Reader {
+    db: Connection,
+    file: FileId,
 }
 
 impl Clone for Sqlite {
@@ -50,7 +56,7 @@ impl Sqlite {
         let place = Place::new(dir);
         let (db, about) = place.open(new_id)?;
         let count = Arc::new(Count::open(&place.count(), about.revocations)?);
-        let writer = Writer::start(db, place.database(), Arc::clone(&count))?;
+        let writer = Writer::start(db, place.clone(), about.id, Arc::clone(&count))?;
         let shelf = Shelf {
             ours: about.id,
             others_forgotten: about.others_forgotten,
@@ -65,7 +71,7 @@ impl Sqlite {
         })
     }
 
-    fn reader(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn reader(&self) -> MutexGuard<'_, Option<Reader>> {
         // A reader that panicked left a connection that reads as well as before.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,26 +79,44 @@ impl Sqlite {
     /// Runs a read; after an error the connection is dropped, so that a store that comes back is seen.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Dumb> {
         let mut reader = self.reader();
-        let db = match &mut *reader {
-            Some(db) => db,
-            empty @ None => empty.insert(self.open_reader()?),
+        // A file that was replaced under us would answer for ever as it was then. One that was moved away still says
+        // what is true: nobody can write into it.
+        let file = self.place.file();
+        if let (Some(open), Ok(file)) = (&*reader, &file)
+            && open.file != *file
+        {
+            *reader = None;
+        }
+        let open = match &mut *reader {
+            Some(open) => open,
+            empty @ None => empty.insert(self.open_reader(file.map_err(Dumb::Failed)?)?),
         };
-        work(db).map_err(|error| {
+        work(&open.db).map_err(|error| {
             *reader = None;
             schema::dumb(error)
         })
     }
 
-    fn open_reader(&self) -> Result<Connection, Dumb> {
+    fn open_reader(&self, file: FileId) -> Result<Reader, Dumb> {
         let db = schema::open_reader(&self.place.database())?;
         let about = schema::about(&db)?;
         if about.id == self.shelf.ours {
-            Ok(db)
+            Ok(Reader { db, file })
         } else {
             Err(Dumb::Unreadable(format!(
                 "store {}, not {}",
                 about.id, self.shelf.ours
             )))
+        }
+    }
+
+    fn answered(&self, found: Result<Option<Row>, Dumb>) -> Answer {
+        match found {
+            Ok(Some(row)) => Answer::Row(Box::new(row)),
+            Ok(None) => Answer::Nothing,
+            Err(Dumb::Failed(_)) if self.place.gone() => Answer::Distrusted(Alarm::Missing),
+            Err(Dumb::Failed(failure)) => Answer::Unreachable(failure),
+            Err(Dumb::Unreadable(_)) => Answer::Distrusted(Alarm::Unreadable),
         }
     }
 
@@ -125,11 +149,23 @@ impl Store for Sqlite {
     }
 
     async fn find(&self, token: &Token) -> Answer {
-        match self.read(|db| looked_up(db, token)) {
-            Ok(Some(row)) => Answer::Row(Box::new(row)),
-            Ok(None) => Answer::Nothing,
-            Err(Dumb::Failed(failure)) => Answer::Unreachable(failure),
-            Err(Dumb::Unreadable(_)) => Answer::Distrusted(Alarm::Unreadable),
+        self.answered(self.read(|db| looked_up(db, token)))
+    }
+
+    async fn look(&self, id: Sid) -> Answer {
+        self.answered(self.read(|db| rows::by_id(db, id)))
+    }
+
+    async fn shelf_now(&self) -> Result<Shelf, Failure> {
+        // A connection of its own: the one that reads sessions reads those of the store that it was opened for.
+        let about = schema::open_reader(&self.place.database()).and_then(|db| schema::about(&db));
+        match about {
+            Ok(about) => Ok(Shelf {
+                ours: about.id,
+                others_forgotten: about.others_forgotten,
+            }),
+            Err(Dumb::Failed(failure)) => Err(failure),
+            Err(Dumb::Unreadable(detail)) => Err(Failure::new(Step::Open, detail)),
         }
     }
 

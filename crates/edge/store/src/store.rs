@@ -112,6 +112,12 @@ pub trait Store: Send + Sync {
     /// Looks a token up. It must name this store.
     fn find(&self, token: &Token) -> impl Future<Output = Answer> + Send;
 
+    /// Looks a session up by its public name.
+    fn look(&self, id: Sid) -> impl Future<Output = Answer> + Send;
+
+    /// What the database says about itself now: another store may stand there, or others were forgotten by command.
+    fn shelf_now(&self) -> impl Future<Output = Result<Shelf, Failure>> + Send;
+
     /// Keeps a new session; ends the one that it replaces, in the same commit.
     fn insert(
         &self,

@@ -9,6 +9,7 @@ use crate::error::{Failure, Step};
 use crate::limits::{
     GROUP_MS_MAX, GROUP_WRITES_MAX, QUEUE_WRITES_MAX, SWEEP_ROWS_MAX, TOUCH_BATCH_MS, TOUCHES_MAX,
 };
+use crate::place::{FileId, Place};
 use crate::refresh::{Change, plan};
 use crate::rows::{self, ms};
 use crate::schema::{self, meta};
@@ -16,10 +17,8 @@ use crate::store::{RefreshAsk, Refreshed, Revoked};
 use rusqlite::{Connection, Transaction, params};
 use session::judge::Sweep;
 use session::revoke::Scope;
-use session::{Ended, Row, Sid, Touch, Why};
+use session::{Ended, Row, Sid, StoreId, Touch, Why};
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -37,9 +36,10 @@ pub(crate) enum Write {
 
 pub(crate) struct Writer {
     db: Connection,
-    path: PathBuf,
-    /// The file that was opened: another one under its name is not ours.
-    file: (u64, u64),
+    place: Place,
+    id: StoreId,
+    /// The file that was opened: another one under its name is opened anew if it is the same store.
+    file: FileId,
     count: Arc<Count>,
     touches: HashMap<Sid, u64>,
     flush_at: Option<Instant>,
@@ -51,15 +51,16 @@ type Answer = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 impl Writer {
     pub(crate) fn start(
         db: Connection,
-        path: PathBuf,
+        place: Place,
+        id: StoreId,
         count: Arc<Count>,
     ) -> Result<SyncSender<Write>, Failure> {
-        let meta = std::fs::metadata(&path).map_err(Failure::at(Step::Files))?;
         let (sender, receiver) = sync_channel(QUEUE_WRITES_MAX);
-        let file = (meta.dev(), meta.ino());
+        let file = place.file()?;
         let writer = Self {
             db,
-            path,
+            place,
+            id,
             file,
             count,
             touches: HashMap::new(),
@@ -165,16 +166,13 @@ impl Writer {
     }
 
     /// A database that was deleted or replaced under us would swallow what we write.
-    fn still_ours(&self) -> Result<(), Failure> {
-        let meta = std::fs::metadata(&self.path).map_err(Failure::at(Step::Files))?;
-        if (meta.dev(), meta.ino()) == self.file {
-            Ok(())
-        } else {
-            Err(Failure::new(
-                Step::Files,
-                "the database was replaced by another file",
-            ))
+    fn still_ours(&mut self) -> Result<(), Failure> {
+        let file = self.place.file()?;
+        if file != self.file {
+            self.db = self.place.reopen(self.id)?;
+            self.file = file;
         }
+        Ok(())
     }
 }
 

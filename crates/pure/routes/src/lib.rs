@@ -70,6 +70,8 @@ impl Default for Config {
 pub struct Sessions {
     /// `sqlite:/var/lib/steadfast/…` (a directory of ours) or `postgres://…`; the latter may hold a password.
     pub store: String,
+    /// A directory of ours for the marker that says which PostgreSQL store was seen last; with SQLite it is the store's.
+    pub state_dir: String,
     /// Path under which the API is served, without a slash at its end.
     pub prefix: String,
     /// Origins other than a gateway's own from which people may act (`https://app.example`).
@@ -84,6 +86,7 @@ impl Default for Sessions {
     fn default() -> Sessions {
         Sessions {
             store: String::new(),
+            state_dir: String::new(),
             prefix: PREFIX.to_owned(),
             origins: Vec::new(),
             idle_ms: SESSION_IDLE_MS,

@@ -2,13 +2,33 @@
 //!
 //! A gateway worker holds one [`Accounts`]. It asks it about the credential of each request, tells it of sign-ins that
 //! programs grant, and gives it the requests under the prefix of the API, already read whole.
+//!
+//! ```text
+//!  gateway worker ── verify ──► cache (rows, bounded) ── recall: may it be used? ──► store
+//!        │                                                    ▲ count of revocations, read first
+//!        ├─ sign_in, sign_out ──► store: durable, then acknowledged
+//!        └─ api ──► router ──► CSRF, CORS, RFC 9457 ──► the same calls, and passwords on threads of their own
+//! ```
+//! *Invariant*: what the store did not say is *unknown* (503), on every path. *Invariant*: a cached verdict is used
+//! only as `session::revoke::recall` allows. *Invariant*: passwords are hashed on other threads than verdicts.
+
+mod cache;
+mod door;
+mod kept;
+mod limits;
+mod verdicts;
 
 use bytes::Bytes;
+use door::Door;
 use routes::Sessions;
 use session::cookie::Channel;
-use session::judge::Traffic;
+use session::judge::{Traffic, open};
 use session::revoke::Scope;
-use session::{Kind, Sid, Token, Unsure, UserId, Verdict, Why};
+use session::{Admission, Entropy, Hidden, Kind, Policy, Sid, Token, Unsure, UserId, Verdict, Why};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store as _;
 
 /// Who asks, as the gateway knows it: never from a header that the client may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,22 +52,93 @@ pub struct Opened {
     pub session: Sid,
 }
 
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Accounts {}
+/// See the module. Clones share everything.
+#[derive(Clone)]
+pub struct Accounts {
+    door: Arc<Door>,
+    config: Arc<Sessions>,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Accounts {
     /// Opens the store. One that cannot be reached is no error: verdicts are *unknown* until it can.
     ///
     /// # Errors
     /// If the configuration makes no sense; in a complete sentence without a password in it.
-    pub async fn open(_config: &Sessions) -> Result<Accounts, String> {
-        Err("not built yet".to_owned())
+    pub async fn open(config: &Sessions) -> Result<Accounts, String> {
+        let policy = Policy {
+            idle_ms: config.idle_ms,
+            absolute_ms: config.absolute_ms,
+            ..Policy::default()
+        };
+        let door = Door::new(kept::Place::parse(config)?, policy).await;
+        Ok(Accounts {
+            door,
+            config: Arc::new(config.clone()),
+        })
+    }
+
+    /// `sessions forget-store`: what stands there now is the store; tokens of any other are invalid from now on. This
+    /// signs people out, by command. Returns the store's id.
+    ///
+    /// # Errors
+    /// In a complete sentence.
+    pub async fn forget(config: &Sessions) -> Result<String, String> {
+        let forgotten = kept::Place::parse(config)?.forget().await;
+        forgotten
+            .map(|id| id.to_string())
+            .map_err(|failure| failure.to_string())
     }
 
     /// The verdict about the text of a token (cookie value or bearer). `fresh`: no cached verdict beyond the lease.
-    pub async fn verify(&self, _token: &str, _traffic: Traffic, _fresh: bool) -> Verdict {
-        Verdict::Unknown(Unsure::Unreachable)
+    pub async fn verify(&self, token: &str, traffic: Traffic, fresh: bool) -> Verdict {
+        match verdicts::parsed(token) {
+            Ok(token) => self.door.verify(&token, traffic, fresh).await,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// How many revocations there were so far. Read it before [`Accounts::verify`]; 0 when it is not known.
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.door.revocations().unwrap_or(0)
+    }
+
+    /// Ready once sessions were ended since the count `since`; says the new one. Long-lived connections ask
+    /// [`Accounts::over`] then.
+    pub async fn changed(&self, since: u64) -> u64 {
+        loop {
+            match self.door.revocations() {
+                Some(count) if count != since => return count,
+                Some(_) | None => {
+                    tokio::time::sleep(Duration::from_millis(limits::CHANGED_POLL_MS)).await;
+                }
+            }
+        }
+    }
+
+    /// Whether this session is known to be over: its WebSocket or event stream is to be closed.
+    pub async fn over(&self, session: Sid) -> bool {
+        self.door.over(session).await
+    }
+
+    /// An admitted request leaves for its program after a wait: valid still, unless its session was ended since the
+    /// count `admitted`. Time is not judged again.
+    pub async fn still(&self, admission: Admission, admitted: u64) -> Verdict {
+        self.door.still(admission, admitted).await
+    }
+
+    /// What is wrong with the store, in a sentence for operators. None: it is open.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.door.trouble()
     }
 
     /// As [`Accounts::verify`], with the session that the verdict is about. An *invalid* names it too where the store
@@ -79,20 +170,47 @@ impl Accounts {
     /// If it is not known to be kept: the caller answers 503, whatever the program said.
     pub async fn sign_in(
         &self,
-        _user: UserId,
-        _kind: Kind,
-        _caller: &Caller,
-        _replaces: Option<Sid>,
+        user: UserId,
+        kind: Kind,
+        caller: &Caller,
+        replaces: Option<Sid>,
     ) -> Result<Opened, Unsure> {
-        Err(Unsure::Unreachable)
+        let kept = self.door.kept_now().await?;
+        let random = Entropy {
+            id: kept::random(),
+            secret: Hidden::new(kept::random()),
+            key: Hidden::new(kept::random()),
+        };
+        let (store, time) = (kept.shelf().ours, self.door.time());
+        let (row, token) = open(store, kind, user, random, &context(caller), time);
+        let session = row.id;
+        match kept.insert(row, replaces).await {
+            Ok(()) => Ok(Opened { token, session }),
+            Err(_) => Err(Unsure::Unreachable),
+        }
     }
 
     /// Ends sessions; when it returns, nothing verified from now on is valid.
     ///
     /// # Errors
     /// If it is not known to be kept.
-    pub async fn sign_out(&self, _scope: Scope, _why: Why) -> Result<(), Unsure> {
-        Err(Unsure::Unreachable)
+    pub async fn sign_out(&self, scope: Scope, why: Why) -> Result<(), Unsure> {
+        self.end(scope, why).await.map(|_| ())
+    }
+
+    pub(crate) async fn end(&self, scope: Scope, why: Why) -> Result<Vec<Sid>, Unsure> {
+        let kept = self.door.kept_now().await?;
+        let now_ms = self.door.time().now_ms;
+        match kept.revoke(scope, why, now_ms).await {
+            Ok(revoked) => Ok(revoked.ended),
+            Err(_) => Err(Unsure::Unreachable),
+        }
+    }
+
+    /// The cookie's Max-Age, seconds.
+    #[must_use]
+    pub fn max_age_s(&self) -> u64 {
+        self.config.absolute_ms / 1000
     }
 
     /// Answers a request under the prefix of the API. Its body is whole, at most 64 KiB.
@@ -103,4 +221,9 @@ impl Accounts {
     ) -> http::Response<Bytes> {
         http::Response::new(Bytes::new())
     }
+}
+
+/// What a session remembers of its client.
+fn context(caller: &Caller) -> String {
+    format!("{} {}", caller.address, caller.agent)
 }

@@ -270,12 +270,8 @@ impl Postgres {
         Ok(done.then_some(answer))
     }
 
-    async fn looked_up(&self, token: &Token) -> Result<Option<Result<Row, String>>, Failure> {
+    async fn asked(&self, sql: &str, key: Vec<u8>) -> Result<Option<Result<Row, String>>, Failure> {
         let db = self.pool.lend().await?;
-        let (sql, key) = match token {
-            Token::Cookie(it) | Token::Bearer(it) => (schema::BY_HASH, it.hash().to_vec()),
-            Token::Rotating(it) => (schema::BY_ID, it.session.0.to_vec()),
-        };
         let statement = db.prepared(sql).await?;
         let found = db
             .query_opt(&statement, &[&key])
@@ -283,6 +279,15 @@ impl Postgres {
             .map_err(Failure::at(Step::Read))?;
         db.give_back();
         Ok(found.map(|line| schema::row(&line)))
+    }
+}
+
+fn answered(found: Result<Option<Result<Row, String>>, Failure>) -> Answer {
+    match found {
+        Ok(Some(Ok(row))) => Answer::Row(Box::new(row)),
+        Ok(Some(Err(_))) => Answer::Distrusted(Alarm::Unreadable),
+        Ok(None) => Answer::Nothing,
+        Err(failure) => Answer::Unreachable(failure),
     }
 }
 
@@ -333,12 +338,29 @@ impl Store for Postgres {
     }
 
     async fn find(&self, token: &Token) -> Answer {
-        match self.looked_up(token).await {
-            Ok(Some(Ok(row))) => Answer::Row(Box::new(row)),
-            Ok(Some(Err(_))) => Answer::Distrusted(Alarm::Unreadable),
-            Ok(None) => Answer::Nothing,
-            Err(failure) => Answer::Unreachable(failure),
-        }
+        let (sql, key) = match token {
+            Token::Cookie(it) | Token::Bearer(it) => (schema::BY_HASH, it.hash().to_vec()),
+            Token::Rotating(it) => (schema::BY_ID, it.session.0.to_vec()),
+        };
+        answered(self.asked(sql, key).await)
+    }
+
+    async fn look(&self, id: Sid) -> Answer {
+        answered(self.asked(schema::BY_ID, id.0.to_vec()).await)
+    }
+
+    async fn shelf_now(&self) -> Result<Shelf, Failure> {
+        let at = Failure::at(Step::Open);
+        let db = self.pool.lend().await?;
+        let line = db.query_one(schema::SHELF, &[]).await.map_err(&at)?;
+        db.give_back();
+        let id: Vec<u8> = line.try_get(0).map_err(&at)?;
+        let id = id.try_into();
+        let id = id.map_err(|_| Failure::new(Step::Open, "its id has another length"))?;
+        Ok(Shelf {
+            ours: StoreId(id),
+            others_forgotten: line.try_get(1).map_err(&at)?,
+        })
     }
 
     async fn insert(&self, row: Row, replaces: Option<Sid>) -> Result<(), Failure> {

@@ -1,0 +1,215 @@
+//! The store as it is now: open, or shut with a reason; tried again by itself, tended while it is open.
+//!
+//! ```text
+//!  shut(why) ──opens──► open ──another store stands there now──► opened anew
+//!     ▲  └─ every 250 ms     └─ every second: lease, identity; every hour: sweep
+//!     └── the first start finds nothing to believe
+//! ```
+//! An open store that stops answering stays open: each of its answers is *unknown* until it answers again.
+
+use crate::cache::Cache;
+use crate::kept::{Kept, Place};
+use crate::limits::{FIRST_SWEEP_MS, OPEN_AGAIN_MS, SWEEP_MS, TEND_MS};
+use session::judge::sweep;
+use session::{Clocks, Policy, Reading, Time, Unsure};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use store::{OpenError, Store as _};
+
+pub(crate) struct Door {
+    place: Place,
+    pub(crate) policy: Policy,
+    state: Mutex<State>,
+    pub(crate) cache: Mutex<Cache>,
+    clocks: Mutex<Now>,
+    /// One attempt to open at a time.
+    opening: tokio::sync::Mutex<u64>,
+}
+
+/// Clocks, and what the database's clock said when.
+struct Now {
+    clocks: Option<Clocks>,
+    /// Wall and steady milliseconds, read together.
+    shared: Option<Reading>,
+}
+
+enum State {
+    Open(Arc<Kept>),
+    Shut { unsure: Unsure, said: String },
+}
+
+/// Milliseconds of a clock that is never set and counts while suspended.
+pub(crate) fn steady_ms() -> u64 {
+    sys::clock::boottime_ns() / 1_000_000
+}
+
+/// What a panic of another thread left is as good as before: nothing here is changed in two steps.
+pub(crate) fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Door {
+    pub(crate) async fn new(place: Place, policy: Policy) -> Arc<Door> {
+        let door = Arc::new(Door {
+            place,
+            policy,
+            state: Mutex::new(State::Shut {
+                unsure: Unsure::Unreachable,
+                said: String::new(),
+            }),
+            cache: Mutex::default(),
+            clocks: Mutex::new(Now {
+                clocks: None,
+                shared: None,
+            }),
+            opening: tokio::sync::Mutex::new(0),
+        });
+        door.try_open().await;
+        tokio::spawn(tend(Arc::downgrade(&door)));
+        door
+    }
+
+    /// The store, or why there is none.
+    pub(crate) fn kept(&self) -> Result<Arc<Kept>, Unsure> {
+        match &*locked(&self.state) {
+            State::Open(kept) => Ok(Arc::clone(kept)),
+            State::Shut { unsure, .. } => Err(*unsure),
+        }
+    }
+
+    /// As [`Door::kept`]; a file is looked at once more, for that costs nobody else's time.
+    pub(crate) async fn kept_now(&self) -> Result<Arc<Kept>, Unsure> {
+        match (self.kept(), &self.place) {
+            (Err(_), Place::Sqlite(_)) => {
+                self.try_open().await;
+                self.kept()
+            }
+            (kept, _) => kept,
+        }
+    }
+
+    /// What is wrong, in a sentence for operators.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match &*locked(&self.state) {
+            State::Shut { said, .. } => Some(said.clone()),
+            State::Open(_) => None,
+        }
+    }
+
+    pub(crate) async fn try_open(&self) {
+        let mut tried_ms = self.opening.lock().await;
+        // Somebody else has just tried, while we waited for the lock.
+        let now_ms = steady_ms();
+        let shut = self.kept().is_err();
+        if shut && *tried_ms != 0 && now_ms < tried_ms.saturating_add(OPEN_AGAIN_MS / 5) {
+            return;
+        }
+        let opened = self.place.open().await;
+        *tried_ms = steady_ms();
+        let next = match opened {
+            Ok(kept) => {
+                let kept = Arc::new(kept);
+                self.renew(&kept).await;
+                let mut time = locked(&self.clocks);
+                let reading = time.reading();
+                time.clocks
+                    .get_or_insert_with(|| Clocks::start(reading, kept.seen_ms()));
+                drop(time);
+                // Rows of another store mean nothing here.
+                locked(&self.cache).clear();
+                State::Open(kept)
+            }
+            // What is open is better than nothing: it judges what it knows.
+            Err(_) if !shut => return,
+            Err(error) => State::Shut {
+                unsure: match &error {
+                    OpenError::Distrusted { alarm, .. } => Unsure::Distrusted(*alarm),
+                    OpenError::Failed(_) => Unsure::Unreachable,
+                },
+                said: error.to_string(),
+            },
+        };
+        *locked(&self.state) = next;
+    }
+
+    /// What time it is, by the shared store's clock if there is one.
+    pub(crate) fn time(&self) -> Time {
+        let mut time = locked(&self.clocks);
+        let reading = time.reading();
+        time.clocks
+            .get_or_insert_with(|| Clocks::start(reading, 0))
+            .read(reading)
+    }
+
+    /// Opens anew if another store stands there, or others were forgotten. Says whether it did.
+    pub(crate) async fn look_again(&self, kept: &Kept) -> bool {
+        match kept.shelf_now().await {
+            Ok(shelf) if shelf != kept.shelf() => {
+                self.try_open().await;
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    async fn renew(&self, kept: &Kept) {
+        if let Kept::Postgres(store) = kept {
+            let asked_ms = steady_ms();
+            if let Ok(renewed) = store.renew(asked_ms).await {
+                locked(&self.clocks).shared = Some(Reading {
+                    wall_ms: renewed.wall_ms,
+                    steady_ms: asked_ms,
+                });
+            }
+        }
+    }
+
+    async fn sweep(&self, kept: &Kept) {
+        if let Some(limits) = sweep(self.policy, self.time()) {
+            // A part at a time, so that sign-ins get in between.
+            while kept
+                .sweep(limits)
+                .await
+                .is_ok_and(|gone| gone >= store::SWEEP_ROWS_MAX)
+            {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+impl Now {
+    fn reading(&self) -> Reading {
+        let steady_ms = steady_ms();
+        let wall_ms = match self.shared {
+            Some(shared) => shared.wall_ms + steady_ms.saturating_sub(shared.steady_ms),
+            None => sys::clock::wall_ms(),
+        };
+        Reading { wall_ms, steady_ms }
+    }
+}
+
+/// Runs as long as somebody holds the door.
+async fn tend(door: Weak<Door>) {
+    let mut sweep_at_ms = steady_ms() + FIRST_SWEEP_MS;
+    loop {
+        let open = match door.upgrade() {
+            None => return,
+            Some(door) => door.kept().is_ok(),
+        };
+        let wait_ms = if open { TEND_MS } else { OPEN_AGAIN_MS };
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        let Some(door) = door.upgrade() else { return };
+        let Ok(kept) = door.kept() else {
+            door.try_open().await;
+            continue;
+        };
+        door.renew(&kept).await;
+        door.look_again(&kept).await;
+        let now_ms = steady_ms();
+        if now_ms >= sweep_at_ms {
+            sweep_at_ms = now_ms + SWEEP_MS;
+            door.sweep(&kept).await;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A verdict about a token: from the cache where that may be believed, else from the store.
+//!
+//! Only *valid* verdicts come from the cache, and they are judged anew with the time of now: a row that looks too old
+//! here may have been used through another worker, so the store is asked before anybody is signed out.
+
+use crate::cache::{Entry, Key};
+use crate::door::{Door, locked, steady_ms};
+use crate::kept::Kept;
+use session::judge::addressed;
+use session::revoke::{Cached, DispatchLook, Recall, at_dispatch, recall, without_answer};
+use session::{
+    Admission, Found, Kind, Policy, Refusal, Sid, Time, Token, Traffic, Unsure, Verdict, judge,
+    judge_chain,
+};
+use std::sync::Arc;
+use store::{Answer, Store as _};
+
+impl Door {
+    pub(crate) async fn verify(&self, token: &Token, traffic: Traffic, fresh: bool) -> Verdict {
+        let mut kept = match self.kept_now().await {
+            Ok(kept) => kept,
+            Err(unsure) => return Verdict::Unknown(unsure),
+        };
+        if let Err(verdict) = addressed(token, kept.shelf()) {
+            // A command may have just said what is to be thought of other stores.
+            if !matches!(verdict, Verdict::Unknown(_)) || !self.look_again(&kept).await {
+                return verdict;
+            }
+            kept = match self.kept() {
+                Ok(kept) => kept,
+                Err(unsure) => return Verdict::Unknown(unsure),
+            };
+            if let Err(verdict) = addressed(token, kept.shelf()) {
+                return verdict;
+            }
+        }
+        self.ask(&kept, token, traffic, fresh).await
+    }
+
+    async fn ask(&self, kept: &Arc<Kept>, token: &Token, traffic: Traffic, fresh: bool) -> Verdict {
+        let (now_ms, time) = (steady_ms(), self.time());
+        // Before the store is asked.
+        let line = kept.line().ok();
+        let key = key(token);
+        let mut instead = None;
+        if let (Some(key), Some(line)) = (&key, line)
+            && let Some(entry) = locked(&self.cache).get(key)
+        {
+            let verdict = judged(token, Found::Row(&entry.row), self.policy, time, traffic);
+            if let Verdict::Valid(admission) = verdict {
+                match recall(entry.cached, line, fresh, now_ms) {
+                    Recall::Use => return admit(kept, entry, admission),
+                    Recall::AskElseUse => instead = Some(admission),
+                    Recall::Ask => {}
+                }
+            }
+        }
+        let answer = kept.find(token).await;
+        if let Answer::Unreachable(_) = answer {
+            return match (instead, line) {
+                (Some(admission), _) => Verdict::Valid(admission),
+                (None, Some(line)) => without_answer(line, fresh, now_ms),
+                (None, None) => Verdict::Unknown(Unsure::Unreachable),
+            };
+        }
+        let verdict = judged(token, answer.found(), self.policy, time, traffic);
+        match (verdict, answer) {
+            (Verdict::Valid(admission), Answer::Row(row)) => {
+                let count = line.map(count_of);
+                let mut entry = Entry {
+                    row: *row,
+                    cached: Cached {
+                        count: count.unwrap_or(0),
+                        made_ms: now_ms,
+                    },
+                };
+                let verdict = admit(kept, &mut entry, admission);
+                if let (Some(key), Some(_)) = (key, count) {
+                    locked(&self.cache).put(key, entry);
+                }
+                verdict
+            }
+            (verdict, _) => {
+                if let Some(key) = key {
+                    locked(&self.cache).remove(&key);
+                }
+                verdict
+            }
+        }
+    }
+
+    /// An admitted request leaves for its program: was its session ended since the count `admitted`?
+    pub(crate) async fn still(&self, admission: Admission, admitted: u64) -> Verdict {
+        let Ok(kept) = self.kept() else {
+            return Verdict::Valid(admission);
+        };
+        let now = kept.line().map_or(admitted, count_of);
+        if now == admitted {
+            return Verdict::Valid(admission);
+        }
+        let answer = kept.look(admission.session).await;
+        let look = DispatchLook::from(answer.found());
+        at_dispatch(admission, admitted, now, || look)
+    }
+
+    /// Whether the session is known to be over. A store that does not answer ends nothing.
+    pub(crate) async fn over(&self, session: Sid) -> bool {
+        let Ok(kept) = self.kept() else { return false };
+        match kept.look(session).await {
+            Answer::Row(row) => row.ended.is_some(),
+            Answer::Nothing => true,
+            Answer::Unreachable(_) | Answer::Distrusted(_) => false,
+        }
+    }
+
+    pub(crate) fn revocations(&self) -> Option<u64> {
+        self.kept().ok()?.line().ok().map(count_of)
+    }
+}
+
+fn count_of(line: session::revoke::Line) -> u64 {
+    match line {
+        session::revoke::Line::Local { count } | session::revoke::Line::Leased { count, .. } => {
+            count
+        }
+    }
+}
+
+/// Renews last-seen if it is time, in the cached row as well.
+fn admit(kept: &Kept, entry: &mut Entry, admission: Admission) -> Verdict {
+    if let Some(touch) = admission.touch {
+        entry.row.seen_ms = entry.row.seen_ms.max(touch.at_ms);
+        kept.touch(admission.session, touch);
+    }
+    Verdict::Valid(admission)
+}
+
+/// A chain changes with each refresh, so rotating tokens are always looked up.
+fn key(token: &Token) -> Option<Key> {
+    match token {
+        Token::Cookie(it) | Token::Bearer(it) => Some(it.hash()),
+        Token::Rotating(_) => None,
+    }
+}
+
+fn judged(
+    token: &Token,
+    found: Found<'_>,
+    policy: Policy,
+    time: Time,
+    traffic: Traffic,
+) -> Verdict {
+    match token {
+        Token::Cookie(it) => judge(it, Kind::Cookie, found, policy, time, traffic),
+        Token::Bearer(it) => judge(it, Kind::Bearer, found, policy, time, traffic),
+        Token::Rotating(it) => judge_chain(it, found, policy, time, traffic),
+    }
+}
+
+/// What the text of a credential is. `expected`: how it came.
+pub(crate) fn parsed(text: &str) -> Result<Token, Verdict> {
+    Token::parse(text).ok_or(Verdict::Invalid(Refusal::Malformed))
+}

@@ -1,0 +1,56 @@
+//! What the tests of accounts share.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use accounts::{Accounts, Caller, Opened};
+use routes::Sessions;
+use session::cookie::Channel;
+use session::{Kind, Traffic, UserId, Verdict};
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub(crate) const ORIGIN: &str = "http://localhost:8000";
+
+pub(crate) fn config(dir: &Path) -> Sessions {
+    Sessions {
+        store: format!("sqlite:{}", dir.display()),
+        state_dir: dir.display().to_string(),
+        origins: vec!["https://app.example".into()],
+        ..Sessions::default()
+    }
+}
+
+pub(crate) async fn worker(config: &Sessions) -> Accounts {
+    Accounts::open(config).await.expect("a sound configuration")
+}
+
+pub(crate) fn caller() -> Caller {
+    Caller {
+        address: "127.0.0.1".into(),
+        agent: "Firefox".into(),
+        channel: Channel::LoopbackHttp,
+        origin: ORIGIN.into(),
+    }
+}
+
+pub(crate) fn user(name: &str) -> UserId {
+    UserId::parse(name).expect("a user id")
+}
+
+pub(crate) async fn signed_in(accounts: &Accounts, name: &str, kind: Kind) -> Opened {
+    let opened = accounts.sign_in(user(name), kind, &caller(), None).await;
+    opened.expect("kept")
+}
+
+pub(crate) async fn verdict(accounts: &Accounts, token: &str) -> Verdict {
+    accounts.verify(token, Traffic::Active, false).await
+}
+
+/// Waits until it says so.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !check().await {
+        assert!(Instant::now() < end, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,214 @@
+//! Verdicts of gateway workers over one store: what is cached, what ends, what is unknown.
+#![allow(missing_docs, reason = "a test")]
+
+mod kit;
+
+use kit::{caller, config, signed_in, until, user, verdict, worker};
+use session::revoke::Scope;
+use session::{Alarm, Kind, Refusal, Token, Unsure, Verdict, Why};
+use std::fs;
+
+fn valid(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Valid(_))
+}
+
+#[tokio::test]
+async fn a_sign_out_in_one_worker_ends_it_in_the_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = config(dir.path());
+    let (one, two) = (worker(&config).await, worker(&config).await);
+    for kind in [Kind::Cookie, Kind::Bearer, Kind::Rotating] {
+        let opened = signed_in(&one, "ada", kind).await;
+        let text = opened.token.expose();
+        for worker in [&one, &two, &two] {
+            let Verdict::Valid(admission) = verdict(worker, &text).await else {
+                panic!("{kind:?}: signed in");
+            };
+            assert_eq!(admission.session, opened.session);
+            assert_eq!(admission.user, user("ada"));
+        }
+        let before = two.revocations();
+        one.sign_out(Scope::One(opened.session), Why::SignedOut)
+            .await
+            .expect("kept");
+        let ended = Verdict::Invalid(Refusal::Ended(Why::SignedOut));
+        assert_eq!(verdict(&two, &text).await, ended, "{kind:?}");
+        assert_eq!(verdict(&one, &text).await, ended, "{kind:?}");
+        assert!(two.changed(before).await > before);
+        assert!(two.over(opened.session).await);
+    }
+}
+
+#[tokio::test]
+async fn a_new_sign_in_has_a_new_id_and_ends_the_one_that_was_sent() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = worker(&config(dir.path())).await;
+    let old = signed_in(&accounts, "ada", Kind::Cookie).await;
+    let new = accounts
+        .sign_in(user("ada"), Kind::Cookie, &caller(), Some(old.session))
+        .await
+        .expect("kept");
+    assert_ne!(
+        (old.session, old.token.expose()),
+        (new.session, new.token.expose())
+    );
+    let was = verdict(&accounts, &old.token.expose()).await;
+    assert_eq!(was, Verdict::Invalid(Refusal::Ended(Why::Replaced)));
+    assert!(valid(&verdict(&accounts, &new.token.expose()).await));
+}
+
+#[tokio::test]
+async fn a_request_that_waited_is_looked_at_again_for_revocation_only() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = worker(&config(dir.path())).await;
+    let (ada, bob) = (
+        signed_in(&accounts, "ada", Kind::Cookie).await,
+        signed_in(&accounts, "bob", Kind::Cookie).await,
+    );
+    let admitted = accounts.revocations();
+    let Verdict::Valid(a) = verdict(&accounts, &ada.token.expose()).await else {
+        panic!("ada is signed in");
+    };
+    let Verdict::Valid(b) = verdict(&accounts, &bob.token.expose()).await else {
+        panic!("bob is signed in");
+    };
+    accounts
+        .sign_out(Scope::User(user("bob")), Why::Revoked)
+        .await
+        .expect("kept");
+    assert!(valid(&accounts.still(a, admitted).await));
+    let ended = Verdict::Invalid(Refusal::Ended(Why::Revoked));
+    assert_eq!(accounts.still(b, admitted).await, ended);
+}
+
+#[tokio::test]
+async fn a_store_that_goes_away_signs_nobody_out_and_comes_back_by_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = config(dir.path());
+    let accounts = worker(&config).await;
+    let seen = signed_in(&accounts, "ada", Kind::Cookie)
+        .await
+        .token
+        .expose();
+    let unseen = signed_in(&accounts, "bob", Kind::Cookie)
+        .await
+        .token
+        .expose();
+    assert!(valid(&verdict(&accounts, &seen).await));
+
+    let aside = tempfile::tempdir().expect("a directory");
+    let files: Vec<_> = fs::read_dir(dir.path())
+        .expect("read")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("sessions.db"))
+        .collect();
+    for name in &files {
+        fs::rename(dir.path().join(name), aside.path().join(name)).expect("moved away");
+    }
+    assert!(valid(&verdict(&accounts, &seen).await), "it is cached");
+    assert!(
+        valid(&verdict(&accounts, &unseen).await),
+        "the open file still says so"
+    );
+    let missing = Verdict::Unknown(Unsure::Distrusted(Alarm::Missing));
+    let kept = accounts
+        .sign_in(user("eve"), Kind::Cookie, &caller(), None)
+        .await;
+    assert!(kept.is_err(), "what cannot be kept is not granted");
+
+    // A worker that starts now finds nothing to believe.
+    let late = worker(&config).await;
+    assert_eq!(verdict(&late, &seen).await, missing);
+    assert!(late.trouble().expect("an alarm").contains("forget-store"));
+
+    for name in &files {
+        fs::rename(aside.path().join(name), dir.path().join(name)).expect("moved back");
+    }
+    assert!(valid(&verdict(&accounts, &unseen).await));
+    until("the late worker opens", || async {
+        valid(&verdict(&late, &seen).await)
+    })
+    .await;
+    let again = accounts
+        .sign_in(user("eve"), Kind::Cookie, &caller(), None)
+        .await;
+    assert!(again.is_ok(), "the writer opens the file again");
+}
+
+#[tokio::test]
+async fn a_copy_put_in_its_place_is_read_and_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = worker(&config(dir.path())).await;
+    let before = signed_in(&accounts, "ada", Kind::Cookie)
+        .await
+        .token
+        .expose();
+    let copy = dir.path().join("copy");
+    rusqlite::Connection::open(dir.path().join("sessions.db"))
+        .and_then(|db| db.execute("VACUUM INTO ?1", [copy.to_str()]))
+        .expect("copied");
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(dir.path().join(format!("sessions.db{suffix}")));
+    }
+    fs::rename(&copy, dir.path().join("sessions.db")).expect("put in its place");
+    assert!(valid(&verdict(&accounts, &before).await));
+    let after = signed_in(&accounts, "bob", Kind::Cookie)
+        .await
+        .token
+        .expose();
+    assert!(valid(&verdict(&accounts, &after).await));
+    let other = worker(&config(dir.path())).await;
+    assert!(
+        valid(&verdict(&other, &after).await),
+        "it was written into the copy"
+    );
+}
+
+#[tokio::test]
+async fn only_a_well_formed_token_of_another_store_is_unknown_and_after_forgetting_it_is_invalid() {
+    let (here, there) = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let config = config(here.path());
+    let accounts = worker(&config).await;
+    let own = signed_in(&accounts, "ada", Kind::Bearer)
+        .await
+        .token
+        .expose();
+    let other = worker(&kit::config(there.path())).await;
+    let foreign = signed_in(&other, "ada", Kind::Bearer).await.token.expose();
+
+    for text in [
+        "",
+        "x",
+        "sf1.b",
+        &own[..own.len() - 1],
+        &own[1..],
+        &"a".repeat(5000),
+    ] {
+        let said = verdict(&accounts, text).await;
+        assert_eq!(said, Verdict::Invalid(Refusal::Malformed), "{text}");
+    }
+    let Some(Token::Bearer(mut parts)) = Token::parse(&own) else {
+        panic!("a bearer token");
+    };
+    parts.secret = session::Hidden::new([7; 32]);
+    let unknown = Token::Bearer(parts).expose();
+    assert_eq!(
+        verdict(&accounts, &unknown).await,
+        Verdict::Invalid(Refusal::NotFound)
+    );
+    assert_eq!(
+        verdict(&accounts, &foreign).await,
+        Verdict::Unknown(Unsure::ForeignStore)
+    );
+    accounts::Accounts::forget(&config)
+        .await
+        .expect("forgotten");
+    assert_eq!(
+        verdict(&accounts, &foreign).await,
+        Verdict::Invalid(Refusal::ForgottenStore)
+    );
+    assert!(valid(&verdict(&accounts, &own).await), "ours go on");
+}
