@@ -30,6 +30,8 @@ pub struct Gateway {
     pub user: Option<Spanned<User>>,
     /// Limits on what a client may send.
     pub limits: Limits,
+    /// File that browsers see instead of our 503, absolute.
+    pub maintenance_page: Option<Spanned<String>>,
 }
 
 /// Limits of a gateway; what is `None` has the gateway's own default.

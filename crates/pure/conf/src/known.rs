@@ -144,7 +144,7 @@ const PROGRAM: [&str; 32] = [
     "stderr_events_enabled",
     "stderr_syslog",
 ];
-const PROGRAM_OURS: [&str; 14] = [
+const PROGRAM_OURS: [&str; 24] = [
     "listen",
     "env_file",
     "secrets",
@@ -159,19 +159,21 @@ const PROGRAM_OURS: [&str; 14] = [
     "depends_on",
     "steadfast_command",
     "repeat",
-];
-const PROGRAM_LATER: [&str; 7] = [
-    "secrets_fallbacks",
+    "restart_delay",
+    "oneshot",
+    "essential",
+    "log_prefix",
+    "log_format",
     "memory_max",
     "reload_signal",
     "notify",
     "keepalive_url",
     "maintenance_page",
-    "jwt_cookie",
 ];
+const PROGRAM_LATER: [&str; 2] = ["secrets_fallbacks", "jwt_cookie"];
 /// `doctor_ignore` is read by the doctor alone.
-const STEADFAST: [&str; 4] = ["guard", "state_dir", "run_dir", "doctor_ignore"];
-const GATEWAY: [&str; 14] = [
+const STEADFAST: [&str; 5] = ["guard", "state_dir", "run_dir", "doctor_ignore", "notify"];
+const GATEWAY: [&str; 15] = [
     "listen",
     "route",
     "hold",
@@ -186,8 +188,9 @@ const GATEWAY: [&str; 14] = [
     "answer_timeout",
     "connections_max",
     "auth",
+    "maintenance_page",
 ];
-const GATEWAY_LATER: [&str; 3] = ["maintenance_page", "origins", "jwt_cookie"];
+const GATEWAY_LATER: [&str; 2] = ["origins", "jwt_cookie"];
 const UPSTREAM: [&str; 1] = ["connect"];
 const UPSTREAM_LATER: [&str; 4] = ["ready", "ready_host", "ready_timeout", "keepalive"];
 

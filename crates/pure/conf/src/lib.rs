@@ -32,6 +32,7 @@ pub mod argv;
 mod command;
 mod environ;
 mod expand;
+mod extras;
 mod files;
 mod findings;
 mod gateway;
@@ -48,6 +49,7 @@ mod tree;
 mod values;
 
 pub use argv::SplitError;
+pub use extras::{Extras, LogFormat, LogPrefix, Notify};
 pub use files::{Account, DirEntry, Environment, Files, Kind, MapFiles, ReadError};
 pub use load::{INCLUDED_FILES_MAX, Loaded, TOTAL_BYTES_MAX, load};
 pub use mapped::{FileText, Text};

@@ -192,6 +192,8 @@ pub struct Steadfast {
     pub state_dir: Option<Spanned<String>>,
     /// Where sockets and pids live, absolute; `None` leaves it to the caller.
     pub run_dir: Option<Spanned<String>>,
+    /// Who is told of trouble, where a program names nobody.
+    pub notify: Option<Spanned<crate::extras::Notify>>,
 }
 
 /// What happens to development flags in production.
@@ -271,6 +273,8 @@ pub struct Program {
     pub depends_on: Vec<Spanned<String>>,
     /// Which requests may be sent again.
     pub repeat: Spanned<Repeat>,
+    /// Further keys of ours.
+    pub extras: crate::extras::Extras,
 
     /// The processes, sorted by name.
     pub processes: Vec<ProcessDef>,
@@ -404,6 +408,10 @@ pub enum Ready {
     Fd(i32),
     /// A line of its output matches this regular expression, which was checked.
     Log(String),
+    /// The program says `READY=1` on NOTIFY_SOCKET (sd_notify(3)).
+    Notify,
+    /// This command, run in the program's directory, as its user and with its environment, exits with 0.
+    Exec(Vec<String>),
 }
 
 /// What happens when keepalive fails.

@@ -150,11 +150,17 @@ impl Slot {
             },
         );
         for op in std::mem::take(&mut self.starts) {
+            // What runs to its end was asked to end; whoever started it waited for that.
+            let done = life.spec.oneshot && expected;
             out.push(Effect::Answer {
                 op,
-                outcome: Outcome::Abnormal,
+                outcome: if done {
+                    Outcome::Done
+                } else {
+                    Outcome::Abnormal
+                },
                 text: format!("{} after {lived_ms} ms", cause.text),
-                output_of: Some(life.generation),
+                output_of: (!done).then_some(life.generation),
             });
         }
         if self.promote_next(life, now, out) {
@@ -165,14 +171,21 @@ impl Slot {
             return;
         }
         let long_ms = LIFE_SHORT_MS.max(u64::from(life.spec.start_secs) * 1000);
+        let delay_ms = life.spec.restart_delay_ms;
         if lived_ms >= long_ms {
             self.short_lives = 0;
-            self.spawn(life.generation, life.spec.clone(), cause, now, out);
+            if delay_ms == 0 {
+                self.spawn(life.generation, life.spec.clone(), cause, now, out);
+            } else {
+                let until_ms = now.mono_ms.saturating_add(delay_ms);
+                self.wait(until_ms, State::Exited, life.spec.clone(), cause, now);
+            }
             return;
         }
         // RUNNING, but briefly (startsecs = 0, or ready at once): only the pause counts it.
         self.short_lives += 1;
-        let until_ms = now.mono_ms.max(life.started.mono_ms + self.gap_ms());
+        let gap_ms = life.started.mono_ms + self.gap_ms();
+        let until_ms = gap_ms.max(now.mono_ms.saturating_add(delay_ms));
         self.wait(until_ms, State::Exited, life.spec.clone(), cause, now);
     }
 
@@ -184,7 +197,7 @@ impl Slot {
         cause: Cause,
         now: Now,
     ) {
-        let until_wall_ms = now.wall_ms + (until_ms - now.mono_ms);
+        let until_wall_ms = now.wall_ms.saturating_add(until_ms - now.mono_ms);
         self.current = Current::Down(Down::Waiting {
             until_ms,
             until_wall_ms,
@@ -235,7 +248,9 @@ impl Slot {
         let tries = self.tries;
         let lived_ms = now.mono_ms.saturating_sub(life.started.mono_ms);
         let from = life.state();
-        let until_ms = now.mono_ms.max(life.started.mono_ms + self.gap_ms());
+        let gap_ms = life.started.mono_ms + self.gap_ms();
+        let delay_ms = now.mono_ms.saturating_add(life.spec.restart_delay_ms);
+        let until_ms = gap_ms.max(delay_ms);
         self.wait(
             until_ms,
             State::Backoff,

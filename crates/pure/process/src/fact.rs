@@ -6,28 +6,39 @@ use wire::{Address, Fact, Leaving, Phase, Ready, State};
 impl Life {
     /// Supervisor's RUNNING.
     pub(crate) fn running(&self) -> bool {
+        if self.spec.oneshot {
+            return self.lived;
+        }
         match self.spec.ready {
             Ready::Lived {} | Ready::Connect {} => self.lived,
-            Ready::Http { .. } | Ready::Tcp {} | Ready::Descriptor { .. } | Ready::Log { .. } => {
-                self.checked
-            }
+            Ready::Http { .. }
+            | Ready::Tcp {}
+            | Ready::Descriptor { .. }
+            | Ready::Log { .. }
+            | Ready::Notify {}
+            | Ready::Exec { .. } => self.checked,
         }
     }
 
     /// RUNNING is a matter of time only.
     pub(crate) fn lives_to_run(&self) -> bool {
-        matches!(self.spec.ready, Ready::Lived {} | Ready::Connect {})
+        self.spec.oneshot || matches!(self.spec.ready, Ready::Lived {} | Ready::Connect {})
     }
 
-    /// Requests may flow.
+    /// Requests may flow. What runs to its end never is: its success is its end.
     pub(crate) fn ready(&self) -> bool {
+        if self.spec.oneshot {
+            return false;
+        }
         match self.spec.ready {
             Ready::Lived {} => self.lived,
             Ready::Connect {}
             | Ready::Http { .. }
             | Ready::Tcp {}
             | Ready::Descriptor { .. }
-            | Ready::Log { .. } => self.checked,
+            | Ready::Log { .. }
+            | Ready::Notify {}
+            | Ready::Exec { .. } => self.checked,
         }
     }
 
@@ -59,7 +70,8 @@ impl Life {
         match self.stage {
             Stage::Up => {
                 let lived = (!self.lived).then(|| self.lived_at_ms());
-                let by = (!self.ready() && self.pid > 0).then(|| self.ready_by_ms());
+                let by = (!self.ready() && self.pid > 0 && self.spec.ready_timeout_ms < u64::MAX)
+                    .then(|| self.ready_by_ms());
                 lived.into_iter().chain(by).min()
             }
             Stage::Draining { deadline_ms, .. } => Some(deadline_ms),
@@ -72,7 +84,9 @@ impl Life {
     }
 
     pub(crate) fn ready_by_ms(&self) -> u64 {
-        self.started.mono_ms + self.spec.ready_timeout_ms
+        self.started
+            .mono_ms
+            .saturating_add(self.spec.ready_timeout_ms)
     }
 
     /// `unix:PATH`, `tcp:HOST:PORT` or empty. A port per generation is known to the shell only.

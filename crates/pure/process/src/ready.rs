@@ -92,7 +92,7 @@ impl Slot {
         let Current::Live(life) = &mut self.current else {
             return;
         };
-        if matches!(life.spec.ready, Ready::Lived {} | Ready::Connect {}) {
+        if matches!(life.spec.ready, Ready::Lived {} | Ready::Connect {}) && !life.spec.oneshot {
             // Without a check of the owner's, a missing listener is no reason to kill: told once, kept.
             let (pid, generation) = (life.pid, life.generation);
             life.checked = true;

@@ -84,12 +84,15 @@ impl Slot {
         life.pid = pid;
         life.started = now;
         let check = match life.spec.ready {
+            _ if life.spec.oneshot => life.spec.start_secs == 0,
             Ready::Lived {} => life.spec.start_secs == 0,
             Ready::Connect {}
             | Ready::Http { .. }
             | Ready::Tcp {}
             | Ready::Descriptor { .. }
-            | Ready::Log { .. } => {
+            | Ready::Log { .. }
+            | Ready::Notify {}
+            | Ready::Exec { .. } => {
                 out.push(Effect::Check {
                     generation,
                     mode: CheckMode::UntilReady,

@@ -989,3 +989,60 @@ fn a_refused_replacement_is_no_restart() {
         (1, 1)
     );
 }
+
+#[test]
+fn a_oneshot_is_running_until_its_end_and_its_end_answers_the_start() {
+    let oneshot = Spec {
+        oneshot: true,
+        start_secs: 0,
+        start_retries: 0,
+        ready_timeout_ms: u64::MAX,
+        autorestart: wire::Autorestart::Never,
+        ..spec()
+    };
+    let mut world = check(oneshot.clone());
+    world.start(1).state(State::Running, Phase::Starting);
+    world.pass(3_600_000).state(State::Running, Phase::Starting);
+    assert_eq!(world.answers, [], "it has not ended");
+    world
+        .exits(0)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Done);
+    let mut world = check(oneshot.clone());
+    world
+        .start(1)
+        .pass(10)
+        .exits(3)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Abnormal);
+    // With an explicit ready_timeout it must have ended by then.
+    let mut world = check(Spec {
+        ready_timeout_ms: 5_000,
+        ..oneshot
+    });
+    world.start(1).pass(5_000);
+    assert!(world.signals.iter().any(|(_, signal)| *signal == 15));
+    world.exits(-15).state(State::Fatal, Phase::Fatal);
+}
+
+#[test]
+fn a_restart_waits_for_its_delay_from_the_end_of_the_life() {
+    let delayed = Spec {
+        restart_delay_ms: 5_000,
+        autorestart: wire::Autorestart::Always,
+        ..spec()
+    };
+    let mut world = check(delayed.clone());
+    world.start(1).pass(60_000).exits(0);
+    assert_eq!(world.spawned.len(), 1, "not at once, as without it");
+    world.pass(4_999);
+    assert_eq!(world.spawned.len(), 1);
+    world.pass(1);
+    assert_eq!(world.spawned.len(), 2);
+    // A start that failed waits so long, too, although its own gap is shorter.
+    let mut world = check(delayed);
+    world.start(1).pass(500).exits(1).pass(4_999);
+    assert_eq!(world.spawned.len(), 1);
+    world.pass(1);
+    assert_eq!(world.spawned.len(), 2);
+}

@@ -77,6 +77,8 @@ word! {
         11 => Removed = "removed",
         /// It ended by itself as expected (exit status in `exitcodes`).
         12 => Exit = "exit",
+        /// Its tree took more memory than `memory_max`.
+        13 => Memory = "memory",
     }
 }
 

@@ -77,6 +77,10 @@ choice! {
         5 => Descriptor { 1 => number: i32, },
         /// `log:REGEX`: a line of its output that matches.
         6 => Log { 1 => pattern: String, },
+        /// `notify`: `READY=1` on NOTIFY_SOCKET, from the program's own tree.
+        7 => Notify {},
+        /// `exec:CMD`: this command exits with 0.
+        8 => Exec { 1 => argv: Vec<String>, },
     }
 }
 
@@ -227,6 +231,14 @@ record! {
         39 => min_procs: u64,
         /// Number of the key (`routes::JwtKey::id`) in its environment; 0 = none that a gateway knows.
         40 => key: u32,
+        /// `restart_delay`: pause before each start that follows an end by itself; 0 = none but the back-off.
+        41 => restart_delay_ms: u64,
+        /// `oneshot`: it is RUNNING until it ends, and never ready before; a start is answered with its end.
+        42 => oneshot: bool,
+        /// `log_prefix`: before each line of its output; empty = none.
+        43 => log_prefix: String,
+        /// `log_format = json`: its output is written as one JSON object a line.
+        44 => log_json: bool,
     }
 }
 

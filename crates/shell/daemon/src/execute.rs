@@ -303,13 +303,14 @@ async fn ready(daemon: &Shared, after: &[Key], ends: &Ends) -> Result<(), String
                 return Err(format!("{key} is not ready: it could not be started"));
             }
         }
-        let (up, limit_ms) = {
+        let (up, limit_ms, codes) = {
             let state = daemon.state.borrow();
-            state
-                .active
-                .slot(key)
-                .map_or((false, 0), |slot| (slot.up, slot.spec.ready_timeout_ms))
+            state.active.slot(key).map_or((false, 0, vec![0]), |slot| {
+                let spec = &slot.spec;
+                (slot.up, spec.ready_timeout_ms, spec.exit_codes.clone())
+            })
         };
+        let is_ready = |fact: &Fact| is_ready(fact, &codes);
         let Some(mut facts) = daemon.follow(key) else {
             return Err(format!("{key} is not ready: it has no keeper"));
         };
@@ -328,10 +329,10 @@ async fn ready(daemon: &Shared, after: &[Key], ends: &Ends) -> Result<(), String
 }
 
 /// Ready to be depended on: serving, or (a migration) ended as it should.
-fn is_ready(fact: &Fact) -> bool {
+fn is_ready(fact: &Fact, exit_codes: &[i32]) -> bool {
     match fact.phase {
         Phase::Ready => true,
-        Phase::Exited => fact.exit_status == 0,
+        Phase::Exited => exit_codes.contains(&fact.exit_status),
         Phase::Starting
         | Phase::Draining
         | Phase::Restarting

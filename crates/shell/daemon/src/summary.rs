@@ -72,6 +72,11 @@ fn details(slot: &Slot) -> String {
         Ready::Tcp {} => parts.push("ready = tcp".to_owned()),
         Ready::Descriptor { number } => parts.push(format!("ready = fd:{number}")),
         Ready::Log { pattern } => parts.push(format!("ready = log:{}", finding::escape(pattern))),
+        Ready::Notify {} => parts.push("ready = notify".to_owned()),
+        Ready::Exec { argv } => {
+            let command = servers::quote_line(argv);
+            parts.push(format!("ready = exec:{}", finding::escape(&command)));
+        }
         Ready::Lived {} | Ready::Connect {} => {}
     }
     if !slot.up {

@@ -15,11 +15,16 @@ const PAUSE_PART: u64 = 8;
 const PAUSE_MAX_MS: u64 = 1_000;
 /// One try may take this long; a keepalive's also ends with its period, so that the owner's period bounds how
 /// long a hang goes unnoticed.
-const TRY_MS: u64 = 5_000;
+pub(crate) const TRY_MS: u64 = 5_000;
 /// A keepalive try is never shorter than this: a busy second is no hang.
-const KEEPALIVE_TRY_MS_MIN: u64 = 1_000;
+pub(crate) const KEEPALIVE_TRY_MS_MIN: u64 = 1_000;
 /// Bytes of an answer that are looked at: the status line and some words for people.
 const ANSWER_BYTES: usize = 512;
+
+/// The pause before the next try of one that is waited for since `waited_ms`.
+pub(crate) fn pause_ms(waited_ms: u64) -> u64 {
+    (waited_ms / PAUSE_PART).clamp(PAUSE_FIRST_MS, PAUSE_MAX_MS)
+}
 
 /// The check of one generation.
 #[derive(Debug)]
@@ -68,7 +73,11 @@ impl Check {
                     },
                 running: None,
             }),
-            Ready::Lived {} | Ready::Descriptor { .. } | Ready::Log { .. } => None,
+            Ready::Lived {}
+            | Ready::Descriptor { .. }
+            | Ready::Log { .. }
+            | Ready::Notify {}
+            | Ready::Exec { .. } => None,
         }
     }
 
@@ -117,8 +126,7 @@ impl Check {
                 self.next_at_ms = now_ms.max(begun_ms + self.period_ms);
             } else {
                 let waited_ms = now_ms.saturating_sub(self.since_ms);
-                self.next_at_ms =
-                    now_ms + (waited_ms / PAUSE_PART).clamp(PAUSE_FIRST_MS, PAUSE_MAX_MS);
+                self.next_at_ms = now_ms + pause_ms(waited_ms);
             }
         }
         found
@@ -130,9 +138,11 @@ impl Check {
                 "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: steadfast-check\r\nAccept: */*\r\nConnection: close\r\n\r\n"
             ),
             Ready::Connect {} | Ready::Tcp {} => String::new(),
-            Ready::Lived {} | Ready::Descriptor { .. } | Ready::Log { .. } => {
-                return Found::Nothing;
-            }
+            Ready::Lived {}
+            | Ready::Descriptor { .. }
+            | Ready::Log { .. }
+            | Ready::Notify {}
+            | Ready::Exec { .. } => return Found::Nothing,
         };
         match open(&self.address) {
             Err(text) => Found::Failed(text),

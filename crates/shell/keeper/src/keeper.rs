@@ -30,6 +30,10 @@ pub struct KeeperOptions {
     pub events_gid: Option<u32>,
 }
 
+/// Sessions of ended checks that are remembered: the kernel takes moments to bury what was killed, and a check ends
+/// every 20 ms at most.
+const CHECKS_ENDED_MAX: usize = 16;
+
 /// What woke the loop.
 #[derive(Debug, Clone, Copy)]
 enum Token {
@@ -42,6 +46,7 @@ enum Token {
     Ready(u64),
     Check(u64),
     Stdin(u64),
+    Notify(u64),
     Behind,
 }
 
@@ -54,6 +59,8 @@ struct Keeper {
     links: Vec<Link>,
     link_ids: u64,
     children: Vec<Child>,
+    /// Sessions of the last check commands that ended.
+    checks_ended: VecDeque<i32>,
     /// Listeners by the hash of the spec that they came with, the newest last.
     listeners: Vec<(String, Rc<Vec<OwnedFd>>)>,
     /// Root's stdout and stderr.
@@ -149,6 +156,7 @@ impl Keeper {
             links: Vec::new(),
             link_ids: 0,
             children: Vec::new(),
+            checks_ended: VecDeque::new(),
             listeners: Vec::new(),
             root,
             out: Log::default(),
@@ -252,6 +260,7 @@ impl Keeper {
                     .filter(|child| child.generation == generation)
                     .for_each(Child::write_stdin);
             }
+            Token::Notify(generation) => self.notified(generation),
             Token::Behind => self.flush_logs(),
         }
     }
@@ -292,6 +301,7 @@ impl Keeper {
                 .unwrap_or(0);
             let pid = pid.as_raw_nonzero().get();
             let Some(child) = self.children.iter_mut().find(|child| child.pid == pid) else {
+                self.check_exited(pid, exit);
                 continue;
             };
             let oom =
@@ -302,6 +312,39 @@ impl Keeper {
             self.read_output(generation, true);
             self.drains.forget(generation);
             self.feed(Event::Exited { pid, exit, oom });
+        }
+    }
+
+    /// The command of a check has ended (or an orphan, which is nobody's).
+    fn check_exited(&mut self, pid: i32, exit: i32) {
+        let Some(child) = self
+            .children
+            .iter_mut()
+            .find(|child| child.probe_pid() == pid)
+        else {
+            return;
+        };
+        let generation = child.generation;
+        let found = child.probe_exited(exit, sys::clock::mono_ms());
+        self.check_ended(pid);
+        self.found(generation, found);
+    }
+
+    /// Remembers the session of a check that was killed or has ended: what dies of it now is nobody's leftover.
+    fn check_ended(&mut self, pid: i32) {
+        if self.checks_ended.len() >= CHECKS_ENDED_MAX {
+            self.checks_ended.pop_front();
+        }
+        self.checks_ended.push_back(pid);
+    }
+
+    fn found(&mut self, generation: u64, found: crate::checks::Found) {
+        match found {
+            crate::checks::Found::Nothing => {}
+            crate::checks::Found::Passed => self.feed(Event::CheckPassed { generation }),
+            crate::checks::Found::Failed(answer) => {
+                self.feed(Event::CheckFailed { generation, answer })
+            }
         }
     }
 
@@ -330,13 +373,8 @@ impl Keeper {
         else {
             return;
         };
-        match child.step_check(mono_ms) {
-            crate::checks::Found::Nothing => {}
-            crate::checks::Found::Passed => self.feed(Event::CheckPassed { generation }),
-            crate::checks::Found::Failed(answer) => {
-                self.feed(Event::CheckFailed { generation, answer })
-            }
-        }
+        let found = child.step_check(mono_ms);
+        self.found(generation, found);
     }
 
     /// One event through the machine, its effects carried out, the new truth published.

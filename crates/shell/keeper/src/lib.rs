@@ -13,10 +13,13 @@
 
 mod checks;
 mod drains;
+mod format;
 mod keeper;
 mod links;
 mod logs;
+mod notify;
 mod plain;
+mod probe;
 mod root;
 mod start;
 

@@ -15,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) port: u16,
     /// `unix:PATH`, `tcp:HOST:PORT` or empty.
     pub(crate) address: String,
+    /// NOTIFY_SOCKET; empty = none.
+    pub(crate) notify: String,
 }
 
 /// The ends of the pipes that the keeper holds.
@@ -140,7 +142,9 @@ pub(crate) fn start(
         | Ready::Connect {}
         | Ready::Http { .. }
         | Ready::Tcp {}
-        | Ready::Log { .. } => None,
+        | Ready::Log { .. }
+        | Ready::Notify {}
+        | Ready::Exec { .. } => None,
     };
     let config = match spec.config.is_empty() {
         true => None,
@@ -176,6 +180,9 @@ pub(crate) fn start(
         fds.push((write.as_fd(), *number));
         env.push(c_string(format!("STEADFAST_READY_FD={number}"))?);
     }
+    if !place.notify.is_empty() {
+        env.push(c_string(format!("NOTIFY_SOCKET={}", place.notify))?);
+    }
     let argv: Result<Vec<CString>, String> = spec
         .argv
         .iter()
@@ -189,11 +196,7 @@ pub(crate) fn start(
         argv: argv?,
         env,
         directory: spec.directory.clone().map(c_string).transpose()?,
-        credentials: spec.credentials.as_ref().map(|user| sys::spawn::Become {
-            uid: user.uid,
-            gid: user.gid,
-            groups: user.groups.clone(),
-        }),
+        credentials: credentials(spec),
         umask: if spec.open_socket {
             Some(0)
         } else {
@@ -225,6 +228,55 @@ pub(crate) fn start(
             ready: ready.map(|((read, _), _)| read),
         },
     ))
+}
+
+/// Runs the command of `ready = exec:CMD` as the program would run; its output comes out of the pipe.
+pub(crate) fn run_check(
+    spec: &Spec,
+    argv: &[String],
+    place: &Place,
+) -> Result<(i32, OwnedFd), String> {
+    let io = |error: std::io::Error| format!("no pipe: {error}");
+    let (read, write) = sys::fds::pipe().map_err(io)?;
+    let (nothing, _) = sys::fds::pipe().map_err(io)?;
+    let own = Spec {
+        argv: argv.iter().map(|word| Text::from(word.as_str())).collect(),
+        directory: spec.directory.clone(),
+        env: spec.env.clone(),
+        ..Spec::default()
+    };
+    let file = find(&own).map_err(|(_, text)| text)?;
+    let env: Result<Vec<CString>, String> = spec
+        .env
+        .iter()
+        .map(|(key, value)| c_string(format!("{key}={}", text(value, place))))
+        .collect();
+    let mut exec = sys::spawn::Exec {
+        file: c_string(file)?,
+        argv: argv
+            .iter()
+            .map(|word| c_string(word.clone()))
+            .collect::<Result<_, _>>()?,
+        env: env?,
+        directory: spec.directory.clone().map(c_string).transpose()?,
+        credentials: credentials(spec),
+        umask: spec.umask,
+        standard: [nothing.as_fd(), write.as_fd(), write.as_fd()],
+        fds: Vec::new(),
+        limits_min: (0, 0),
+        die_with_parent: true,
+    };
+    let pid = sys::spawn::spawn(&mut exec).map_err(|error| spawn_error(&own, &error))?;
+    let _ = rustix::io::ioctl_fionbio(&read, true);
+    Ok((pid, read))
+}
+
+fn credentials(spec: &Spec) -> Option<sys::spawn::Become> {
+    spec.credentials.as_ref().map(|user| sys::spawn::Become {
+        uid: user.uid,
+        gid: user.gid,
+        groups: user.groups.clone(),
+    })
 }
 
 fn spawn_error(spec: &Spec, error: &sys::spawn::SpawnError) -> String {
@@ -303,7 +355,7 @@ mod tests {
         let place = Place {
             socket: "/x/1.sock".into(),
             port: 81,
-            address: String::new(),
+            ..Place::default()
         };
         assert_eq!(
             text(

@@ -95,7 +95,7 @@ fn together(reader: &mut Reader<'_>, program: &Program) {
                 "it repeats the check of `ready`, which is not set",
             );
         }
-    } else if let Some(Ready::Fd(_) | Ready::Log(_)) =
+    } else if let Some(Ready::Fd(_) | Ready::Log(_) | Ready::Notify) =
         program.ready.as_ref().map(|ready| &ready.value)
         && let Some(keepalive) = &program.keepalive
     {

@@ -45,6 +45,7 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
                 .map(|_| list(&mut keys, "trust", &vars, trusted)),
             user: keys.user("user", &vars),
             limits: limits(&mut keys, &vars),
+            maintenance_page: super::extras::page(&mut keys, &vars),
         };
         if let Some(auth) = keys
             .optional("auth", &vars, |text| Ok(strip(text).to_lowercase()))

@@ -2,6 +2,7 @@
 
 mod checks;
 mod depends;
+mod extras;
 mod gateway;
 mod group;
 mod http;

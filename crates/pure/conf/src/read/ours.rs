@@ -64,6 +64,7 @@ pub(super) fn defaults(place: &Place<'_>) -> Program {
         restart_window: Spanned::default_of(RESTART_WINDOW),
         depends_on: Vec::new(),
         repeat: Spanned::default_of(Repeat::Safe),
+        extras: crate::extras::Extras::default(),
         processes: Vec::new(),
     }
 }
@@ -103,6 +104,7 @@ pub(super) fn program(keys: &mut Keys<'_, '_>, vars: &Vars<'_>, out: &mut Progra
         false => Err(format!("{} is not the name of a variable", shown(name))),
     });
     out.depends_on = names(keys, "depends_on", vars, |_| Ok(()));
+    out.extras = super::extras::read(keys, vars);
 }
 
 fn lower(text: &str) -> String {
@@ -155,19 +157,10 @@ fn unhealthy(text: &str) -> Result<Unhealthy, String> {
     }
 }
 
-/// `http:PATH | tcp | fd:N | log:REGEX`; `notify` and `exec:CMD` later.
+/// `http:PATH | tcp | notify | fd:N | log:REGEX | exec:CMD`.
 fn ready(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Spanned<Ready>> {
     let (text, span) = keys.text("ready", vars)?;
     let text = text.as_str();
-    if text == "notify" || text.starts_with("exec:") {
-        let what = if text == "notify" {
-            "`ready = notify`"
-        } else {
-            "`ready = exec:…`"
-        };
-        keys.reader.findings.push(not_supported(what).at(span));
-        return None;
-    }
     match parse_ready(text) {
         Ok(value) => Some(Spanned {
             value,
@@ -181,8 +174,16 @@ fn ready(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Spanned<Ready>> {
 }
 
 fn parse_ready(text: &str) -> Result<Ready, String> {
-    if text == "tcp" {
-        return Ok(Ready::Tcp);
+    match text {
+        "tcp" => return Ok(Ready::Tcp),
+        "notify" => return Ok(Ready::Notify),
+        _ => {}
+    }
+    if let Some(command) = text.strip_prefix("exec:") {
+        let words = crate::argv::split(command).map_err(|error| error.words().to_string())?;
+        return Ok(Ready::Exec(
+            words.into_iter().map(|word| word.value).collect(),
+        ));
     }
     if let Some(path) = text.strip_prefix("http:") {
         let fits = path.starts_with('/')
@@ -222,7 +223,7 @@ fn parse_ready(text: &str) -> Result<Ready, String> {
         };
     }
     Err(format!(
-        "{} is none of http:/path, tcp, fd:3, log:regex",
+        "{} is none of http:/path, tcp, notify, fd:3, log:regex, exec:command",
         shown(text)
     ))
 }
@@ -353,5 +354,6 @@ pub(super) fn steadfast(reader: &mut Reader<'_>, env: &EnvMap) -> Option<Steadfa
         guard,
         state_dir: keys.optional("state_dir", &vars, dir),
         run_dir: keys.optional("run_dir", &vars, dir),
+        notify: keys.optional("notify", &vars, super::extras::notify),
     })
 }

@@ -109,8 +109,40 @@ pub(super) fn spec(
         open_socket: handed.open_socket && place.gateway_user.is_some_and(|user| user.uid != 0),
         ..Spec::default()
     };
+    extras(program, &mut spec);
     spec.hash = hash(&spec.to_bytes());
     spec
+}
+
+/// What the keys of [`conf::Extras`] change about the definition. `oneshot` and `essential` have other defaults for
+/// what follows an end; what the file says itself counts.
+fn extras(program: &conf::Program, spec: &mut Spec) {
+    let more = &program.extras;
+    spec.restart_delay_ms = u64::try_from(more.restart_delay.as_millis()).unwrap_or(u64::MAX);
+    spec.log_prefix = match more.log_prefix.as_ref().map(|prefix| &prefix.value) {
+        None => String::new(),
+        Some(conf::LogPrefix::Name) => format!("{} |", spec.label()),
+        Some(conf::LogPrefix::Text(text)) => text.clone(),
+    };
+    spec.log_json = *more.log_format == conf::LogFormat::Json;
+    if *more.oneshot {
+        spec.oneshot = true;
+        spec.start_secs = 0;
+        if !program.ready_timeout.is_set() {
+            // A migration takes as long as it takes.
+            spec.ready_timeout_ms = u64::MAX;
+        }
+    }
+    if *more.oneshot || *more.essential {
+        if !program.autorestart.is_set() {
+            spec.autorestart = Autorestart::Never;
+        }
+        if !program.startretries.is_set() && spec.autorestart == Autorestart::Never {
+            spec.start_retries = 0;
+        }
+        // Tried again after FATAL, it would never have failed.
+        spec.retry_fatal = false;
+    }
 }
 
 /// Two processes cannot listen on one address of their own, so an overlap would never get ready.
@@ -149,6 +181,8 @@ fn ready(program: &conf::Program, gated: bool) -> wire::Ready {
         Some(Ready::Log(pattern)) => wire::Ready::Log {
             pattern: pattern.clone(),
         },
+        Some(Ready::Notify) => wire::Ready::Notify {},
+        Some(Ready::Exec(argv)) => wire::Ready::Exec { argv: argv.clone() },
     }
 }
 
@@ -213,6 +247,15 @@ fn auto_log(place: &Place<'_>, channel: &'static str) -> String {
     }
 }
 
+/// `1.5 s`; empty for none.
+fn seconds(time: std::time::Duration) -> String {
+    if time.is_zero() {
+        String::new()
+    } else {
+        format!("{} s", time.as_secs_f64())
+    }
+}
+
 /// The definition in words, so that a difference can be said. Values of variables appear as digests.
 pub(super) fn parts(
     program: &conf::Program,
@@ -252,6 +295,17 @@ pub(super) fn parts(
             .ready
             .as_ref()
             .map_or(String::new(), |ready| format!("{:?}", ready.value)),
+    );
+    let more = &program.extras;
+    put("restart_delay", seconds(more.restart_delay.value));
+    put("oneshot", more.oneshot.to_string());
+    put(
+        "log_prefix",
+        format!("{:?}", more.log_prefix.as_ref().map(|prefix| &prefix.value)),
+    );
+    put(
+        "log_format",
+        format!("{:?}", *more.log_format).to_lowercase(),
     );
     let depends: Vec<&str> = program
         .depends_on

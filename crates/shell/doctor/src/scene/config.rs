@@ -432,7 +432,9 @@ fn question(subject: &Subject, now_unix_s: u64) -> Option<Question> {
     let ready = subject.program.as_ref().and_then(|p| p.ready.as_ref());
     let path = match ready.map(|r| &r.value) {
         Some(Ready::Http { path }) => Some(path.clone()),
-        Some(Ready::Tcp | Ready::Fd(_) | Ready::Log(_)) | None => None,
+        Some(Ready::Tcp | Ready::Fd(_) | Ready::Log(_) | Ready::Notify | Ready::Exec(_)) | None => {
+            None
+        }
     };
     // The gateway or a keeper listens there for it.
     let held = subject

@@ -2,6 +2,7 @@
 
 use super::Keeper;
 use super::child::Child;
+use crate::notify::{NotifySocket, Said};
 use crate::start;
 use process::{Effect, Event};
 use rustix::fd::OwnedFd;
@@ -24,7 +25,11 @@ impl Keeper {
             Effect::Check { generation, mode } => self.begin_check(generation, mode),
             Effect::EndChecks { generation } => {
                 if let Some(child) = self.child(generation) {
+                    let probe = child.probe_pid();
                     child.end_checks();
+                    if probe > 0 {
+                        self.check_ended(probe);
+                    }
                 }
             }
             Effect::Drain { generation, .. } => self.pending_drains.push(generation),
@@ -83,9 +88,16 @@ impl Keeper {
             dead.map(|at| self.children.remove(at));
         }
         let listeners = self.listeners_of(&spec.hash);
-        let started = start::place(spec, generation).and_then(|place| {
+        let started = start::place(spec, generation).and_then(|mut place| {
+            let notify = match spec.ready {
+                wire::Ready::Notify {} => Some(NotifySocket::bind(spec, generation)?),
+                _ => None,
+            };
+            if notify.is_some() {
+                place.notify = crate::notify::path(spec, generation);
+            }
             let (pid, pipes) = start::start(spec, &place, &listeners)?;
-            Ok(Child::new(generation, pid, place, pipes))
+            Ok(Child::new(generation, pid, place, pipes, spec, notify))
         });
         match started {
             Ok(child) => {
@@ -134,11 +146,18 @@ impl Keeper {
     fn sweep(&mut self, pid: i32, kill: bool) {
         let own = std::process::id() as i32;
         let live = self.slot.pids();
+        let checks: Vec<i32> = self
+            .children
+            .iter()
+            .map(Child::probe_pid)
+            .chain(self.checks_ended.iter().copied())
+            .collect();
         // Beside another generation, what made a session of its own may be either's: only what is certainly the
         // dead one's is touched, since a process of the living one must not pay for a replacement.
         let left: Vec<sys::proc::Stat> = sys::proc::descendants(own, LEFTOVERS_MAX)
             .into_iter()
             .filter(|stat| stat.session == pid || live.is_empty())
+            .filter(|stat| !checks.contains(&stat.session))
             .collect();
         if left.is_empty() {
             return;
@@ -176,6 +195,28 @@ impl Keeper {
         text
     }
 
+    fn write_log(&mut self, stderr: bool, bytes: &[u8]) {
+        let log = if stderr { &mut self.err } else { &mut self.out };
+        if let Some(text) = log.write(bytes, &self.root) {
+            self.remark(0, text);
+        }
+    }
+
+    /// A message on NOTIFY_SOCKET.
+    pub(super) fn notified(&mut self, generation: u64) {
+        let Some(child) = self.child(generation) else {
+            return;
+        };
+        match child.notified() {
+            Said::Ready => self.feed(Event::CheckPassed { generation }),
+            Said::Stranger(pid) => self.remark(
+                pid,
+                format!("READY=1 from pid {pid}, which is not of its tree: ignored"),
+            ),
+            Said::Nothing => {}
+        }
+    }
+
     /// Moves what is in a pipe to the log.
     pub(super) fn read_output(&mut self, generation: u64, stderr: bool) {
         let mut buffer = [0u8; 16 * 1024];
@@ -195,14 +236,16 @@ impl Keeper {
                 };
                 let Some(fd) = pipe else { break };
                 match rustix::io::read(&*fd, &mut buffer) {
-                    Ok(0) => *pipe = None,
+                    Ok(0) => {
+                        *pipe = None;
+                        let rest = child.rest(stderr);
+                        self.write_log(stderr, &rest);
+                    }
                     Ok(count) => {
                         total += count;
                         ready |= child.saw(&buffer[..count]);
-                        let log = if stderr { &mut self.err } else { &mut self.out };
-                        if let Some(text) = log.write(&buffer[..count], &self.root) {
-                            self.remark(0, text);
-                        }
+                        let bytes = child.formatted(stderr, &buffer[..count]);
+                        self.write_log(stderr, &bytes);
                     }
                     Err(rustix::io::Errno::AGAIN) => break,
                     Err(rustix::io::Errno::INTR) => {}

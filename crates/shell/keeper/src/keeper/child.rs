@@ -2,11 +2,16 @@
 
 use super::Token;
 use crate::checks::{Check, Found};
+use crate::format::Lines;
+use crate::notify::{NotifySocket, Said};
+use crate::probe::Probe;
 use crate::start::{Pipes, Place};
 use process::CheckMode;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use wire::{Ready, Spec};
 
 /// Bytes of output kept per process, to show the last lines of one that failed.
@@ -43,6 +48,10 @@ pub(super) struct Child {
     stdin: Option<OwnedFd>,
     /// What the pipe had no room for yet.
     unwritten: VecDeque<u8>,
+    notify: Option<NotifySocket>,
+    probe: Option<Probe>,
+    /// How each stream is written; None = as it comes.
+    formats: [Option<Lines>; 2],
     check: Option<Check>,
     pattern: Option<regex_lite::Regex>,
     line: Vec<u8>,
@@ -53,7 +62,14 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(generation: u64, pid: i32, place: Place, pipes: Pipes) -> Child {
+    pub(super) fn new(
+        generation: u64,
+        pid: i32,
+        place: Place,
+        pipes: Pipes,
+        spec: &Spec,
+        notify: Option<NotifySocket>,
+    ) -> Child {
         Child {
             generation,
             pid,
@@ -63,6 +79,9 @@ impl Child {
             ready: pipes.ready,
             stdin: Some(pipes.stdin),
             unwritten: VecDeque::new(),
+            notify,
+            probe: None,
+            formats: [false, true].map(|stderr| Lines::new(spec, pid, stderr)),
             check: None,
             pattern: None,
             line: Vec::new(),
@@ -86,7 +105,12 @@ impl Child {
         if let Some(fd) = self.stdin.as_ref().filter(|_| !self.unwritten.is_empty()) {
             tokens.push((Token::Stdin(self.generation), fd.as_fd(), PollFlags::OUT));
         }
-        if let Some((fd, flags)) = self.check.as_ref().and_then(Check::poll) {
+        if let Some(notify) = &self.notify {
+            tokens.push((Token::Notify(self.generation), notify.fd(), PollFlags::IN));
+        }
+        let check = self.check.as_ref().and_then(Check::poll);
+        let probe = self.probe.as_ref().and_then(Probe::poll);
+        for (fd, flags) in check.into_iter().chain(probe) {
             tokens.push((Token::Check(self.generation), fd, flags));
         }
     }
@@ -128,10 +152,17 @@ impl Child {
     }
 
     pub(super) fn timer(&self) -> Option<u64> {
-        self.check.as_ref().map(Check::timer)
+        let check = self.check.as_ref().map(Check::timer);
+        check
+            .into_iter()
+            .chain(self.probe.as_ref().map(Probe::timer))
+            .min()
     }
 
     pub(super) fn step_check(&mut self, mono_ms: u64) -> Found {
+        if let Some(probe) = &mut self.probe {
+            return probe.step(mono_ms);
+        }
         let Some(check) = &mut self.check else {
             return Found::Nothing;
         };
@@ -146,7 +177,7 @@ impl Child {
     /// Begins a check; Err = a pattern that is none.
     pub(super) fn begin_check(
         &mut self,
-        spec: &Spec,
+        spec: &Rc<Spec>,
         mode: CheckMode,
         mono_ms: u64,
     ) -> Result<(), String> {
@@ -155,6 +186,10 @@ impl Child {
             CheckMode::KeepAlive(period_ms) => period_ms,
         };
         self.check = Check::new(&spec.ready, &self.place.address, period_ms, mono_ms);
+        if let Ready::Exec { argv } = &spec.ready {
+            let (spec, argv, place) = (spec.clone(), argv.clone(), self.place.clone());
+            self.probe = Some(Probe::new(spec, argv, place, period_ms, mono_ms));
+        }
         if let (Ready::Log { pattern }, CheckMode::UntilReady) = (&spec.ready, mode) {
             let compiled = regex_lite::Regex::new(pattern);
             self.pattern = Some(
@@ -169,6 +204,47 @@ impl Child {
         self.check = None;
         self.pattern = None;
         self.ready = None;
+        self.probe = None;
+        self.notify = None;
+    }
+
+    /// Session of the check's command that runs now; 0 = none.
+    pub(super) fn probe_pid(&self) -> i32 {
+        self.probe.as_ref().map_or(0, Probe::pid)
+    }
+
+    /// The check's command has ended.
+    pub(super) fn probe_exited(&mut self, exit: i32, mono_ms: u64) -> Found {
+        let Some(probe) = &mut self.probe else {
+            return Found::Nothing;
+        };
+        let found = probe.exited(exit, mono_ms);
+        if found == Found::Passed && probe.until_ready() {
+            self.probe = None;
+        }
+        found
+    }
+
+    /// Something came on NOTIFY_SOCKET.
+    pub(super) fn notified(&mut self) -> Said {
+        let pid = self.pid;
+        self.notify
+            .as_ref()
+            .map_or(Said::Nothing, |notify| notify.read(pid))
+    }
+
+    /// Output as it goes into the log.
+    pub(super) fn formatted<'a>(&mut self, stderr: bool, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        match &mut self.formats[usize::from(stderr)] {
+            None => Cow::Borrowed(bytes),
+            Some(lines) => Cow::Owned(lines.push(bytes, sys::clock::wall_ms())),
+        }
+    }
+
+    /// What no newline ended before the pipe was closed.
+    pub(super) fn rest(&mut self, stderr: bool) -> Vec<u8> {
+        let lines = self.formats[usize::from(stderr)].as_mut();
+        lines.map_or_else(Vec::new, |lines| lines.end(sys::clock::wall_ms()))
     }
 
     /// A byte on the readiness descriptor.
@@ -259,11 +335,11 @@ mod tests {
             stderr: None,
             ready: None,
         };
-        let mut child = Child::new(1, 100, place, pipes);
-        let spec = Spec {
+        let spec = Rc::new(Spec {
             ready: Ready::Tcp {},
             ..Spec::default()
-        };
+        });
+        let mut child = Child::new(1, 100, place, pipes, &spec, None);
         child.begin_check(&spec, CheckMode::UntilReady, 0).unwrap();
         assert_eq!((found(&mut child, 0), child.timer()), (Found::Passed, None));
         child
