@@ -33,6 +33,7 @@ pub struct Slot {
     phase: Phase,
     generation: u64,
     pid: i32,
+    key: u32,
     address: String,
     window_until_ms: u64,
     leaving: Option<u64>,
@@ -52,6 +53,7 @@ impl Slot {
             phase: Phase::Starting,
             generation: 0,
             pid: 0,
+            key: 0,
             address: String::new(),
             window_until_ms: 0,
             leaving: None,
@@ -82,6 +84,11 @@ impl Slot {
         self.generation
     }
 
+    /// Number of the key that the current generation was started with; 0 = none that a gateway knows.
+    pub fn key(&self) -> u32 {
+        self.key
+    }
+
     /// Whether a connection to the current generation may be kept for the next request.
     pub fn keeps_idle(&self) -> bool {
         self.phase == Phase::Ready
@@ -98,6 +105,7 @@ impl Slot {
         self.phase = fact.phase;
         self.generation = fact.generation;
         self.pid = fact.pid;
+        self.key = fact.key;
         self.window_until_ms = fact.window_until_ms;
         self.leaving = fact.leaving.as_ref().map(|old| old.generation);
         if self.address != fact.address {

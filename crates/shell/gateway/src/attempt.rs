@@ -15,10 +15,14 @@ use hold::{Event, Proof, Stage, Verdict};
 
 use crate::client::{Client, Fill, Next};
 use crate::deliver;
+use crate::door::admit::no_key;
+use crate::door::dispatch::{Dress, dress};
+use crate::door::marks::Marks;
 use crate::exchange::{Flight, invite, whole_body};
 use crate::limits::{
     AHEAD_BYTES_MAX, BODY_PROGRESS_BYTES_MIN, BODY_PROGRESS_MS, SEND_PROOF_BYTES_MAX, STREAM_BYTES,
 };
+use crate::own;
 use crate::target::Up;
 use crate::upload::Upload;
 use crate::worker::Scratch;
@@ -104,7 +108,16 @@ pub(crate) async fn attempt(
         let room = &flight.worker.room;
         flight.target.connected(room, &mut flight.request);
     }
-    if let Err(error) = write_request(client, scratch, upload) {
+    let pass = flight.pass.as_deref();
+    let head = &scratch.head;
+    let tokens = flight.target.tokens.as_ref();
+    let Ok(dress) = dress(pass, tokens, up.key, head, client.buf.bytes()) else {
+        let marks = pass.map(|pass| &pass.marks);
+        let ours = no_key(marks.unwrap_or(&Marks::default())).about(flight);
+        flight.done();
+        return Step::Next(own::answer(client, scratch, upload, &ours).await);
+    };
+    if let Err(error) = write_request(client, scratch, upload, &dress) {
         return Step::Refuse(error.into());
     }
     client.arm(client.site.config.answer_ms_max);
@@ -134,6 +147,7 @@ fn write_request(
     client: &Client,
     scratch: &mut Scratch,
     upload: &mut Upload,
+    dress: &Dress,
 ) -> Result<(), h1::BodyError> {
     let read = client.buf.bytes();
     let trust = &client.site.trust;
@@ -143,7 +157,9 @@ fn write_request(
         proto: origin.proto,
         host: origin.host,
         trusted_proxy: origin.trusted_proxy,
-        ..Forward::default()
+        extra: &dress.lines,
+        drop_authorization: dress.drop_authorization,
+        drop_cookies: dress.drop_cookies,
     };
     scratch.out.clear();
     scratch.up.clear();

@@ -12,6 +12,7 @@ use hold::{Event, Proof, Stage, Verdict};
 
 use crate::attempt::{Exchange, Outcome, Step};
 use crate::client::Next;
+use crate::door::{settle, streams};
 use crate::limits::{
     CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
 };
@@ -25,6 +26,15 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
         flight
             .target
             .answered(&flight.worker.room, &mut flight.request);
+    }
+    if exchange
+        .flight
+        .pass
+        .as_ref()
+        .is_some_and(|pass| pass.settles())
+        && let Some(step) = Box::pin(settle::settle(&mut exchange)).await
+    {
+        return step;
     }
     let answer = &exchange.scratch.answer;
     let stream = answer.answer == Answer::Switched || answer.event_stream;
@@ -42,6 +52,10 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
         flight
             .target
             .stream(&flight.worker.room, &mut flight.request, &handle);
+        let door = exchange.client.site.door.as_ref();
+        let _watched = door
+            .zip(flight.pass.as_deref())
+            .and_then(|(door, pass)| streams::watch(door, pass, &handle));
         let step = match exchange.scratch.answer.answer {
             Answer::Switched => {
                 head(&mut exchange, true);
@@ -79,11 +93,15 @@ fn step_is_again(step: &Step) -> bool {
 fn head(exchange: &mut Exchange<'_>, may_keep: bool) -> Delivered {
     let client = &exchange.client;
     let request = &exchange.scratch.head;
-    let timing = own::timing(exchange.flight.request.waited_ms());
+    let flight = &*exchange.flight;
+    let mut extra = own::timing(flight.request.waited_ms()).into_bytes();
+    if let Some(pass) = &flight.pass {
+        extra.extend_from_slice(pass.client_lines());
+    }
     let deliver = Deliver {
         keep_alive: request.keep_alive && may_keep && !client.worker.leaving.get(),
         client_is_1_0: request.version == Version::Http10,
-        extra: timing.as_bytes(),
+        extra: &extra,
     };
     let scratch = &mut *exchange.scratch;
     scratch.down.clear();

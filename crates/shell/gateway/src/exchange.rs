@@ -5,13 +5,16 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
-use h1::Scan;
 use h1::request::Method;
 use h1::respond;
+use h1::{Kind, Scan};
 use hold::{Event, Key, Place, Request, Verdict, Why};
 
 use crate::attempt::{self, Step};
 use crate::client::{Client, Fill, Next};
+use crate::door::admit::{self, look_again};
+use crate::door::marks::Marks;
+use crate::door::{Pass, api, forward_auth};
 use crate::handle::Told;
 use crate::limits::{
     AHEAD_BYTES_MAX, BODY_PROGRESS_MS, PARKED_BODY_BYTES_MAX, PARKED_OVERHEAD_BYTES, STREAM_BYTES,
@@ -27,6 +30,8 @@ pub(crate) struct Flight {
     pub(crate) target: Rc<Target>,
     pub(crate) worker: Rc<Worker>,
     pub(crate) request: Request,
+    /// What was decided about its session; None: nothing.
+    pub(crate) pass: Option<Box<Pass>>,
     parked: Option<Key>,
 }
 
@@ -70,6 +75,19 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
     let mut verdict = flight.target.arrive(&mut flight.request, Place::Back);
     loop {
         verdict = match verdict {
+            Verdict::Forward(_) if flight.pass.is_some() => {
+                match Box::pin(look_again(client, &flight)).await {
+                    Some(ours) => {
+                        flight.done();
+                        let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());
+                        return own::answer(client, scratch, &upload, &ours).await;
+                    }
+                    None => match sent(client, desk, &mut flight, &mut upload).await {
+                        Ok(verdict) => verdict,
+                        Err(next) => return next,
+                    },
+                }
+            }
             Verdict::Forward(_) => match sent(client, desk, &mut flight, &mut upload).await {
                 Ok(verdict) => verdict,
                 Err(next) => return next,
@@ -110,9 +128,26 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
     if let Err(error) = upload.look(&client.buf) {
         return Err(client.refuse(scratch, error.into()).await);
     }
-    let Some(target) = site.target(head, client.buf.bytes()).cloned() else {
-        return Err(own::answer(client, scratch, &upload, &Ours::not_found()).await);
+    if site.watched
+        && let Some(next) = Box::pin(ours(client, scratch, &mut upload)).await
+    {
+        return Err(next);
+    }
+    let head = &scratch.head;
+    let asks = site.watched || head.has(Kind::Steadfast);
+    let Some((target, auth)) = site.place(head, client.buf.bytes()) else {
+        let read = client.buf.bytes();
+        let from = site.trust.origin(&client.peer, head, read);
+        let ours = Ours::not_found().marked(&Marks::of(&site, head, read, &from));
+        return Err(own::answer(client, scratch, &upload, &ours).await);
     };
+    let (target, mut pass) = (target.clone(), None);
+    if asks {
+        pass = match Box::pin(admit::admit(client, head, auth)).await {
+            Ok(pass) => pass,
+            Err(ours) => return Err(own::answer(client, scratch, &upload, &ours).await),
+        };
+    }
     if !upload.is_held()
         && !head.expect_continue
         && upload.fits(head.len)
@@ -130,9 +165,24 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
         target,
         worker: client.worker.clone(),
         request: Request::new(origin.key, safe, site.config.hold_ms),
+        pass,
         parked: None,
     };
     Ok((flight, upload))
+}
+
+/// What no program gets: the API of sessions, and everything on a private listener.
+async fn ours(client: &mut Client, scratch: &mut Scratch, upload: &mut Upload) -> Option<Next> {
+    let site = client.site.clone();
+    if site.config.forward_auth.is_some() {
+        let target = site.spoken_for.as_deref();
+        return Some(forward_auth::serve(client, scratch, upload, target).await);
+    }
+    if !site.is_api(&scratch.head, client.buf.bytes()) {
+        return None;
+    }
+    let door = site.door.as_ref()?;
+    Some(api::serve(client, scratch, upload, door).await)
 }
 
 /// One attempt, and what the policy says to its end; or what follows, if the request is over.

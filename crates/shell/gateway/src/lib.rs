@@ -20,6 +20,7 @@ mod attempt;
 mod buf;
 mod client;
 mod deliver;
+mod door;
 mod exchange;
 mod forward;
 mod handle;
@@ -30,6 +31,7 @@ mod own;
 mod site;
 mod stream;
 mod target;
+mod tokens;
 mod tunnel;
 mod upload;
 mod worker;
@@ -48,10 +50,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::accept::Socket;
+use crate::door::Door;
 use crate::keeper::Unheard;
 use crate::limits::{CONFIG_BYTES_MAX, LEAVE_LOOK_MS, SUBSCRIBE_MS_MAX};
 use crate::site::Site;
 use crate::target::Target;
+use crate::tokens::Tokens;
 use crate::worker::Worker;
 
 /// The configuration, which stands in a crate of its own so that the daemon can write it.
@@ -191,11 +195,20 @@ async fn work(
     for fd in listeners {
         sockets.push(Socket::new(fd).map_err(|error| Error::Io("listener", error))?);
     }
-    let targets: BTreeMap<&str, Rc<Target>> = config
-        .targets
-        .iter()
-        .map(|(name, target)| (name.as_str(), Rc::new(Target::new(name, slots(target)))))
-        .collect();
+    let mut targets: BTreeMap<&str, Rc<Target>> = BTreeMap::new();
+    for (name, target) in &config.targets {
+        let tokens = tokens(name, target)?;
+        targets.insert(name, Rc::new(Target::new(name, slots(target), tokens)));
+    }
+    let door = match &config.sessions {
+        Some(sessions) => Some(Rc::new(
+            Door::open(sessions.clone()).await.map_err(Error::Config)?,
+        )),
+        None => None,
+    };
+    if let Some(door) = &door {
+        tokio::task::spawn_local(door::streams::follow(door.clone()));
+    }
     let bound =
         |of: fn(&config::Listener) -> u64| config.listeners.iter().map(of).max().unwrap_or(0);
     let room = Room::new(
@@ -217,7 +230,7 @@ async fn work(
     let mut accepting = Vec::new();
     for (listener, socket) in config.listeners.iter().zip(sockets) {
         let find = |name: &str| targets.get(name).cloned();
-        let site = Rc::new(Site::new(listener.clone(), find));
+        let site = Rc::new(Site::new(listener.clone(), door.clone(), find));
         let accept = accept::accept(worker.clone(), site, socket);
         accepting.push(tokio::task::spawn_local(accept));
     }
@@ -262,6 +275,16 @@ async fn background(
     let limit = Duration::from_millis(SUBSCRIBE_MS_MAX);
     // A keeper that does not answer in time is followed all the same.
     let _ = tokio::time::timeout(limit, unheard.none()).await;
+}
+
+/// How a target's tokens are made.
+fn tokens(name: &str, target: &config::Target) -> Result<Option<Tokens>, Error> {
+    let (jwt, fixed) = match target {
+        config::Target::Program { jwt, .. } => (jwt, false),
+        config::Target::Upstream { jwt, .. } => (jwt, true),
+    };
+    let tokens = jwt.as_ref().map(|jwt| Tokens::new(jwt, fixed)).transpose();
+    tokens.map_err(|why| Error::Config(format!("tokens of {name}: {why}")))
 }
 
 fn slots(target: &config::Target) -> Vec<Slot> {

@@ -40,6 +40,17 @@ pub(crate) const LINGER_MS: u64 = 2_000;
 /// Lingering close: how many of them.
 pub(crate) const LINGER_BYTES_MAX: usize = 512 * 1024;
 
+/// The body of a request to the API of sessions: names, passwords and tokens are short.
+pub(crate) const API_BODY_BYTES_MAX: u64 = 64 * 1024;
+/// The same as it is sent: chunks of a few bytes cost as much again.
+pub(crate) const API_RAW_BYTES_MAX: usize = 2 * 64 * 1024;
+/// A store has to answer within this time, or the answer is *unknown*: clients give up after 10 s or so.
+pub(crate) const STORE_MS_MAX: u64 = 5_000;
+/// Between two looks at the sessions of open streams.
+pub(crate) const LOOK_MS_MIN: u64 = 250;
+/// Bytes of a client's nonce: two UUIDs fit.
+pub(crate) const NONCE_BYTES_MAX: usize = 64;
+
 /// The coarse clock: time-outs of seconds need no better, and an idle worker does not tick.
 pub(crate) const TICK_MS: u64 = 100;
 /// Pause of accept when descriptors or memory are used up.

@@ -4,6 +4,7 @@ use h1::respond::{self, Media, Own};
 use hold::Why;
 
 use crate::client::{Client, Next};
+use crate::door::marks::{Marks, Source};
 use crate::exchange::Flight;
 use crate::note::Failed;
 use crate::upload::Upload;
@@ -20,6 +21,10 @@ pub(crate) struct Ours {
     program: String,
     /// The operator's page may stand in for the text.
     page: bool,
+    /// A name for programs; the text is then given as RFC 9457 says.
+    code: Option<&'static str>,
+    /// Further lines for the client.
+    lines: Vec<u8>,
 }
 
 impl Ours {
@@ -33,6 +38,58 @@ impl Ours {
             repeats: 0,
             program: String::new(),
             page: false,
+            code: None,
+            lines: Vec::new(),
+        }
+    }
+
+    /// A word about sessions.
+    pub(crate) fn problem(
+        status: u16,
+        code: &'static str,
+        text: &'static str,
+        lines: Vec<u8>,
+    ) -> Ours {
+        Ours {
+            status,
+            text,
+            code: Some(code),
+            lines,
+            ..Ours::not_found()
+        }
+    }
+
+    /// A proxy may pass the request on that it asked about.
+    pub(crate) fn passed(lines: Vec<u8>) -> Ours {
+        Ours {
+            status: 200,
+            text: "",
+            lines,
+            ..Ours::not_found()
+        }
+    }
+
+    /// Worth another try.
+    pub(crate) fn retry_after(self, seconds: u32) -> Ours {
+        Ours {
+            retry_after_s: Some(seconds),
+            ..self
+        }
+    }
+
+    /// Marks what is said for a client that asks whose word it is.
+    pub(crate) fn marked(mut self, marks: &Marks) -> Ours {
+        marks.write(&mut self.lines, Source::Gateway, None);
+        self
+    }
+
+    /// It was about this request.
+    pub(crate) fn about(self, flight: &Flight) -> Ours {
+        Ours {
+            waited_ms: flight.request.waited_ms(),
+            repeats: flight.request.repeats(),
+            program: flight.target.name.clone(),
+            ..self
         }
     }
 
@@ -46,6 +103,11 @@ impl Ours {
             repeats: flight.request.repeats(),
             program: flight.target.name.clone(),
             page: why.status() == 503,
+            code: None,
+            lines: match &flight.pass {
+                Some(pass) => pass.gateway_lines(),
+                None => Vec::new(),
+            },
         }
     }
 
@@ -76,21 +138,35 @@ pub(crate) async fn answer(
 ) -> Next {
     let keep = scratch.head.keep_alive && upload.is_held() && !client.worker.leaving.get();
     let read = client.buf.bytes();
-    let timing = timing(ours.waited_ms);
+    let mut extra = timing(ours.waited_ms).into_bytes();
+    extra.extend_from_slice(&ours.lines);
     let own = Own {
         retry_after_s: ours.retry_after_s,
         keep_alive: keep,
-        extra: timing.as_bytes(),
+        extra: &extra,
         ..Own::to(&scratch.head, read, ours.status, ours.text)
     };
     scratch.down.clear();
     let page = &client.site.config.maintenance_page;
     if ours.page && !page.is_empty() && own.media == Media::Text {
-        write_page(&mut scratch.down, &own, page);
+        write_page(&mut scratch.down, &own, "text/html; charset=utf-8", page);
+    } else if let Some(code) = ours.code {
+        let problem = problem(ours, code);
+        write_page(
+            &mut scratch.down,
+            &own,
+            "application/problem+json",
+            &problem,
+        );
+    } else if ours.text.is_empty() {
+        write_page(&mut scratch.down, &own, "text/plain; charset=utf-8", "");
     } else {
         respond::own(&mut scratch.down, &own);
     }
-    note(client, scratch, ours);
+    // A 401 is no failure, and a password's typos are nobody's business.
+    if ours.status >= 500 || ours.code.is_none() && ours.status >= 400 {
+        note(client, scratch, ours);
+    }
     if !client.write(&scratch.down).await {
         return Next::Gone;
     }
@@ -116,8 +192,18 @@ pub(crate) fn note(client: &Client, scratch: &Scratch, ours: &Ours) {
     client.worker.notes.failed(&failed, client.worker.now());
 }
 
-/// The operator's own page instead of a line of text.
-fn write_page(out: &mut Vec<u8>, own: &Own<'_>, page: &str) {
+/// RFC 9457. Texts of ours need no escapes.
+fn problem(ours: &Ours, code: &str) -> String {
+    let (status, title) = (ours.status, respond::phrase(ours.status));
+    let detail = ours.text;
+    debug_assert!(!detail.contains(['"', '\\', '\n']));
+    format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\"}}\n"
+    )
+}
+
+/// A body of another kind than a line of text: the operator's own page, a problem.
+fn write_page(out: &mut Vec<u8>, own: &Own<'_>, media: &str, page: &str) {
     let connection = match (own.keep_alive, own.client_is_1_0) {
         (false, _) => "Connection: close\r\n",
         (true, true) => "Connection: keep-alive\r\n",
@@ -128,7 +214,7 @@ fn write_page(out: &mut Vec<u8>, own: &Own<'_>, page: &str) {
         None => String::new(),
     };
     let head = format!(
-        "HTTP/1.1 {} {}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 {} {}\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\
          Cache-Control: no-store\r\n{retry}{connection}",
         own.status,
         respond::phrase(own.status),

@@ -3,9 +3,15 @@
 use std::rc::Rc;
 
 use h1::request::{Path, RequestHead};
+use routes::Auth;
 
+use crate::door::path::as_read;
+use crate::door::{Door, Way};
 use crate::forward::Trust;
 use crate::target::Target;
+
+/// Peers that a private listener believes: it is on loopback or a Unix socket, and its proxy speaks for its clients.
+const PRIVATE_PEERS: [&str; 3] = ["127.0.0.0/8", "::1", "unix"];
 
 /// See the module.
 #[derive(Debug)]
@@ -13,48 +19,67 @@ pub(crate) struct Site {
     pub(crate) config: routes::Listener,
     pub(crate) limits: h1::Limits,
     pub(crate) trust: Trust,
+    /// Sessions; None: every path is the programs'.
+    pub(crate) door: Option<Rc<Door>>,
+    /// Sessions take part in some request here.
+    pub(crate) watched: bool,
+    /// Whose tokens a private listener gives out; the listener is one if the configuration says so.
+    pub(crate) spoken_for: Option<Rc<Target>>,
     targets: Vec<Option<Rc<Target>>>,
     by_host: bool,
+    /// The routes as a lenient program reads their paths; None where `auth` is the same everywhere.
+    lenient: Option<routes::Listener>,
 }
 
 impl Site {
     /// `find` gives the target of a name. A route whose target does not exist answers 404.
-    pub(crate) fn new(config: routes::Listener, find: impl Fn(&str) -> Option<Rc<Target>>) -> Site {
+    pub(crate) fn new(
+        mut config: routes::Listener,
+        door: Option<Rc<Door>>,
+        find: impl Fn(&str) -> Option<Rc<Target>>,
+    ) -> Site {
         let body_bytes_max = match config.body_bytes_max {
             0 => u64::MAX,
             max => max,
         };
+        if config.forward_auth.is_some() {
+            config.trusted.extend(PRIVATE_PEERS.map(str::to_owned));
+        }
+        let first = config.routes.first().map(|route| route.auth);
+        let differs = config.routes.iter().any(|route| Some(route.auth) != first);
+        let guarded = config.routes.iter().any(|route| route.auth != Auth::Off);
         Site {
             limits: h1::Limits {
                 body_bytes_max,
                 ..h1::Limits::default()
             },
             trust: Trust::new(&config.trusted),
+            watched: door.is_some()
+                || guarded
+                || config.login.is_some()
+                || config.forward_auth.is_some(),
+            door,
+            spoken_for: config.forward_auth.as_deref().and_then(&find),
             targets: config
                 .routes
                 .iter()
                 .map(|route| find(&route.target))
                 .collect(),
             by_host: config.routes.iter().any(|route| route.host.is_some()),
+            lenient: differs.then(|| lenient(&config)),
             config,
         }
     }
 
-    /// Who answers this request.
-    pub(crate) fn target(&self, head: &RequestHead, buf: &[u8]) -> Option<&Rc<Target>> {
+    /// Who answers this request, and what it needs.
+    pub(crate) fn place(&self, head: &RequestHead, buf: &[u8]) -> Option<(&Rc<Target>, Auth)> {
         if let ([route], [target]) = (self.config.routes.as_slice(), self.targets.as_slice()) {
             let all = matches!(route.path_prefix.as_str(), "" | "/");
             if all && route.host.is_none() {
-                return target.as_ref();
+                return Some((target.as_ref()?, route.auth));
             }
         }
-        let path = match head.path_as {
-            Path::AsIs => head.path.of(buf),
-            Path::SlashBefore | Path::Asterisk => b"/",
-        };
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        // The codec lets only ASCII pass in both.
-        let path = std::str::from_utf8(path).unwrap_or("/");
+        let path = path(head, buf);
         let host = match head.host {
             Some(host) if self.by_host => host_name(host.of(buf)),
             Some(_) | None => String::new(),
@@ -65,12 +90,76 @@ impl Site {
             .routes
             .iter()
             .position(|other| std::ptr::eq(other, route))?;
-        self.targets.get(at)?.as_ref()
+        let auth = match &self.lenient {
+            Some(lenient) => stricter(route.auth, lenient, &host, path),
+            None => route.auth,
+        };
+        Some((self.targets.get(at)?.as_ref()?, auth))
+    }
+
+    /// Whether the path is the API's.
+    pub(crate) fn is_api(&self, head: &RequestHead, buf: &[u8]) -> bool {
+        let Some(door) = &self.door else { return false };
+        let path = path(head, buf);
+        let rest = path.strip_prefix(door.config.prefix.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// What the path means for sessions.
+    pub(crate) fn way(&self, head: &RequestHead, buf: &[u8]) -> Way {
+        if self.config.login.is_none() && self.config.logout.is_none() {
+            return Way::Plain;
+        }
+        let path = Some(path(head, buf));
+        if self.config.login.as_deref() == path {
+            Way::Login
+        } else if self.config.logout.as_deref() == path {
+            Way::Logout
+        } else {
+            Way::Plain
+        }
+    }
+
+    /// Origins other than the gateway's own that may act.
+    pub(crate) fn origins(&self) -> &[String] {
+        match &self.door {
+            Some(door) => &door.config.origins,
+            None => &[],
+        }
+    }
+}
+
+/// The path without its query.
+pub(crate) fn path<'a>(head: &RequestHead, buf: &'a [u8]) -> &'a str {
+    let path = match head.path_as {
+        Path::AsIs => head.path.of(buf),
+        Path::SlashBefore | Path::Asterisk => b"/",
+    };
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    // The codec lets only ASCII pass.
+    std::str::from_utf8(path).unwrap_or("/")
+}
+
+fn lenient(config: &routes::Listener) -> routes::Listener {
+    let mut lenient = config.clone();
+    for route in &mut lenient.routes {
+        route.path_prefix.make_ascii_lowercase();
+    }
+    lenient
+}
+
+/// The route that fits what a program may read decides if it wants more.
+fn stricter(auth: Auth, lenient: &routes::Listener, host: &str, path: &str) -> Auth {
+    let other = as_read(path).and_then(|path| Some(lenient.route(host, &path)?.auth));
+    match (auth, other) {
+        (Auth::Required, _) | (_, Some(Auth::Required)) => Auth::Required,
+        (Auth::Optional, _) | (_, Some(Auth::Optional)) => Auth::Optional,
+        (Auth::Off, Some(Auth::Off) | None) => Auth::Off,
     }
 }
 
 /// Without port and final dot, in lower case.
-fn host_name(host: &[u8]) -> String {
+pub(crate) fn host_name(host: &[u8]) -> String {
     let host = String::from_utf8_lossy(host).to_ascii_lowercase();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -93,5 +182,28 @@ mod tests {
         ] {
             assert_eq!(host_name(host.as_bytes()), name);
         }
+    }
+
+    #[test]
+    fn the_stricter_reading_decides() {
+        let route = |path: &str, auth| routes::Route {
+            path_prefix: path.to_owned(),
+            auth,
+            ..routes::Route::default()
+        };
+        let mut config = routes::Listener {
+            routes: vec![route("/", Auth::Off), route("/Admin", Auth::Required)],
+            ..routes::Listener::default()
+        };
+        config.sort_routes();
+        let lenient = lenient(&config);
+        let auth = |path: &str| {
+            let raw = config.route("", path).map_or(Auth::Off, |route| route.auth);
+            stricter(raw, &lenient, "", path)
+        };
+        for path in ["/Admin", "/%61dmin/x", "//ADMIN", "/x/..%2Fadmin"] {
+            assert_eq!(auth(path), Auth::Required, "{path}");
+        }
+        assert_eq!(auth("/x/%41"), Auth::Off);
     }
 }

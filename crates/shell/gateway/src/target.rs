@@ -14,6 +14,7 @@ use wire::{Counts, Fact};
 use crate::handle::{Handle, Told};
 use crate::limits::{CONNECT_MS_MAX, COUNTS_MS_MIN, UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_MS_MAX};
 use crate::stream::Stream;
+use crate::tokens::Tokens;
 
 /// A connection to a program.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Up {
     pub(crate) stream: Stream,
     /// Opened for this request, not taken from the idle ones.
     pub(crate) fresh: bool,
+    /// Number of the key that its generation was started with.
+    pub(crate) key: u32,
     generation: u64,
     since_ms: u64,
 }
@@ -42,6 +45,8 @@ struct Side {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) name: String,
+    /// How its tokens are made; None: it has no key of ours.
+    pub(crate) tokens: Option<Tokens>,
     program: RefCell<Program<Rc<Handle>>>,
     sides: Vec<Side>,
     streams: RefCell<Vec<(usize, u64, Rc<Handle>)>>,
@@ -51,9 +56,10 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(name: &str, slots: Vec<Slot>) -> Target {
+    pub(crate) fn new(name: &str, slots: Vec<Slot>, tokens: Option<Tokens>) -> Target {
         Target {
             name: name.to_owned(),
+            tokens,
             sides: slots.iter().map(|_| Side::default()).collect(),
             program: RefCell::new(Program::new(slots)),
             streams: RefCell::default(),
@@ -256,21 +262,29 @@ impl Target {
     /// A connection to the slot that the request goes to: an idle one if `reuse`, else a new one.
     pub(crate) async fn connect(&self, request: &Request, now: u64) -> io::Result<Up> {
         let slot = request.slot();
-        let (address, generation) = {
+        let (address, generation, key) = {
             let program = self.program.borrow();
             let view = &program.slots()[slot];
             if let Some(up) = self.take_idle(slot, request, now) {
                 return Ok(up);
             }
-            (view.address().to_owned(), view.generation())
+            (view.address().to_owned(), view.generation(), view.key())
         };
         let stream = open(&address).await?;
         Ok(Up {
             stream,
             fresh: true,
+            key,
             generation,
             since_ms: now,
         })
+    }
+
+    /// Number of the key of a generation that answers: what a token is to be signed with that somebody else carries.
+    pub(crate) fn current_key(&self) -> u32 {
+        let program = self.program.borrow();
+        let answers = program.slots().iter().find(|slot| slot.keeps_idle());
+        answers.or(program.slots().first()).map_or(0, Slot::key)
     }
 
     fn take_idle(&self, slot: usize, request: &Request, now: u64) -> Option<Up> {

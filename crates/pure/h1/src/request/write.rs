@@ -20,6 +20,8 @@ pub struct Forward<'a> {
     pub trusted_proxy: bool,
     /// Leaves the client's `Authorization` out (a session has replaced it).
     pub drop_authorization: bool,
+    /// Leaves all the client's `Cookie` lines out (`extra` has them without a session's).
+    pub drop_cookies: bool,
 }
 
 /// Appends the head of `head` (parsed from `buf`) as the program is to see it: origin form, HTTP/1.1, Host kept, the
@@ -73,7 +75,6 @@ fn keeps(kind: Kind, forward: &Forward<'_>) -> bool {
         | Kind::Host
         | Kind::ContentLength
         | Kind::TransferEncoding
-        | Kind::Cookie
         | Kind::IdempotencyKey
         | Kind::Conditional
         | Kind::Origin
@@ -82,6 +83,7 @@ fn keeps(kind: Kind, forward: &Forward<'_>) -> bool {
         | Kind::Date
         | Kind::RetryAfter => true,
         Kind::Authorization => !forward.drop_authorization,
+        Kind::Cookie => !forward.drop_cookies,
         Kind::XForwardedOther => forward.trusted_proxy,
         // The gateway itself asks for the body, so the program is not to be asked whether it may come.
         Kind::Expect => false,

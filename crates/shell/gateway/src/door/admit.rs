@@ -1,0 +1,239 @@
+//! May this request pass, and as whom: decided once, before it waits.
+//!
+//! | | `off` | `optional` | `required` | login path | logout path |
+//! |---|---|---|---|---|---|
+//! | valid | - | identity | identity | identity | identity |
+//! | invalid, none | - | passes | 401 | passes | passes |
+//! | unknown | - | 503 | 503 | passes | 503 |
+//! | forged | - | 403 | 403 | 403 | 403 |
+//!
+//! A preflight of CORS from an origin that may act here passes: browsers send no credentials with one, and the program
+//! answers it. A GET of a login or logout page may come from anywhere, but signs nobody in or out if it is forged.
+
+use h1::Kind;
+use h1::request::{Method, RequestHead};
+use hold::Why as Hold;
+use routes::Auth;
+use session::cookie;
+use session::csrf::Forged;
+use session::judge::Traffic;
+use session::{Admission, Kind as Use, Refusal, Sid, Token, Unsure, Verdict};
+
+use crate::client::Client;
+use crate::door::asked::{self, Act, InCookie, InHeader};
+use crate::door::marks::{Marks, Source, line};
+use crate::door::{Door, Pass, Way};
+use crate::exchange::Flight;
+use crate::own::Ours;
+
+/// The realm of our challenges.
+const REALM: &str = "steadfast";
+/// `Retry-After` of an *unknown*: a store is back in seconds, or needs somebody.
+const RETRY_UNSURE_S: u32 = 1;
+
+/// Decides. None: there is nothing to remember about this request.
+///
+/// # Errors
+/// What to answer instead.
+pub(crate) async fn admit(
+    client: &Client,
+    head: &RequestHead,
+    auth: Auth,
+) -> Result<Option<Box<Pass>>, Ours> {
+    let site = &*client.site;
+    let buf = client.buf.bytes();
+    let from = site.trust.origin(&client.peer, head, buf);
+    let marks = Marks::of(site, head, buf, &from);
+    let channel = asked::channel(&from);
+    let way = site.way(head, buf);
+    let open = auth != Auth::Off || way != Way::Plain;
+    let bearer = asked::in_header(head, buf);
+    let clean_cookies = site.watched && head.has(Kind::Cookie);
+    let mut pass = Pass {
+        admission: None,
+        token: None,
+        count: 0,
+        required: auth == Auth::Required && way == Way::Plain,
+        open,
+        way,
+        cookie: false,
+        drop_authorization: site.watched && matches!(bearer, InHeader::Ours(_)),
+        clean_cookies,
+        forged: None,
+        channel,
+        caller: None,
+        marks,
+        lines: Vec::new(),
+    };
+    if !open {
+        let idle = pass.marks.is_empty() && !pass.drop_authorization && !clean_cookies;
+        return Ok((!idle).then(|| Box::new(pass)));
+    }
+    let sent = asked::in_cookie(head, buf, channel);
+    pass.cookie = sent != InCookie::None;
+    let bearer_only = !pass.cookie && matches!(bearer, InHeader::Ours(_) | InHeader::Bearer);
+    let safe = matches!(head.method, Method::Get | Method::Head | Method::Options);
+    let act = Act {
+        login: way == Way::Login || (way == Way::Logout && safe),
+        bearer_only,
+        ..Act::default()
+    };
+    let forged = asked::forged(site, head, buf, &from, act);
+    match (forged, way, safe) {
+        (None, _, _) => {}
+        // Nothing says where a plain link comes from but browsers of today; signing out is all that it can do.
+        (Some(Forged::NeitherHeader), Way::Logout, true) => {}
+        (forged, Way::Login | Way::Logout, true) if !is_upgrade(head) => pass.forged = forged,
+        (Some(forged), _, _) => return Err(forbidden(forged, &pass.marks)),
+    }
+    if way == Way::Login {
+        pass.caller = Some(Box::new(asked::caller(head, buf, &from)));
+    }
+    let Some(door) = &site.door else {
+        return Err(unsure(Unsure::Unreachable, &pass.marks));
+    };
+    if is_preflight(head, buf) && pass.marks.origin.is_some() {
+        pass.open = false;
+        return Ok(Some(Box::new(pass)));
+    }
+    pass.count = door.count();
+    let (verdict, session) = look(door, sent.clone(), bearer, &mut pass).await;
+    settle(pass, verdict, session, &sent)
+}
+
+fn is_upgrade(head: &RequestHead) -> bool {
+    head.upgrade != h1::request::Upgrade::None
+}
+
+fn is_preflight(head: &RequestHead, buf: &[u8]) -> bool {
+    head.method == Method::Options
+        && head.framing.is_empty()
+        && head
+            .lines
+            .named(buf, "access-control-request-method")
+            .is_some()
+}
+
+/// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in.
+async fn look(
+    door: &Door,
+    sent: InCookie,
+    bearer: InHeader,
+    pass: &mut Pass,
+) -> (Verdict, Option<Sid>) {
+    let by_cookie = match sent {
+        InCookie::None => None,
+        InCookie::Several => Some((Verdict::Invalid(Refusal::Malformed), None)),
+        InCookie::One(token) => {
+            let found = verify(door, &token, |kind| kind == Use::Cookie).await;
+            pass.token = Some(token);
+            Some(found)
+        }
+    };
+    match (by_cookie, bearer) {
+        (Some((Verdict::Invalid(_), _)) | None, InHeader::Ours(token)) => {
+            let found = verify(door, &token, |kind| kind != Use::Cookie).await;
+            pass.token = Some(token);
+            found
+        }
+        (Some(found), _) => found,
+        (None, InHeader::Bearer) => (Verdict::Invalid(Refusal::Malformed), None),
+        (None, InHeader::None | InHeader::Other) => (Verdict::Invalid(Refusal::Absent), None),
+    }
+}
+
+async fn verify(door: &Door, token: &str, fits: impl Fn(Use) -> bool) -> (Verdict, Option<Sid>) {
+    match Token::parse(token) {
+        None => (Verdict::Invalid(Refusal::Malformed), None),
+        Some(read) if !fits(read.kind()) => (Verdict::Invalid(Refusal::WrongUse), None),
+        Some(_) => door.verify(token, Traffic::Active).await,
+    }
+}
+
+/// The table.
+fn settle(
+    mut pass: Pass,
+    verdict: Verdict,
+    session: Option<Sid>,
+    sent: &InCookie,
+) -> Result<Option<Box<Pass>>, Ours> {
+    match verdict {
+        Verdict::Valid(admission) => {
+            pass.drop_authorization = true;
+            pass.admission = Some(admission);
+        }
+        Verdict::Invalid(refusal) if pass.required => {
+            // A sign-in elsewhere in this browser has set another cookie already, and one of several is not ours.
+            let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
+            let clear = matches!(sent, InCookie::One(_)) && !replaced;
+            let clear = clear.then(|| cookie::clear(pass.channel)).flatten();
+            return Err(unauthorized(refusal, clear, session, &pass.marks));
+        }
+        Verdict::Unknown(why) if pass.way != Way::Login => return Err(unsure(why, &pass.marks)),
+        Verdict::Invalid(_) | Verdict::Unknown(_) => pass.token = None,
+    }
+    Ok(Some(Box::new(pass)))
+}
+
+/// A request that has waited, or that revocations have overtaken, leaves for its program: was its session ended
+/// meanwhile? Time is not judged again.
+pub(crate) async fn look_again(client: &Client, flight: &Flight) -> Option<Ours> {
+    let pass = flight.pass.as_deref()?;
+    let door = client.site.door.as_ref()?;
+    let (Some(Admission { session, .. }), Some(token)) = (&pass.admission, &pass.token) else {
+        return None;
+    };
+    if flight.request.waited_ms().is_none() && door.count() == pass.count {
+        return None;
+    }
+    let (verdict, _) = door.verify(token, Traffic::Passive).await;
+    let over = match verdict {
+        Verdict::Valid(_) | Verdict::Invalid(Refusal::Idle | Refusal::Absolute) => return None,
+        Verdict::Unknown(why) => unsure(why, &pass.marks),
+        Verdict::Invalid(refusal) => {
+            let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
+            let clear = (pass.cookie && !replaced).then(|| cookie::clear(pass.channel));
+            unauthorized(refusal, clear.flatten(), Some(*session), &pass.marks)
+        }
+    };
+    Some(over.about(flight))
+}
+
+/// 401, by RFC 6750.
+pub(crate) fn unauthorized(
+    refusal: Refusal,
+    clear: Option<String>,
+    session: Option<Sid>,
+    marks: &Marks,
+) -> Ours {
+    let mut lines = Vec::new();
+    line(&mut lines, "WWW-Authenticate", &refusal.challenge(REALM));
+    if let Some(clear) = clear {
+        line(&mut lines, "Set-Cookie", &clear);
+    }
+    marks.write(&mut lines, Source::Gateway, session);
+    let code = refusal.code().unwrap_or("no_credential");
+    Ours::problem(401, code, refusal.text(), lines)
+}
+
+/// 503: nobody is signed out.
+pub(crate) fn unsure(why: Unsure, marks: &Marks) -> Ours {
+    let mut lines = Vec::new();
+    marks.write(&mut lines, Source::Gateway, None);
+    Ours::problem(503, "unknown", why.text(), lines).retry_after(RETRY_UNSURE_S)
+}
+
+/// 403.
+pub(crate) fn forbidden(forged: Forged, marks: &Marks) -> Ours {
+    let mut lines = Vec::new();
+    marks.write(&mut lines, Source::Gateway, None);
+    Ours::problem(403, "forged", forged.text(), lines)
+}
+
+/// The target of a request was started with a key that this gateway does not have (yet).
+pub(crate) fn no_key(marks: &Marks) -> Ours {
+    let mut lines = Vec::new();
+    marks.write(&mut lines, Source::Gateway, None);
+    let text = "the program was started with a key that this gateway does not have yet; try again";
+    Ours::problem(Hold::Leaving.status(), "no_key", text, lines).retry_after(RETRY_UNSURE_S)
+}

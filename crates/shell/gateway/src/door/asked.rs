@@ -1,0 +1,182 @@
+//! What a head says about who asks: origin, channel, credentials. Nothing is believed here that only the client says.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use accounts::Caller;
+use h1::Kind;
+use h1::request::{RequestHead, Upgrade};
+use session::cookie::{self, Channel, Sent};
+use session::csrf::{self, Forged};
+
+use crate::forward::Origin;
+use crate::site::Site;
+
+/// How tokens of ours begin.
+const OURS: &str = "sf1.";
+
+/// How the request came, as far as the listener or a trusted proxy vouches for it.
+pub(crate) fn channel(from: &Origin<'_>) -> Channel {
+    if from.proto == b"https" {
+        return Channel::Https;
+    }
+    let address = std::str::from_utf8(from.client).unwrap_or_default();
+    let near = address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match near && is_loopback_name(from.host) {
+        true => Channel::LoopbackHttp,
+        false => Channel::Http,
+    }
+}
+
+fn is_loopback_name(host: &[u8]) -> bool {
+    let name = crate::site::host_name(host);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The gateway's own origin, as a browser writes it: no default port.
+pub(crate) fn own_origin(from: &Origin<'_>) -> String {
+    let host = String::from_utf8_lossy(from.host).to_ascii_lowercase();
+    let proto = String::from_utf8_lossy(from.proto);
+    let default = if from.proto == b"https" {
+        ":443"
+    } else {
+        ":80"
+    };
+    let host = host.strip_suffix(default).unwrap_or(&host);
+    format!("{proto}://{host}")
+}
+
+/// The origin that the request names, if it is one that may act here.
+pub(crate) fn known_origin(
+    site: &Site,
+    head: &RequestHead,
+    buf: &[u8],
+    from: &Origin<'_>,
+) -> Option<String> {
+    let mut named = head.lines.values(buf, Kind::Origin);
+    let origin = std::str::from_utf8(named.next()?).ok()?;
+    let listed = csrf::Asked {
+        method: "POST",
+        upgrade: false,
+        login: true,
+        bearer_only: false,
+        fetch_site: &[],
+        origin: &[origin],
+    };
+    let known = csrf::decide(listed, &own_origin(from), site.origins()).is_ok();
+    (known && named.next().is_none()).then(|| origin.to_owned())
+}
+
+/// What the decision about forged requests needs beyond the head.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Act<'a> {
+    /// Another method than the head's: what a proxy asks about.
+    pub(crate) method: Option<&'a str>,
+    /// It signs somebody in.
+    pub(crate) login: bool,
+    /// No cookie takes part.
+    pub(crate) bearer_only: bool,
+}
+
+/// Whether this request may use the browser's cookie.
+pub(crate) fn forged(
+    site: &Site,
+    head: &RequestHead,
+    buf: &[u8],
+    from: &Origin<'_>,
+    act: Act<'_>,
+) -> Option<Forged> {
+    let method = String::from_utf8_lossy(head.method_text.of(buf));
+    let text = |line: &h1::Line| std::str::from_utf8(line.value().of(buf)).unwrap_or("null");
+    let lines = head.lines.as_slice();
+    let named = |name: &'static [u8]| {
+        lines
+            .iter()
+            .filter(move |line| line.name().of(buf).eq_ignore_ascii_case(name))
+    };
+    let fetch_site: Vec<&str> = named(b"sec-fetch-site").map(text).collect();
+    let origin: Vec<&str> = named(b"origin").map(text).collect();
+    let asked = csrf::Asked {
+        method: act.method.unwrap_or(&method),
+        upgrade: head.upgrade != Upgrade::None || named(b"sec-websocket-key").next().is_some(),
+        login: act.login,
+        bearer_only: act.bearer_only,
+        fetch_site: &fetch_site,
+        origin: &origin,
+    };
+    csrf::decide(asked, &own_origin(from), site.origins()).err()
+}
+
+/// Bytes as text: UTF-8, or each byte a letter (cookies of others may hold anything).
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+    }
+}
+
+/// The session cookie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InCookie {
+    None,
+    One(String),
+    /// Somebody plants cookies.
+    Several,
+}
+
+/// Finds the session cookie.
+pub(crate) fn in_cookie(head: &RequestHead, buf: &[u8], channel: Channel) -> InCookie {
+    if !head.has(Kind::Cookie) {
+        return InCookie::None;
+    }
+    let headers: Vec<Cow<'_, str>> = head.lines.values(buf, Kind::Cookie).map(text).collect();
+    match cookie::find(channel, headers.iter().map(AsRef::as_ref)) {
+        Sent::None => InCookie::None,
+        Sent::One(value) => InCookie::One(value.to_owned()),
+        Sent::Several => InCookie::Several,
+    }
+}
+
+/// `Authorization`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InHeader {
+    None,
+    /// A bearer token of ours.
+    Ours(String),
+    /// Another bearer token.
+    Bearer,
+    /// Another scheme.
+    Other,
+}
+
+/// Looks at the Authorization line (the codec lets only one pass).
+pub(crate) fn in_header(head: &RequestHead, buf: &[u8]) -> InHeader {
+    let Some(value) = head.value(buf, Kind::Authorization) else {
+        return InHeader::None;
+    };
+    let value = text(value);
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            let token = token.trim();
+            match token.starts_with(OURS) {
+                true => InHeader::Ours(token.to_owned()),
+                false => InHeader::Bearer,
+            }
+        }
+        Some(_) | None => InHeader::Other,
+    }
+}
+
+/// Who asks, for the session that may begin.
+pub(crate) fn caller(head: &RequestHead, buf: &[u8], from: &Origin<'_>) -> Caller {
+    let agent = head.lines.named(buf, "user-agent").unwrap_or_default();
+    Caller {
+        address: String::from_utf8_lossy(from.client).into_owned(),
+        agent: text(agent).into_owned(),
+        channel: channel(from),
+        origin: own_origin(from),
+    }
+}

@@ -1,0 +1,159 @@
+//! What a program says about sessions in the head of its answer: signed in, signed out.
+//!
+//! The head is held back until the store has said that it is done. What the store cannot keep is a 503, whatever the
+//! program said: a browser that was told *signed in* without a session would be signed out by its next request.
+
+use h1::response::ResponseHead;
+use session::cookie;
+use session::revoke::Scope;
+use session::{Kind as Use, Unsure, UserId, Why};
+
+use crate::attempt::{Exchange, Step};
+use crate::door::admit::{forbidden, unsure};
+use crate::door::marks::{Marks, Source, line};
+use crate::door::{Door, Pass, Way, in_time};
+use crate::own::{self, Ours};
+
+/// What the head says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    /// Everything that stood in `Steadfast-Sign-In`; more than one is a mistake.
+    sign_in: Vec<String>,
+    sign_out: Option<Out>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Out {
+    Session,
+    User,
+}
+
+/// The head of an answer is there: does what it says. A step, if something else is answered.
+pub(crate) async fn settle(exchange: &mut Exchange<'_>) -> Option<Step> {
+    let code = exchange.scratch.answer.code;
+    let pass = exchange.flight.pass.as_deref_mut()?;
+    let door = exchange.client.site.door.clone();
+    let fine = code < 400;
+    if pass.open {
+        let said = said(&exchange.scratch.answer, exchange.scratch.up.bytes());
+        let ours = match (door, pass.way) {
+            (Some(door), Way::Login) if fine && !said.sign_in.is_empty() => {
+                sign_in(&door, pass, &said).await
+            }
+            (Some(door), Way::Logout) if fine => sign_out(&door, pass, said.sign_out).await,
+            (Some(door), _) if said.sign_out.is_some() => {
+                sign_out(&door, pass, said.sign_out).await
+            }
+            (Some(_) | None, _) => Ok(()),
+        };
+        if let Err(ours) = ours {
+            let ours = ours.about(exchange.flight);
+            exchange.flight.done();
+            let answer = own::answer(exchange.client, exchange.scratch, exchange.upload, &ours);
+            return Some(Step::Next(answer.await));
+        }
+    }
+    let pass = exchange.flight.pass.as_deref_mut()?;
+    let session = pass.session();
+    pass.marks.write(&mut pass.lines, Source::Program, session);
+    None
+}
+
+fn said(head: &ResponseHead, buf: &[u8]) -> Said {
+    let mut said = Said::default();
+    for (name, value) in head.steadfast(buf) {
+        if name.eq_ignore_ascii_case(b"steadfast-sign-in") {
+            said.sign_in
+                .push(String::from_utf8(value.to_vec()).unwrap_or_default());
+        } else if name.eq_ignore_ascii_case(b"steadfast-sign-out") {
+            said.sign_out = match value {
+                b"user" => Some(Out::User),
+                b"session" if said.sign_out.is_none() => Some(Out::Session),
+                _ => said.sign_out,
+            };
+        }
+    }
+    said
+}
+
+async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> {
+    if let Some(forged) = pass.forged {
+        return Err(forbidden(forged, &pass.marks));
+    }
+    let [user] = said.sign_in.as_slice() else {
+        return Err(mistake(&pass.marks));
+    };
+    let (Some(user), Some(caller)) = (UserId::parse(user), &pass.caller) else {
+        return Err(mistake(&pass.marks));
+    };
+    if pass.channel.cookie_name().is_none() {
+        return Err(plain_http(&pass.marks));
+    }
+    let replaces = pass.session();
+    let kept = door.accounts.sign_in(user, Use::Cookie, caller, replaces);
+    let opened = match in_time(kept).await {
+        Some(Ok(opened)) => opened,
+        Some(Err(why)) => return Err(unsure(why, &pass.marks)),
+        None => return Err(unsure(Unsure::Unreachable, &pass.marks)),
+    };
+    let max_age_s = door.config.absolute_ms / 1000;
+    if let Some(cookie) = cookie::set(pass.channel, &opened.token, max_age_s) {
+        line(&mut pass.lines, "Set-Cookie", &cookie);
+    }
+    // From now on the answer is about the new session.
+    if let Some(admission) = &mut pass.admission {
+        admission.session = opened.session;
+    }
+    Ok(())
+}
+
+async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), Ours> {
+    // A link of another site: whatever the program did, the session stays.
+    if pass.way == Way::Logout && out.is_none() && pass.forged.is_some() {
+        return Ok(());
+    }
+    if let Some(admission) = pass.admission.take() {
+        let scope = match out {
+            Some(Out::User) => Scope::User(admission.user),
+            Some(Out::Session) | None => Scope::One(admission.session),
+        };
+        match in_time(door.accounts.sign_out(scope, Why::SignedOut)).await {
+            Some(Ok(())) => {}
+            Some(Err(why)) => return Err(unsure(why, &pass.marks)),
+            None => return Err(unsure(Unsure::Unreachable, &pass.marks)),
+        }
+    }
+    if pass.cookie
+        && let Some(clear) = cookie::clear(pass.channel)
+    {
+        line(&mut pass.lines, "Set-Cookie", &clear);
+    }
+    Ok(())
+}
+
+fn mistake(marks: &Marks) -> Ours {
+    let mut lines = Vec::new();
+    marks.write(&mut lines, Source::Gateway, None);
+    let text = "the program's Steadfast-Sign-In is no user id: one line, 1 to 256 bytes, no spaces at its ends";
+    Ours::problem(502, "bad_sign_in", text, lines)
+}
+
+fn plain_http(marks: &Marks) -> Ours {
+    let mut lines = Vec::new();
+    marks.write(&mut lines, Source::Gateway, None);
+    let text = "Nobody can be signed in over plain http from another machine. Use https, or let the \
+                gateway trust the proxy that speaks it (trusted).";
+    Ours::problem(403, "plain_http", text, lines)
+}
+
+impl Pass {
+    /// Lines for the client's head.
+    pub(crate) fn client_lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// Whether an answer of the program has to wait for [`settle`].
+    pub(crate) fn settles(&self) -> bool {
+        self.open || !self.marks.is_empty()
+    }
+}

@@ -1,0 +1,174 @@
+//! The tokens that one target reads: made for each request at dispatch, and signed again where a rotation wants it.
+//!
+//! The program verifies with the key that its *generation* was started with, which its keeper publishes; that is not
+//! always the one that signs for new generations. So every dispatch, and every repeat, asks for the key of the
+//! connection that the request is about to leave on.
+
+use routes::{Jwt, JwtKey};
+use session::Admission;
+use session::claims::Shape;
+use session::jws::Alg;
+use session::keyring::{KeyId, Keyring, Outcome, Role};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    alg: Alg,
+    shape: Shape,
+    keys: Vec<JwtKey>,
+    ring: Keyring,
+    /// No keeper tells its key: it reads the one that signs.
+    fixed: Option<u32>,
+    /// The ring holds no key but the target's own that may verify, or the target reads all of them.
+    never_again: bool,
+    /// The first of the retired keys is over then, Unix seconds.
+    until_s: u64,
+    /// A cookie in which the program keeps a token of its own.
+    pub(crate) cookie: Option<String>,
+}
+
+impl Tokens {
+    /// From the configuration. `fixed`: a target without a keeper.
+    ///
+    /// # Errors
+    /// What makes no sense in it, for a message that names the target.
+    pub(crate) fn new(jwt: &Jwt, fixed: bool) -> Result<Tokens, String> {
+        let alg = Alg::parse(&jwt.alg)
+            .ok_or_else(|| format!("alg {} is none of HS256, HS384, HS512", jwt.alg))?;
+        let shape =
+            Shape::parse(&jwt.claims).map_err(|unfit| format!("claims are wrong: {unfit:?}"))?;
+        let ring = ring(jwt.keys.iter()).ok_or("exactly one key must sign, and no number twice")?;
+        let trusted = jwt.keys.iter().filter(|key| !key.compromised).count();
+        let ends = jwt.keys.iter().filter(|key| !key.signs && key.until_s > 0);
+        Ok(Tokens {
+            alg,
+            shape,
+            fixed: fixed.then(|| ring.signing().0),
+            never_again: jwt.reads_all || trusted < 2,
+            until_s: ends.map(|key| key.until_s).min().unwrap_or(u64::MAX),
+            keys: jwt.keys.clone(),
+            ring,
+            cookie: jwt.cookie.clone(),
+        })
+    }
+
+    /// The key to sign with for a generation with this one.
+    fn key(&self, told: u32) -> KeyId {
+        KeyId(self.fixed.unwrap_or(told))
+    }
+
+    /// The token for one request. None: the generation was started with a key that this gateway does not have. A
+    /// compromised key still signs for a generation that knows no other: whoever stole it can forge for that
+    /// generation anyway, and its users should not be refused until it is replaced.
+    pub(crate) fn mint(&self, admission: &Admission, told: u32, now_s: u64) -> Option<String> {
+        let key = self.ring.expose(self.key(told))?;
+        let mut jti = [0; 16];
+        getrandom::fill(&mut jti).ok()?;
+        Some(self.shape.token(admission, self.alg, key, now_s, jti))
+    }
+
+    /// The program's own token as its generation can read it; None: as it is.
+    pub(crate) fn signed_again(&self, text: &str, told: u32, now_s: u64) -> Option<String> {
+        if self.never_again {
+            return None;
+        }
+        let target = self.key(told);
+        let outcome = if now_s < self.until_s {
+            self.ring.towards(text, target)
+        } else {
+            let live = |key: &&JwtKey| {
+                key.signs || key.id == target.0 || key.until_s == 0 || now_s < key.until_s
+            };
+            ring(self.keys.iter().filter(live))?.towards(text, target)
+        };
+        match outcome {
+            Outcome::Signed(text) => Some(text),
+            Outcome::AsItIs(_) => None,
+        }
+    }
+
+    /// Whether a token of the program may have to be signed again.
+    pub(crate) fn signs_again(&self) -> bool {
+        !self.never_again
+    }
+}
+
+fn ring<'a>(keys: impl Iterator<Item = &'a JwtKey>) -> Option<Keyring> {
+    Keyring::from_keys(keys.map(|key| {
+        let role = match (key.signs, key.compromised, key.until_s) {
+            (true, _, _) => Role::Signing,
+            (false, true, _) => Role::Compromised,
+            (false, false, 0) => Role::Retired { until_s: u64::MAX },
+            (false, false, until_s) => Role::Retired { until_s },
+        };
+        (KeyId(key.id), role, key.secret.clone().into_bytes())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::jws::{Compact, sign};
+
+    fn key(id: u32, signs: bool, until_s: u64) -> JwtKey {
+        JwtKey {
+            id,
+            signs,
+            until_s,
+            secret: format!("secret-{id}"),
+            ..JwtKey::default()
+        }
+    }
+
+    fn tokens(keys: Vec<JwtKey>) -> Tokens {
+        let jwt = Jwt {
+            keys,
+            ..Jwt::default()
+        };
+        Tokens::new(&jwt, false).expect("makes sense")
+    }
+
+    #[test]
+    fn towards_the_key_of_the_generation_and_only_while_the_old_one_verifies() {
+        let tokens = tokens(vec![key(1, false, 100), key(2, true, 0)]);
+        let old = sign(Alg::Hs256, b"secret-1", r#"{"sub":"ada"}"#);
+        let again = tokens.signed_again(&old, 2, 99).expect("signed again");
+        assert!(
+            Compact::read(&again)
+                .expect("a token")
+                .proved_by(b"secret-2")
+        );
+        assert_eq!(tokens.signed_again(&old, 1, 99), None, "its own");
+        assert_eq!(tokens.signed_again(&old, 2, 100), None, "over");
+        assert_eq!(tokens.signed_again(&old, 0, 99), None, "no key of ours");
+        let new = sign(Alg::Hs256, b"secret-2", r#"{"sub":"ada"}"#);
+        let back = tokens
+            .signed_again(&new, 1, 200)
+            .expect("towards the old instance");
+        assert!(
+            Compact::read(&back)
+                .expect("a token")
+                .proved_by(b"secret-1")
+        );
+    }
+
+    #[test]
+    fn a_configuration_that_makes_no_sense() {
+        let jwt = |keys| Jwt {
+            keys,
+            ..Jwt::default()
+        };
+        for keys in [
+            vec![],
+            vec![key(1, true, 0), key(2, true, 0)],
+            vec![key(1, true, 0), key(1, false, 0)],
+        ] {
+            assert!(Tokens::new(&jwt(keys), false).is_err());
+        }
+        let odd = Jwt {
+            alg: "none".into(),
+            ..jwt(vec![key(1, true, 0)])
+        };
+        assert!(Tokens::new(&odd, false).is_err());
+    }
+}
