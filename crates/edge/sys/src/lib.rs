@@ -13,3 +13,4 @@ pub mod seq;
 pub mod signal;
 pub mod spawn;
 pub mod users;
+pub mod writers;

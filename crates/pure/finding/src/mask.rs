@@ -39,6 +39,37 @@ const HARMLESS: [&str; 9] = [
     "TIMEOUT_KEEP_ALIVE",
 ];
 
+/// Code that reads a variable: what follows is its name, and no secret.
+const READS: [&str; 13] = [
+    "os.environ.get(",
+    "os.environ[",
+    "os.getenv(",
+    "environ.get(",
+    "environ[",
+    "getenv(",
+    "process.env.",
+    "process.env[",
+    "config(",
+    "env(",
+    "env.str(",
+    "ENV[",
+    "ENV.fetch(",
+];
+/// Code that makes a value: the number of its bytes may follow.
+const MAKES: [&str; 11] = [
+    "secrets.token_hex(",
+    "secrets.token_urlsafe(",
+    "secrets.token_bytes(",
+    "token_hex(",
+    "token_urlsafe(",
+    "os.urandom(",
+    "get_random_secret_key(",
+    "Fernet.generate_key(",
+    "crypto.randomBytes(",
+    "crypto.randomUUID(",
+    "uuid.uuid4(",
+];
+
 /// Whether the value of a variable, key or option of this name is to be treated as a secret. Case and `-` or `_` do not matter.
 ///
 /// ```
@@ -58,6 +89,8 @@ pub fn looks_secret(name: &str) -> bool {
 ///
 /// ```
 /// assert_eq!(finding::mask_line("environment=A=1,SECRET_KEY=\"abc, d\",B=2"), "environment=A=1,SECRET_KEY=\"****\",B=2");
+/// assert_eq!(finding::mask_line("KEY = os.environ['SECRET_KEY']"), "KEY = os.environ['SECRET_KEY']");
+/// assert_eq!(finding::mask_line("KEY = os.getenv('SECRET_KEY', 'abc')"), "KEY = os.getenv('SECRET_KEY', '****')");
 /// assert_eq!(finding::mask_line("url = postgres://u:pw@db/x"), "url = postgres://u:****@db/x");
 /// ```
 pub fn mask_line(line: &str) -> String {
@@ -111,18 +144,70 @@ fn named_values(line: &str) -> Vec<Range<usize>> {
         if !looks_secret(name) {
             continue;
         }
-        if let Some(range) = value_after(line, at, name.starts_with("--"), whole_line) {
-            at = range.end;
-            ranges.push(range);
+        let Some(range) = value_after(line, at, name.starts_with("--"), whole_line) else {
+            continue;
+        };
+        match code(&line[range.start..]) {
+            // Code is shown but for what stands in it as text.
+            Some(length) => {
+                at = line.len();
+                ranges.extend(texts(line, range.start + length));
+            }
+            None => {
+                at = range.end;
+                ranges.push(range);
+            }
         }
     }
     ranges
+}
+
+/// The bytes of code that reads a variable or makes a value, if that is what a value begins with.
+fn code(value: &str) -> Option<usize> {
+    let head = |heads: &'static [&'static str]| heads.iter().find(|h| value.starts_with(**h));
+    if let Some(head) = head(&READS) {
+        let rest = &value[head.len()..];
+        let quote = rest.chars().next().filter(|c| *c == '"' || *c == '\'');
+        let name = &rest[quote.map_or(0, |_| 1)..];
+        let length = name
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(name.len());
+        let closed = quote.is_none_or(|q| name[length..].starts_with(q));
+        let quotes = if quote.is_some() { 2 } else { 0 };
+        return (length > 0 && closed).then_some(head.len() + length + quotes);
+    }
+    let head = head(&MAKES)?;
+    let rest = &value[head.len()..];
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[digits..]
+        .starts_with(')')
+        .then_some(head.len() + digits + 1)
+}
+
+/// The insides of the quoted texts of a line, from `at` on.
+fn texts(line: &str, mut at: usize) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    while let Some(start) = line[at..].find(['"', '\'', '`']).map(|i| at + i) {
+        let quote = &line[start..=start];
+        let end = line[start + 1..]
+            .find(quote)
+            .map_or(line.len(), |i| start + 1 + i);
+        if end > start + 1 {
+            found.push(start + 1..end);
+        }
+        at = (end + 1).min(line.len());
+    }
+    found
 }
 
 /// The value after a name that ends at `at`. The first name of a line may be a key of the file: its value goes on to the end.
 fn value_after(line: &str, at: usize, flag: bool, whole_line: bool) -> Option<Range<usize>> {
     let rest = &line[at..];
     let after_quote = rest.strip_prefix(['"', '\'']).unwrap_or(rest);
+    // `config["SECRET_KEY"] = …`
+    let after_quote = after_quote.strip_prefix(']').unwrap_or(after_quote);
     let skipped = after_quote.trim_start();
     let start = match skipped.strip_prefix(['=', ':']) {
         Some(value) => line.len() - value.trim_start().len(),

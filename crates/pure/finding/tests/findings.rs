@@ -157,6 +157,33 @@ fn no_secret_is_shown() {
             "url = http://127.0.0.1:8001/x@y",
         ),
         ("SECRET_KEY=", "SECRET_KEY="),
+        // Code is shown by the names in it, without the texts.
+        (
+            "KEY = os.environ['SECRET_KEY']",
+            "KEY = os.environ['SECRET_KEY']",
+        ),
+        (
+            "SECRET_KEY = os.getenv(\"SECRET_KEY\") or secrets.token_hex(32)",
+            "SECRET_KEY = os.getenv(\"SECRET_KEY\") or secrets.token_hex(32)",
+        ),
+        (
+            "KEY = os.getenv('SECRET_KEY', 'abc') or \"def\"",
+            "KEY = os.getenv('SECRET_KEY', '****') or \"****\"",
+        ),
+        (
+            "const secret = process.env.JWT_SECRET || 'abc'",
+            "const secret = process.env.JWT_SECRET || '****'",
+        ),
+        (
+            "app.secret_key = os.urandom(24)",
+            "app.secret_key = os.urandom(24)",
+        ),
+        ("KEY = os.environ[\"never closed", "KEY = ****"),
+        ("KEY = token_hex(32abc)", "KEY = ****"),
+        (
+            "app.config['SECRET_KEY'] = 'abc'",
+            "app.config['SECRET_KEY'] = '****'",
+        ),
     ];
     for (line, expected) in cases {
         assert_eq!(mask_line(line), expected);

@@ -207,7 +207,10 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     }
     let errors = candidate.report.has_errors();
     let nothing = candidate.resolved.active.slots.is_empty();
-    if loaded.unreadable || (errors && (daemon.as_supervisord || nothing)) {
+    // A warning for us, since nothing of the file is left out; under its name we do as Supervisor does.
+    let no_section = |found: &Finding| found.code == "conf.no-supervisord";
+    let refused = errors || candidate.report.findings().iter().any(no_section);
+    if loaded.unreadable || (errors && nothing) || (refused && daemon.as_supervisord) {
         return Err(CouldNot(String::new()));
     }
     daemon.state.borrow_mut().active = commands::first_start(&candidate);

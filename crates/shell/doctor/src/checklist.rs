@@ -93,7 +93,7 @@ fn key(scene: &Scene, judged: &Judged) -> Point {
         (true, None) => (State::Unseen, "no signing key was seen".to_owned()),
     };
     Point {
-        name: "key strong, persistent",
+        name: "SECRET_KEY exists, strong, persistent",
         state,
         evidence,
     }
@@ -126,7 +126,7 @@ fn pings(scene: &Scene, judged: &Judged) -> Point {
         (true, 0, None) => (State::Unseen, "no ping was seen".to_owned()),
     };
     Point {
-        name: "ping answered",
+        name: "keep-alive pings answered",
         state,
         evidence,
     }
@@ -176,7 +176,7 @@ fn changes(scene: &Scene, judged: &Judged, live: Option<&Live>) -> Point {
         None => (State::Unseen, "nothing runs".to_owned()),
     };
     Point {
-        name: "file changes harmless",
+        name: "file changes do not restart",
         state,
         evidence,
     }

@@ -13,7 +13,7 @@ use crate::probe::ignore::{ignores, section_of};
 use crate::rules::{self, Apply, Probe, Rule};
 use crate::scene::app::Apps;
 use crate::scene::config::Look;
-use crate::scene::{Scene, Source, Subject, config, discover, http};
+use crate::scene::{Scene, Source, Subject, ask, config, discover, http};
 use crate::{Io, checklist, fix, live, report};
 
 /// Exit statuses.
@@ -155,7 +155,7 @@ pub(crate) fn look(args: &Args, io: &Io<'_>, disk: &Disk) -> Result<Scene, Strin
         }
     }
     if look.running {
-        config::ask_health(&mut scene);
+        ask::ask_health(&mut scene);
     }
     Ok(scene)
 }
@@ -187,6 +187,7 @@ fn at_url(url: &str) -> Result<Subject, String> {
         processes: Vec::new(),
         logs: Vec::new(),
         health: http::health(&target, path.as_deref()),
+        happened: Vec::new(),
     })
 }
 

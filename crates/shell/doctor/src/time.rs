@@ -11,6 +11,17 @@ pub(crate) fn duration(seconds: u64) -> String {
     }
 }
 
+/// `21:14:02`, of seconds since 1970 in whatever time zone they are in.
+pub(crate) fn clock(at: i64) -> String {
+    let of_day = at.rem_euclid(86_400);
+    format!(
+        "{:02}:{:02}:{:02}",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
 /// `2026-01-31 21:14:02` (also with `T`) at the start of a text, as seconds since 1970 without regard to the time zone.
 pub(crate) fn stamp(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
@@ -51,6 +62,7 @@ mod tests {
         assert_eq!(duration(3720), "1h 02m");
         assert_eq!(duration(3 * 86_400 + 2 * 3600), "3d 02h");
         assert_eq!(stamp("1970-01-02 00:00:01,123 INFO"), Some(86_401));
+        assert_eq!(clock(86_400 + 3 * 3600 + 5), "03:00:05");
         assert_eq!(stamp("2024-02-29T12:00:00Z"), Some(1_709_208_000));
         for wrong in [
             "",

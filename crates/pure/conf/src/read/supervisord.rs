@@ -18,13 +18,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> (Supervisord, EnvMap) {
     let ini = reader.ini;
     let Some(section) = ini.section("supervisord") else {
         if reader.is_text {
-            let span = Span::line(reader.path, 1, "");
-            let finding =
-                Finding::error("conf.no-supervisord", "there is no [supervisord] section")
-                    .at(span)
-                    .effect("Supervisor refuses such a file")
-                    .fix("write: [supervisord]");
-            reader.findings.push(finding);
+            reader.findings.push(no_section(reader));
         }
         return (out, global_env);
     };
@@ -46,6 +40,29 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> (Supervisord, EnvMap) {
         out.environment = variables;
     }
     (out, global_env)
+}
+
+/// With programs in it, everything that the file asks for can be done, so we do it and warn; without, it is most likely
+/// not the file that was meant.
+fn no_section(reader: &Reader<'_>) -> Finding {
+    let programs = ["program:", "fcgi-program:", "eventlistener:"];
+    let runs = |name: &str| programs.iter().any(|p| name.starts_with(p));
+    let words = "there is no [supervisord] section";
+    let (found, effect) = if reader.ini.sections.iter().any(|s| runs(&s.name)) {
+        (
+            Finding::warning("conf.no-supervisord", words),
+            "Supervisor refuses such a file; Steadfast takes the defaults",
+        )
+    } else {
+        (
+            Finding::error("conf.no-supervisord", words),
+            "Supervisor refuses such a file",
+        )
+    };
+    found
+        .at(Span::line(reader.path, 1, ""))
+        .effect(effect)
+        .fix("write: [supervisord]")
 }
 
 fn defaults(reader: &Reader<'_>) -> Supervisord {

@@ -324,24 +324,45 @@ pub(crate) fn is_back(scene: &Scene, subject: &Subject) -> Vec<Hit> {
             let Some(span) = layer.span_of_all(&flag.places) else {
                 continue;
             };
-            let Some(path) = config.path_of(&span.file) else {
-                continue;
-            };
-            let backups = change::backups(&path);
-            let Some(backup) = backups.iter().find(|b| {
-                disk::Disk::default()
-                    .text(b, conf::FILE_BYTES_MAX)
-                    .is_some_and(|t| t.lines().any(|l| l == &*span.text))
-            }) else {
-                continue;
-            };
-            hits.push(Hit::proved(&flag.what).at(span).said(format!(
-                "it was removed before: {} is the file of then",
-                backup.display()
-            )));
+            let words = removed(scene, subject, &flag.what).or_else(|| backed_up(config, &span));
+            hits.extend(words.map(|words| Hit::proved(&flag.what).at(span).said(words)));
         }
     }
     hits
+}
+
+/// The change of the definition, in Steadfast's ledger, that took a flag away.
+fn removed(scene: &Scene, subject: &Subject, flag: &str) -> Option<String> {
+    let has = |command: &str| command.split(' ').any(|word| word == flag);
+    subject.happened.iter().rev().find_map(|entry| {
+        let ledger::What::Config { changes, by } = &entry.what else {
+            return None;
+        };
+        let took = changes.iter().any(|change| {
+            let command = change.strip_prefix("command ");
+            let sides = command.and_then(|c| c.split_once(" -> "));
+            sides.is_some_and(|(old, new)| has(old) && !has(new))
+        });
+        let ago = scene.now_unix_s.saturating_sub(entry.at_ms / 1_000);
+        took.then(|| {
+            let ago = crate::time::duration(ago);
+            format!("it was removed before: {ago} ago, {by} (ledger)")
+        })
+    })
+}
+
+/// The copy of a fixed file that has the line as it is again.
+fn backed_up(config: &crate::scene::Config, span: &finding::Span) -> Option<String> {
+    let path = config.path_of(&span.file)?;
+    let had = |backup: &std::path::PathBuf| {
+        let text = disk::Disk::default().text(backup, conf::FILE_BYTES_MAX);
+        text.is_some_and(|t| t.lines().any(|l| l == &*span.text))
+    };
+    let backup = change::backups(&path).into_iter().find(had)?;
+    Some(format!(
+        "it was removed before: {} is the file of then",
+        backup.display()
+    ))
 }
 
 pub(crate) fn group(scene: &Scene, subject: &Subject) -> Vec<Hit> {

@@ -7,6 +7,7 @@ use servers::{Fix, Kind, Place, Weight};
 use crate::code::{self, Language};
 use crate::disk::span_in;
 use crate::model::{Hit, Repair, TextEdit};
+use crate::probe::evidence::running;
 use crate::probe::{edits, tools};
 use crate::scene::app::AppFile;
 use crate::scene::layers::Layer;
@@ -70,7 +71,7 @@ fn flags(scene: &Scene, subject: &Subject, code: &str) -> Vec<Hit> {
         }
     }
     for hit in &mut hits {
-        running(subject, hit);
+        running(scene, subject, hit);
     }
     hits.extend(overruled(scene, subject, code));
     hits
@@ -141,7 +142,11 @@ fn without(layer: &Layer, places: &[Place]) -> Vec<String> {
 }
 
 fn catalogue(scene: &Scene, subject: &Subject, layer: &Layer, flag: &servers::DevFlag) -> Hit {
-    let mut hit = Hit::proved(&flag.what).effect(flag.effect);
+    let mut hit = Hit::proved(&flag.what);
+    // What a reloader does is said by the rule, the same for all of them.
+    if flag.weight == Weight::Warn || code_of(flag) == "SF104" {
+        hit = hit.effect(flag.effect);
+    }
     hit = place(subject, layer, &flag.places, hit);
     match &flag.fix {
         Fix::Command { argv, line } => hit
@@ -225,69 +230,6 @@ fn variable_place(subject: &Subject, name: &str, hit: Hit) -> Hit {
     ))
 }
 
-/// Evidence from the processes and logs: argv, watches, restarts.
-fn running(subject: &Subject, hit: &mut Hit) {
-    use crate::model::Evidence::Said;
-    let Some(process) = subject.processes.first() else {
-        restarts(subject, hit);
-        return;
-    };
-    let flag = hit.what.split(' ').next().unwrap_or("");
-    let has = subject.processes.iter().find(|p| {
-        !flag.is_empty()
-            && p.argv
-                .iter()
-                .any(|w| w == flag || w.rsplit('/').next() == Some(flag))
-    });
-    let watches = crate::scene::watches::find(&subject.processes, subject.dir.as_deref());
-    let mut words = match has {
-        Some(p) => format!("pid {} has it in argv", p.pid),
-        None => format!("pid {} runs it", process.pid),
-    };
-    if let Some(watches) = watches {
-        words.push_str(&format!(" and watches {} paths", watches.count));
-        if watches.pid != has.unwrap_or(process).pid {
-            words = format!("{words} (in pid {})", watches.pid);
-        }
-        if let Some(first) = watches.inside.first() {
-            words.push_str(&format!(", {} among them", first.display()));
-        }
-    }
-    hit.evidence.push(Said(words));
-    restarts(subject, hit);
-}
-
-/// Restarts that the log tells of, the last files first.
-pub(crate) fn restarts(subject: &Subject, hit: &mut Hit) {
-    use crate::model::Evidence::Said;
-    for log in subject.logs.iter().filter(|log| !log.reloads.is_empty()) {
-        let count = log.reloads.len();
-        let mut words = format!(
-            "{count} restart{} in {}",
-            if count == 1 { "" } else { "s" },
-            log.path.display()
-        );
-        if let Some(file) = log.reloads.last().and_then(|r| r.file.as_deref()) {
-            words.push_str(&format!(", the last by {file}"));
-        }
-        let mut others: Vec<&str> = log
-            .reloads
-            .iter()
-            .filter_map(|r| r.file.as_deref())
-            .collect();
-        others.sort_unstable();
-        others.dedup();
-        if others.len() > 1 {
-            others.truncate(5);
-            words.push_str(&format!("; files: {}", others.join(", ")));
-        }
-        hit.evidence.push(Said(words));
-        if let Some(last) = log.reloads.last() {
-            hit.evidence.push(Said(format!("log: {}", last.line)));
-        }
-    }
-}
-
 pub(crate) fn debug(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     let mut hits = flags(scene, subject, "SF104");
     let django = |f: &&AppFile| {
@@ -315,7 +257,7 @@ pub(crate) fn debug(scene: &Scene, subject: &Subject) -> Vec<Hit> {
 }
 
 /// Files that a server reads by itself.
-pub(crate) fn file_setting(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+pub(crate) fn file_setting(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     let mut hits = Vec::new();
     for layer in &subject.layers {
         let name = layer.server.program().map_or("", |p| p.name);
@@ -351,7 +293,7 @@ pub(crate) fn file_setting(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
         }
     }
     for hit in &mut hits {
-        running(subject, hit);
+        running(scene, subject, hit);
     }
     hits
 }
@@ -389,7 +331,7 @@ fn setting(subject: &Subject, name: &str, pattern: &str, what: &str, off: &str) 
 }
 
 /// `uvicorn.run(…, reload=True)` in the script that is started.
-pub(crate) fn in_code(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+pub(crate) fn in_code(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     let mut hits = Vec::new();
     for layer in &subject.layers {
         let Some((file, true)) = subject.app.entry(layer) else {
@@ -403,7 +345,7 @@ pub(crate) fn in_code(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
         }
     }
     for hit in &mut hits {
-        running(subject, hit);
+        running(scene, subject, hit);
     }
     hits
 }

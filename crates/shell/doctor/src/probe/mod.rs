@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod edits;
+pub(crate) mod evidence;
 pub(crate) mod health;
 pub(crate) mod ignore;
 pub(crate) mod keys;

@@ -1,7 +1,7 @@
 //! SF5xx: what runs, and what logs tell of it.
 
 use crate::model::Hit;
-use crate::probe::{dev, tools};
+use crate::probe::{dev, evidence, tools};
 use crate::scene::{Scene, Subject, ports, watches};
 use crate::time::duration;
 
@@ -22,18 +22,54 @@ fn names(subject: &Subject) -> Vec<String> {
     processes.collect()
 }
 
-pub(crate) fn exits(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+/// Ends that nobody asked for within the last day, by Steadfast's ledger: one line each, oldest first.
+fn told_exits(scene: &Scene, subject: &Subject) -> Vec<String> {
+    let since_ms = scene.now_unix_s.saturating_sub(evidence::DAY_S) * 1_000;
+    let recent = subject.happened.iter().filter(|e| e.at_ms >= since_ms);
+    let ends = recent.filter_map(|entry| {
+        let happened = entry.happened()?;
+        let bad = happened.is_end() && !happened.expected;
+        let asked = ["operator", "config change", "shutdown", "removed"];
+        (bad && !asked.contains(&happened.why.as_str())).then(|| in_words(scene, entry, happened))
+    });
+    ends.collect()
+}
+
+/// `ledger, 3m 02s ago: pid 842 ended, status 1 (crash): ValueError: no`.
+fn in_words(scene: &Scene, entry: &ledger::Entry, happened: &ledger::Happened) -> String {
+    let ago = duration(scene.now_unix_s.saturating_sub(entry.at_ms / 1_000));
+    let end = match happened.exit {
+        Some(status @ 0..) => format!("status {status}"),
+        Some(signal) => format!("signal {}", signal.saturating_neg()),
+        None => "ended".to_owned(),
+    };
+    let last = happened.note.lines().rfind(|l| !l.trim().is_empty());
+    let last = last.map_or_else(String::new, |line| format!(": {}", line.trim()));
+    let (pid, why) = (happened.pid, &happened.why);
+    format!("ledger, {ago} ago: pid {pid} ended, {end} ({why}){last}")
+}
+
+/// The same by Supervisor's log.
+fn logged_exits(scene: &Scene, subject: &Subject) -> Vec<String> {
     let Some(log) = subject.config(scene).and_then(|c| c.log.as_ref()) else {
         return Vec::new();
     };
-    let mut all: Vec<&(Option<i64>, String)> = names(subject)
-        .iter()
-        .filter_map(|n| log.exits.get(n))
-        .flatten()
-        .collect();
+    let names = names(subject);
+    let all = names.iter().filter_map(|n| log.exits.get(n)).flatten();
     // Only the last day of the log.
     let newest = log.newest.unwrap_or(i64::MAX);
-    all.retain(|(at, _)| at.is_none_or(|at| newest - at < 86_400));
+    let day = i64::try_from(evidence::DAY_S).unwrap_or(i64::MAX);
+    let recent = all.filter(|(at, _)| at.is_none_or(|at| newest - at < day));
+    recent
+        .map(|(_, line)| format!("{}: {line}", log.path.display()))
+        .collect()
+}
+
+pub(crate) fn exits(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let mut all = told_exits(scene, subject);
+    if all.is_empty() {
+        all = logged_exits(scene, subject);
+    }
     if all.len() < EXITS_MIN {
         return Vec::new();
     }
@@ -42,8 +78,8 @@ pub(crate) fn exits(scene: &Scene, subject: &Subject) -> Vec<Hit> {
         .first()
         .map(|p| scene.now_unix_s.saturating_sub(p.start_unix_s));
     let mut hit = Hit::proved(format!("{} unexpected exits in 24 h", all.len()));
-    if let Some((_, last)) = all.last() {
-        hit = hit.said(format!("{}: {last}", log.path.display()));
+    if let Some(last) = all.pop() {
+        hit = hit.said(last);
     }
     if let Some(up) = up {
         hit = hit.said(format!("it is up for {} now", duration(up)));
@@ -70,7 +106,12 @@ pub(crate) fn reloads(scene: &Scene, subject: &Subject) -> Vec<Hit> {
         return Vec::new();
     }
     let mut hit = Hit::likely("").weigh(finding::Severity::Note);
-    dev::restarts(subject, &mut hit);
+    if let Some(told) = evidence::restarts(scene, subject) {
+        hit = hit.said(told.words());
+        for line in told.lines() {
+            hit = hit.said(line);
+        }
+    }
     vec![hit.advice("if the reloader is off since, nothing more is to be done")]
 }
 
@@ -126,20 +167,13 @@ pub(crate) fn watching(scene: &Scene, subject: &Subject) -> Vec<Hit> {
 }
 
 pub(crate) fn polling(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
-    const MARKS: &[&str] = &["WERKZEUG_RUN_MAIN", "RUN_MAIN", "DJANGO_AUTORELOAD_ENV"];
-    for process in &subject.processes {
-        let Some(env) = &process.env else { continue };
-        if let Some(mark) = MARKS
-            .iter()
-            .find(|m| env.get(**m).is_some_and(|v| v == "true"))
-        {
-            return vec![Hit::proved("").said(format!(
-                "pid {} has {mark}=true in its environment: a reloader started it",
-                process.pid
-            ))];
-        }
-    }
-    Vec::new()
+    let marked = evidence::marked(&subject.processes);
+    let hit = marked.map(|(pid, mark)| {
+        Hit::proved("").said(format!(
+            "pid {pid} has {mark}=true in its environment: a reloader started it"
+        ))
+    });
+    hit.into_iter().collect()
 }
 
 pub(crate) fn down(scene: &Scene, subject: &Subject) -> Vec<Hit> {
@@ -200,6 +234,13 @@ pub(crate) fn port(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
 }
 
 pub(crate) fn killed(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let told = subject.happened.iter().rev().find_map(|entry| {
+        let happened = entry.happened()?;
+        (happened.why == "out of memory").then(|| in_words(scene, entry, happened))
+    });
+    if let Some(line) = told {
+        return vec![Hit::proved("by the kernel, out of memory").said(line)];
+    }
     let Some(log) = subject.config(scene).and_then(|c| c.log.as_ref()) else {
         return Vec::new();
     };

@@ -189,7 +189,7 @@ fn checklist(list: &[Point]) -> String {
             State::No => "[ ]",
             State::Unseen => "[?]",
         };
-        let line = format!("  {mark} {:<24} {}", point.name, clean(&point.evidence));
+        let line = format!("  {mark} {:<37} {}", point.name, clean(&point.evidence));
         let cut: String = line.chars().take(WIDTH_COLUMNS_MAX).collect();
         out.push_str(&format!("{}\n", cut.trim_end()));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::code::{self, Language};
 use crate::disk::Disk;
@@ -55,6 +56,8 @@ pub(crate) struct AppFile {
     /// The code without comments and strings; empty for other files.
     pub(crate) masked: String,
     pub(crate) language: Option<Language>,
+    /// When it changed last.
+    pub(crate) changed: Option<SystemTime>,
 }
 
 impl AppFile {
@@ -178,6 +181,7 @@ fn walk(app: &mut App, dir: &Path, disk: &Disk) {
                     .unwrap_or(&path)
                     .display()
                     .to_string(),
+                changed: entry.metadata().ok().and_then(|m| m.modified().ok()),
                 masked: language.map_or_else(String::new, |l| code::mask(&text, l)),
                 path,
                 text,

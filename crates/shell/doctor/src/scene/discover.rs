@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::model::Env;
 use crate::scene::app::Apps;
 use crate::scene::config::{self, Look};
+use crate::scene::daemon;
 use crate::scene::layers::{self, Layer};
 use crate::scene::{Scene, Source, Subject, keys, procs};
 
@@ -28,7 +29,7 @@ pub(crate) fn configurations() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     let pids = sys::proc::pids();
     for pid in pids.into_iter().take(PROCESSES_MAX) {
-        let Some(process) = procs::read(pid).filter(|p| config::is_supervisord(&p.argv)) else {
+        let Some(process) = procs::read(pid).filter(|p| daemon::is_supervisord(&p.argv)) else {
             continue;
         };
         let cwd = process.cwd.clone().unwrap_or_else(|| "/".into());
@@ -89,6 +90,7 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
         processes: tree,
         logs: Vec::new(),
         health: None,
+        happened: Vec::new(),
     });
     true
 }
@@ -229,6 +231,7 @@ pub(crate) fn unit(
         processes,
         logs: Vec::new(),
         health: None,
+        happened: Vec::new(),
     });
 }
 

@@ -385,6 +385,7 @@ mod tests {
             text: text.into(),
             masked: mask(text, Language::Python),
             language: Some(Language::Python),
+            changed: None,
         }
     }
 

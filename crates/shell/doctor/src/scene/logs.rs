@@ -22,6 +22,8 @@ pub(crate) struct Reload {
     pub(crate) file: Option<String>,
     /// The line.
     pub(crate) line: String,
+    /// When, as the line says it: seconds since 1970, in the log's own time zone.
+    pub(crate) at: Option<i64>,
 }
 
 /// What the end of a log tells.
@@ -29,6 +31,9 @@ pub(crate) struct Reload {
 pub(crate) struct Log {
     pub(crate) path: PathBuf,
     pub(crate) size_bytes: u64,
+    /// When the file was made and last written, in seconds since 1970: lines without a time are from between.
+    pub(crate) born_unix_s: Option<u64>,
+    pub(crate) written_unix_s: Option<u64>,
     /// A reloader announced itself after the last start.
     pub(crate) watcher: Option<String>,
     /// Restarts caused by files, oldest first.
@@ -60,6 +65,14 @@ pub(crate) fn read(path: &Path) -> Result<Log, ReadError> {
     let mut log = parse(&text);
     log.path = path.to_path_buf();
     log.size_bytes = size_bytes;
+    let unix_s = |time: std::time::SystemTime| {
+        let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(since.as_secs())
+    };
+    if let Ok(meta) = std::fs::metadata(path) {
+        log.born_unix_s = meta.created().ok().and_then(unix_s);
+        log.written_unix_s = meta.modified().ok().and_then(unix_s);
+    }
     log.text = text;
     Ok(log)
 }
@@ -68,13 +81,21 @@ pub(crate) fn read(path: &Path) -> Result<Log, ReadError> {
 pub(crate) fn parse(text: &str) -> Log {
     let mut log = Log::default();
     let mut in_traceback = false;
+    // nodemon, told to talk, names the file in the line before.
+    let mut changed = None;
     for line in text.lines() {
         let line = cut(line);
         if !line.trim().is_empty() {
             log.last = Some(line.trim().to_owned());
         }
-        log.newest = time::stamp(line).or(log.newest);
-        if let Some(reload) = reload(line) {
+        let at = stamp(line);
+        log.newest = at.or(log.newest);
+        if let Some(files) = between(line, "[nodemon] files triggering change check: ", "") {
+            changed = files.split(',').next_back().map(|f| f.trim().to_owned());
+        }
+        if let Some(mut reload) = reload(line) {
+            reload.at = at;
+            reload.file = reload.file.or(changed.take());
             log.reloads.push(reload);
         } else if announces(line) {
             log.watcher = Some(line.trim().to_owned());
@@ -94,6 +115,11 @@ pub(crate) fn parse(text: &str) -> Log {
         }
     }
     log
+}
+
+/// The time that a line begins with, also in brackets: `[2026-01-31 21:14:02 +0000] [7] [INFO] …`.
+fn stamp(line: &str) -> Option<i64> {
+    time::stamp(line.strip_prefix('[').unwrap_or(line))
 }
 
 fn cut(line: &str) -> &str {
@@ -120,6 +146,7 @@ fn reload(line: &str) -> Option<Reload> {
         Some(Reload {
             file: (!first.is_empty()).then(|| first.to_owned()),
             line: line.trim().to_owned(),
+            at: None,
         })
     };
     // uvicorn: "WatchFiles detected changes in 'server.py'. Reloading...", also StatReload, WatchGodReload
@@ -251,6 +278,10 @@ mod tests {
                 Some("/app/m.py"),
             ),
             ("[nodemon] restarting due to changes...", None),
+            (
+                "[nodemon] files triggering change check: lib/a.js\n[nodemon] restarting due to changes...",
+                Some("lib/a.js"),
+            ),
             ("Restarting 'server.js'", Some("server.js")),
             (
                 "1:00:00 PM [vite] vite.config.js changed, restarting server...",

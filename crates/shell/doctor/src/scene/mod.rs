@@ -1,8 +1,11 @@
 //! What was looked at: configurations, programs, their code, keys, processes and logs. Gathered once, then only read.
 
 pub(crate) mod app;
+pub(crate) mod ask;
 pub(crate) mod config;
+pub(crate) mod daemon;
 pub(crate) mod discover;
+pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod layers;
@@ -107,6 +110,13 @@ pub(crate) struct Daemon {
     pub(crate) answers: bool,
 }
 
+impl Daemon {
+    /// Whether it is Steadfast.
+    pub(crate) fn is_ours(&self) -> bool {
+        sys::proc::stat(self.pid).is_some_and(|stat| stat.name.starts_with("steadfast"))
+    }
+}
+
 /// Where a subject comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -139,6 +149,8 @@ pub(crate) struct Subject {
     pub(crate) logs: Vec<Log>,
     /// Answers of its health endpoint.
     pub(crate) health: Option<http::Health>,
+    /// What Steadfast's ledger tells of it, oldest first.
+    pub(crate) happened: Vec<ledger::Entry>,
 }
 
 impl Subject {
