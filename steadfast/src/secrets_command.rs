@@ -37,15 +37,7 @@ fn try_run(action: Secrets, config: Option<&Path>, json: bool) -> Result<u8, Str
     let now_unix_s = sys::clock::wall_ms() / 1000;
     let requests: Vec<Request<'_>> = programs
         .iter()
-        .map(|keys| Request {
-            program: &keys.program,
-            names: &keys.names,
-            environment: &keys.environment,
-            env_file: keys.env_file.as_deref(),
-            state_dir: &keys.state_dir,
-            owner: keys.owner,
-            now_unix_s,
-        })
+        .map(|keys| keys.request(now_unix_s))
         .collect();
     match action {
         Secrets::List => list(&requests, json),
@@ -78,7 +70,7 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
                     "name": row.name, "id": row.id, "status": status(row.status),
                     "home": row.origin.as_ref().map(ToString::to_string), "fingerprint": row.fingerprint,
                     "programs": row.programs, "weak": row.weak.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    "since_s": row.since_unix_s,
+                    "since_s": row.since_unix_s, "until_s": row.until_unix_s,
                 })
             })
             .collect();
@@ -112,6 +104,7 @@ fn status(status: secrets::Status) -> &'static str {
     match status {
         secrets::Status::Signs => "signs",
         secrets::Status::Verifies => "verifies",
+        secrets::Status::Compromised => "compromised",
     }
 }
 

@@ -64,6 +64,11 @@ pub enum Error {
         /// What is wrong with it; not the value.
         why: String,
     },
+    /// So many values still verify that another one would push one out.
+    TooManyKeys {
+        /// The key's name.
+        name: String,
+    },
     /// The environment sets the key: another value would be kept, but never used.
     SetInEnvironment {
         /// The key's name.
@@ -114,6 +119,11 @@ impl std::fmt::Display for Error {
             Self::NoSuchKey { name } => write!(f, "no key named {name} is kept"),
             Self::BadName { name } => write!(f, "{name:?} cannot be the name of a variable"),
             Self::BadValue { name, why } => write!(f, "this value of {name} cannot be kept: {why}"),
+            Self::TooManyKeys { name } => write!(
+                f,
+                "{name} was rotated so often that {} old values still verify; wait until one of them has ended (steadfast secrets list), or give a shorter token_lifetime",
+                crate::rotate::VERIFY_MAX
+            ),
             Self::SetInEnvironment { name } => {
                 write!(
                     f,

@@ -1,4 +1,13 @@
-//! The keyring: keys that live in the state directory, and values that lost a disagreement.
+//! The keyring: every value that a key had, each with its number.
+//!
+//! ```text
+//!              rotate, set, another value in the file          every token that it signed has expired
+//!   signs ────────────────────────────────────────────► verifies(until) ────────────────────────────► gone
+//!     └─ rotate --compromised ─► compromised      verifies nothing, is never handed out again
+//! ```
+//! A value has a *scope*: the env file that it came from, the program in whose environment it stood, or none if it lives
+//! here. Two apps may each have a `SECRET_KEY` in an env file of their own; a token of one must never be signed again for
+//! the other. Numbers count up per name, whatever the scope, and stay with their value.
 //!
 //! One JSON file, version 1, readable by its owner only, replaced whole. A reader refuses a newer version rather than
 //! rewrite what it does not understand. There is no master key beside it: a key that lies beside what it locks is
@@ -22,6 +31,8 @@ pub enum Status {
     Signs,
     /// Tokens that it signed still verify; it signs nothing any more.
     Verifies,
+    /// It leaked: it verifies nothing and is never used again. It is kept so that it is recognised.
+    Compromised,
 }
 
 /// The version that this code writes.
@@ -47,6 +58,17 @@ struct DiskKey {
     /// Where the value came from, in words.
     from: String,
     since_unix_s: u64,
+    /// The env file or `program:NAME`; empty: it lives here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    scope: String,
+    /// It verifies until then; 0: no end yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    until_unix_s: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One kept value.
@@ -58,6 +80,23 @@ pub(crate) struct Key {
     pub(crate) value: Secret,
     pub(crate) from: String,
     pub(crate) since_unix_s: u64,
+    pub(crate) scope: String,
+    pub(crate) until_unix_s: u64,
+}
+
+/// Which values of a name one program may see: those that live here, those of its env file, those of its environment.
+#[derive(Debug, Clone)]
+pub(crate) struct View<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) file: String,
+    pub(crate) program: String,
+}
+
+impl View<'_> {
+    pub(crate) fn sees(&self, key: &Key) -> bool {
+        key.name == self.name
+            && (key.scope.is_empty() || key.scope == self.file || key.scope == self.program)
+    }
 }
 
 /// The keyring in memory.
@@ -127,6 +166,8 @@ impl Keyring {
             value: Secret::new(k.value),
             from: k.from,
             since_unix_s: k.since_unix_s,
+            scope: k.scope,
+            until_unix_s: k.until_unix_s,
         });
         Ok(Self {
             keys: keys.collect(),
@@ -146,6 +187,8 @@ impl Keyring {
             value: k.value.expose().to_owned(),
             from: k.from.clone(),
             since_unix_s: k.since_unix_s,
+            scope: k.scope.clone(),
+            until_unix_s: k.until_unix_s,
         });
         let path = path(state_dir);
         let disk = Disk {
@@ -160,58 +203,103 @@ impl Keyring {
         Ok(())
     }
 
-    /// The value that signs.
-    pub(crate) fn signing(&self, name: &str) -> Option<&Key> {
-        self.keys
+    /// The value that signs: that of the env file before that of this directory.
+    pub(crate) fn signing(&self, view: &View<'_>) -> Option<&Key> {
+        let keys = self.keys.iter();
+        let signs = keys.filter(|k| view.sees(k) && k.status == Status::Signs);
+        signs.max_by_key(|k| !k.scope.is_empty())
+    }
+
+    /// Every kept value that the view sees, oldest first.
+    pub(crate) fn kept<'a>(
+        &'a self,
+        view: &'a View<'_>,
+    ) -> impl DoubleEndedIterator<Item = &'a Key> {
+        self.keys.iter().filter(|k| view.sees(k))
+    }
+
+    /// The value, if the view sees it.
+    pub(crate) fn find(&self, view: &View<'_>, value: &Secret) -> Option<&Key> {
+        self.keys.iter().find(|k| view.sees(k) && k.value == *value)
+    }
+
+    /// Makes this value the one that signs; the one before verifies only, until then. A value that is known keeps its
+    /// number: programs that were started with it are known by it.
+    pub(crate) fn sign_with(
+        &mut self,
+        view: &View<'_>,
+        value: &Secret,
+        scope: &str,
+        from: &str,
+        clock: Clock,
+    ) {
+        self.demote(view, Some(value), clock);
+        let known = self
+            .keys
             .iter()
-            .find(|k| k.name == name && k.status == Status::Signs)
-    }
-
-    /// Every kept value of this name, oldest first.
-    pub(crate) fn kept<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a Key> {
-        self.keys.iter().filter(move |k| k.name == name)
-    }
-
-    /// Makes this value the one that signs; the one before verifies only.
-    pub(crate) fn sign_with(&mut self, name: &str, value: &Secret, from: &str, now_unix_s: u64) {
-        self.demote(name, Some(value));
-        self.keys.retain(|k| !(k.name == name && k.value == *value));
-        self.push(name, value, Status::Signs, from, now_unix_s);
+            .position(|k| view.sees(k) && k.value == *value);
+        let Some(at) = known else {
+            self.push(view.name, value, Status::Signs, scope, from, clock.now_s);
+            return;
+        };
+        let key = &mut self.keys[at];
+        if key.status != Status::Verifies && key.scope == scope {
+            return;
+        }
+        // A compromised value that came back is handed out, since nothing else is there, and stays marked.
+        if key.status == Status::Verifies {
+            key.status = Status::Signs;
+        }
+        key.until_unix_s = 0;
+        scope.clone_into(&mut key.scope);
+        let key = self.keys.remove(at);
+        self.keys.push(key);
+        self.changed = true;
     }
 
     /// Keeps a value for verification. True if it was not kept before.
-    pub(crate) fn keep(&mut self, name: &str, value: &Secret, from: &str, now_unix_s: u64) -> bool {
-        if value.expose().is_empty()
-            || self
-                .keys
-                .iter()
-                .any(|k| k.name == name && k.value == *value)
-        {
+    pub(crate) fn keep(
+        &mut self,
+        view: &View<'_>,
+        value: &Secret,
+        scope: &str,
+        from: &str,
+        clock: Clock,
+    ) -> bool {
+        if value.expose().is_empty() || self.find(view, value).is_some() {
             return false;
         }
-        self.push(name, value, Status::Verifies, from, now_unix_s);
-        let old: Vec<_> = self
-            .kept(name)
-            .filter(|k| k.status == Status::Verifies)
+        self.push(view.name, value, Status::Verifies, scope, from, clock.now_s);
+        let old: Vec<u32> = self
+            .keys
+            .iter()
+            .filter(|k| k.name == view.name && k.scope == scope && k.status == Status::Verifies)
             .map(|k| k.id)
             .collect();
         if old.len() > VERIFY_ONLY_MAX {
-            self.keys
-                .retain(|k| !(k.name == name && k.status == Status::Verifies && k.id == old[0]));
+            self.keys.retain(|k| {
+                !(k.name == view.name && k.status == Status::Verifies && k.id == old[0])
+            });
         }
         true
     }
 
-    /// The signing value, unless it is this one, verifies only from now on. True if that changed something.
-    pub(crate) fn demote(&mut self, name: &str, unless: Option<&Secret>) -> bool {
+    /// The signing values, unless it is this one, verify only from now on. True if that changed something.
+    pub(crate) fn demote(
+        &mut self,
+        view: &View<'_>,
+        unless: Option<&Secret>,
+        clock: Clock,
+    ) -> bool {
         let mut demoted = false;
         for key in self
             .keys
             .iter_mut()
-            .filter(|k| k.name == name && k.status == Status::Signs)
+            .filter(|k| view.sees(k) && k.status == Status::Signs)
         {
             if unless != Some(&key.value) {
                 key.status = Status::Verifies;
+                key.until_unix_s = clock.until_s();
                 demoted = true;
             }
         }
@@ -219,24 +307,90 @@ impl Keyring {
         demoted
     }
 
-    fn push(&mut self, name: &str, value: &Secret, status: Status, from: &str, now_unix_s: u64) {
-        let id = self
+    /// A value verifies nothing any more, at once.
+    pub(crate) fn compromise(&mut self, view: &View<'_>, value: &Secret) {
+        for key in self
             .keys
-            .iter()
-            .filter(|k| k.name == name)
-            .map(|k| k.id)
-            .max()
-            .unwrap_or(0)
-            .saturating_add(1);
+            .iter_mut()
+            .filter(|k| view.sees(k) && k.value == *value)
+        {
+            key.status = Status::Compromised;
+            key.until_unix_s = 0;
+            self.changed = true;
+        }
+    }
+
+    /// Until when a value verifies, where it does not sign any more.
+    pub(crate) fn retire(&mut self, view: &View<'_>, value: &Secret, clock: Clock) {
+        for key in self
+            .keys
+            .iter_mut()
+            .filter(|k| view.sees(k) && k.value == *value && k.status != Status::Compromised)
+        {
+            key.status = Status::Verifies;
+            key.until_unix_s = clock.until_s();
+            self.changed = true;
+        }
+    }
+
+    /// Forgets values of which every token has expired.
+    pub(crate) fn expire(&mut self, now_s: u64) {
+        let before = self.keys.len();
+        self.keys.retain(|k| !is_over(k, now_s));
+        self.changed |= before != self.keys.len();
+    }
+
+    /// The number that the next value of this name gets.
+    pub(crate) fn next_id(&self, name: &str) -> u32 {
+        let ids = self.keys.iter().filter(|k| k.name == name).map(|k| k.id);
+        ids.max().unwrap_or(0).saturating_add(1)
+    }
+
+    /// Takes a value in as it was kept elsewhere, under a number of its own.
+    pub(crate) fn admit(&mut self, key: Key) {
+        let id = self.next_id(&key.name);
+        self.keys.push(Key { id, ..key });
+        self.changed = true;
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        value: &Secret,
+        status: Status,
+        scope: &str,
+        from: &str,
+        now_unix_s: u64,
+    ) {
         self.keys.push(Key {
             name: name.to_owned(),
-            id,
+            id: self.next_id(name),
             status,
             value: value.clone(),
             from: from.to_owned(),
             since_unix_s: now_unix_s,
+            scope: scope.to_owned(),
+            until_unix_s: 0,
         });
         self.changed = true;
+    }
+}
+
+/// Every token that it signed has expired.
+pub(crate) fn is_over(key: &Key, now_s: u64) -> bool {
+    key.status == Status::Verifies && key.until_unix_s != 0 && key.until_unix_s <= now_s
+}
+
+/// Now, and how long the longest token lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) now_s: u64,
+    pub(crate) life_s: u64,
+}
+
+impl Clock {
+    pub(crate) fn until_s(self) -> u64 {
+        self.now_s.saturating_add(self.life_s)
     }
 }
 

@@ -9,7 +9,8 @@
 //! disagreement is reported. A new key goes into the program's `env_file`, so that going back to Supervisor keeps
 //! everyone signed in if the app reads that file; without one it goes into `state_dir`.
 //!
-//! Programs that name the same key share it: one trust domain per name and state directory.
+//! Programs that name the same key share it: one trust domain per name and home (an env file, or the state directory).
+//! Every value that a key had is in the keyring with its number, so that old tokens still verify.
 //!
 //! *Invariant*: no value leaves this crate but through [`Secret::expose`]; errors, warnings and `Debug` never hold one.
 //! *Invariant*: a file is never left half written: a new one is renamed over it. The exception is a file that cannot
@@ -24,6 +25,7 @@ mod keyring;
 mod model;
 mod replace;
 mod resolve;
+mod rotate;
 mod secret;
 mod strength;
 
@@ -31,7 +33,8 @@ pub use envfile::{Entry, EnvFile, Problem, parse};
 pub use error::{Error, Step};
 pub use home::Volatile;
 pub use keyring::Status;
-pub use model::{Env, Found, Listed, Origin, Request, Resolved, Value, Warning};
-pub use resolve::{find, list, load_env_file, resolve, set, show};
+pub use model::{Env, Found, Kept, Listed, Origin, Request, Resolved, Value, Warning};
+pub use resolve::{find, list, load_env_file, resolve, ring, set, show};
+pub use rotate::{How, Rotated, VERIFY_MAX, admit, rotate};
 pub use secret::{Random, Secret, SystemRandom};
 pub use strength::{Weakness, strength};

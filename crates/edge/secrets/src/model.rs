@@ -1,7 +1,7 @@
 //! What is asked, what is answered, what is warned about.
 
 use crate::home::Volatile;
-use crate::keyring::Status;
+use crate::keyring::{Clock, Status, View};
 use crate::secret::Secret;
 use crate::strength::Weakness;
 use std::collections::BTreeMap;
@@ -27,6 +27,43 @@ pub struct Request<'a> {
     pub owner: Option<(u32, u32)>,
     /// Seconds since 1970, for the record.
     pub now_unix_s: u64,
+    /// How long the longest token lives that it signs: a value that does not sign any more verifies for so long.
+    pub life_s: u64,
+}
+
+impl Request<'_> {
+    pub(crate) fn view<'a>(&self, name: &'a str) -> View<'a> {
+        View {
+            name,
+            file: self.file_scope(),
+            program: format!("program:{}", self.program),
+        }
+    }
+
+    /// The scope of what stands in its env file.
+    pub(crate) fn file_scope(&self) -> String {
+        let Some(path) = self.env_file else {
+            return String::new();
+        };
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        real.display().to_string()
+    }
+
+    /// The scope of a value that was found there.
+    pub(crate) fn scope(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::Environment => format!("program:{}", self.program),
+            Origin::EnvFile(_) => self.file_scope(),
+            Origin::StateDir(_) => String::new(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        Clock {
+            now_s: self.now_unix_s,
+            life_s: self.life_s,
+        }
+    }
 }
 
 /// Where a value was found.
@@ -85,6 +122,13 @@ pub enum Warning {
         /// The place whose value verifies only.
         loses: Origin,
     },
+    /// A value that was given up as compromised is in use again.
+    Compromised {
+        /// The key.
+        name: String,
+        /// Where it came from.
+        origin: Origin,
+    },
     /// The key is weak.
     Weak {
         /// The key.
@@ -118,6 +162,10 @@ impl std::fmt::Display for Warning {
             Self::Disagree { name, wins, loses } => write!(
                 f,
                 "{name} differs between {wins} and {loses}: {wins} counts, the other value verifies old tokens only"
+            ),
+            Self::Compromised { name, origin } => write!(
+                f,
+                "{name} in {origin} is a value that was given up as compromised: make a new one with: steadfast secrets rotate {name} --compromised"
             ),
             Self::Weak { name, why } => write!(f, "{name} is weak: {why}"),
             Self::Volatile { name, path, how } => {
@@ -167,6 +215,21 @@ pub struct Found {
     pub losers: Vec<(Secret, Origin)>,
 }
 
+/// One value of a key, with its number: what a gateway needs to sign, and to sign again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number, from 1; it stays with the value.
+    pub id: u32,
+    /// The value that programs get now.
+    pub signs: bool,
+    /// It verifies until then, Unix seconds; 0: no end yet.
+    pub until_unix_s: u64,
+    /// It leaked.
+    pub compromised: bool,
+    /// The value.
+    pub secret: Secret,
+}
+
 /// A key in a listing: no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -186,4 +249,6 @@ pub struct Listed {
     pub weak: Vec<Weakness>,
     /// When the keyring took it in, in seconds since 1970.
     pub since_unix_s: Option<u64>,
+    /// Until when it verifies, in seconds since 1970; `None`: no end yet.
+    pub until_unix_s: Option<u64>,
 }

@@ -4,8 +4,8 @@ use crate::envfile;
 use crate::envtext::EnvText;
 use crate::error::Error;
 use crate::home;
-use crate::keyring::{self, Keyring, Lock, Status, fingerprint};
-use crate::model::{Found, Listed, Origin, Request, Resolved, Value, Warning};
+use crate::keyring::{self, Keyring, Lock, Status, View, fingerprint};
+use crate::model::{Found, Kept, Listed, Origin, Request, Resolved, Value, Warning};
 use crate::secret::{self, Random, Secret};
 use crate::strength::strength;
 
@@ -42,6 +42,7 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
     let mut file = EnvText::read(request)?;
     let mut resolved = Resolved::default();
     for name in request.names {
+        ring.expire(request.now_unix_s);
         let key = match look(request, name, &file, &ring) {
             Some(found) => take(request, name, found, &mut ring, &mut resolved.warnings),
             None => make(request, name, &mut file, &mut ring, random)?,
@@ -58,12 +59,48 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
             .iter()
             .find(|k| k.name == *name)
             .map(|k| k.secret.clone());
-        let others = ring.kept(name).filter(|k| signs.as_ref() != Some(&k.value));
+        let view = request.view(name);
+        let others = ring
+            .kept(&view)
+            .filter(|k| signs.as_ref() != Some(&k.value) && k.status != Status::Compromised);
         resolved
             .verify_only
             .extend(others.map(|k| (name.clone(), k.value.clone())));
     }
     Ok(resolved)
+}
+
+/// Every value of a key that still counts for something, oldest first; the one that programs get now is among them, also
+/// where nothing was kept yet. Writes nothing.
+///
+/// # Errors
+/// If a file is there and cannot be read.
+pub fn ring(request: &Request<'_>, name: &str) -> Result<Vec<Kept>, Error> {
+    let ring = Keyring::read(request.state_dir)?;
+    let found = look(request, name, &EnvText::read(request)?, &ring);
+    let current = found.as_ref().map(|found| &found.secret);
+    let view = request.view(name);
+    let mut all: Vec<Kept> = ring
+        .kept(&view)
+        .filter(|key| !keyring::is_over(key, request.now_unix_s) || current == Some(&key.value))
+        .map(|key| Kept {
+            id: key.id,
+            signs: current == Some(&key.value),
+            until_unix_s: key.until_unix_s,
+            compromised: key.status == Status::Compromised,
+            secret: key.value.clone(),
+        })
+        .collect();
+    if let Some(secret) = current.filter(|_| all.iter().all(|key| !key.signs)) {
+        all.push(Kept {
+            id: ring.next_id(name),
+            signs: true,
+            until_unix_s: 0,
+            compromised: false,
+            secret: secret.clone(),
+        });
+    }
+    Ok(all)
 }
 
 /// The key that counts and those that lost, without making or keeping any.
@@ -101,24 +138,30 @@ pub fn list(requests: &[Request<'_>]) -> Result<Vec<Listed>, Error> {
             add_row(
                 &mut rows,
                 request.program,
-                signing_row(name, found.as_ref(), &ring),
+                signing_row(&request.view(name), found.as_ref(), &ring),
             );
-            for old in ring
-                .kept(name)
-                .filter(|k| found.as_ref().is_none_or(|f| f.secret != k.value))
-            {
+            let view = request.view(name);
+            for old in ring.kept(&view).filter(|k| {
+                found.as_ref().is_none_or(|f| f.secret != k.value)
+                    && !keyring::is_over(k, request.now_unix_s)
+            }) {
                 add_row(
                     &mut rows,
                     request.program,
                     Listed {
                         name: name.clone(),
                         id: old.id,
-                        status: Status::Verifies,
+                        // What signs elsewhere only verifies here.
+                        status: match old.status {
+                            Status::Compromised => Status::Compromised,
+                            Status::Signs | Status::Verifies => Status::Verifies,
+                        },
                         origin: Some(Origin::StateDir(keyring::path(request.state_dir))),
                         fingerprint: fingerprint(&old.value),
                         programs: Vec::new(),
                         weak: Vec::new(),
                         since_unix_s: Some(old.since_unix_s),
+                        until_unix_s: Some(old.until_unix_s).filter(|until| *until != 0),
                     },
                 );
             }
@@ -153,53 +196,68 @@ pub fn set(
     let mut ring = Keyring::read(request.state_dir)?;
     let mut file = EnvText::read(request)?;
     let found = look(request, name, &file, &ring);
+    let (view, clock) = (request.view(name), request.clock());
     if let Some(old) = found.as_ref().filter(|f| f.secret != *value) {
-        ring.keep(
-            name,
-            &old.secret,
-            &old.origin.to_string(),
-            request.now_unix_s,
-        );
-        for (loser, origin) in &old.losers {
-            ring.keep(name, loser, &origin.to_string(), request.now_unix_s);
+        let lost = old.losers.iter().map(|(value, origin)| (value, origin));
+        for (value, origin) in lost.chain([(&old.secret, &old.origin)]) {
+            let scope = request.scope(origin);
+            ring.keep(&view, value, &scope, &origin.to_string(), clock);
+            ring.retire(&view, value, clock);
         }
     }
-    let origin = match request.env_file {
-        Some(path) => {
-            let quoted = envfile::quote(value.expose()).ok_or_else(|| Error::BadValue {
-                name: name.to_owned(),
-                why: "an env file cannot hold quotes, backslashes, ${ or control characters so that all readers agree".to_owned(),
-            })?;
-            // The old value is safe in the keyring before it leaves the file.
-            ring.demote(name, Some(value));
-            ring.write(request.state_dir, random)?;
-            file.write(
-                &envfile::replace(&file.text, name, &quoted),
-                request,
-                random,
-            )?;
-            Origin::EnvFile(path.to_owned())
-        }
-        None => {
-            ring.sign_with(name, value, "set", request.now_unix_s);
-            Origin::StateDir(keyring::path(request.state_dir))
-        }
-    };
+    let origin = put(request, name, value, "set", (&mut ring, &mut file), random)?;
     ring.write(request.state_dir, random)?;
     Ok(origin)
 }
 
+/// Puts a value where the key lives, as the one that signs. What was there before must be in the ring already: it is
+/// written first.
+pub(crate) fn put(
+    request: &Request<'_>,
+    name: &str,
+    value: &Secret,
+    from: &str,
+    (ring, file): (&mut Keyring, &mut EnvText),
+    random: &mut dyn Random,
+) -> Result<Origin, Error> {
+    let (view, clock) = (request.view(name), request.clock());
+    let Some(path) = request.env_file else {
+        ring.sign_with(&view, value, "", from, clock);
+        return Ok(Origin::StateDir(keyring::path(request.state_dir)));
+    };
+    let quoted = envfile::quote(value.expose()).ok_or_else(|| Error::BadValue {
+        name: name.to_owned(),
+        why: "an env file cannot hold quotes, backslashes, ${ or control characters so that all readers agree".to_owned(),
+    })?;
+    ring.sign_with(&view, value, &request.file_scope(), from, clock);
+    ring.write(request.state_dir, random)?;
+    file.write(
+        &envfile::replace(&file.text, name, &quoted),
+        request,
+        random,
+    )?;
+    Ok(Origin::EnvFile(path.to_owned()))
+}
+
 /// The order of precedence, in one place.
-fn look(request: &Request<'_>, name: &str, file: &EnvText, ring: &Keyring) -> Option<Found> {
+pub(crate) fn look(
+    request: &Request<'_>,
+    name: &str,
+    file: &EnvText,
+    ring: &Keyring,
+) -> Option<Found> {
+    let view = request.view(name);
     let in_environment = request
         .environment
         .get(name)
         .filter(|v| !v.trim().is_empty());
     let in_file = file.get(name, request.environment).zip(file.path.clone());
     // A value that once lost is still better than a new one, which nobody's token was signed with.
-    let in_ring = ring.signing(name).or_else(|| {
+    let in_ring = ring.signing(&view).or_else(|| {
         let elsewhere = in_environment.is_some() || in_file.is_some();
-        ring.kept(name).next_back().filter(|_| !elsewhere)
+        ring.kept(&view)
+            .rfind(|key| key.status != Status::Compromised)
+            .filter(|_| !elsewhere)
     });
     let mut all = Vec::new();
     all.extend(in_environment.map(|v| (Secret::new(v), Origin::Environment)));
@@ -233,24 +291,39 @@ fn take(
         origin,
         losers,
     } = found;
+    let (view, clock) = (request.view(name), request.clock());
+    if ring
+        .find(&view, &secret)
+        .is_some_and(|key| key.status == Status::Compromised)
+    {
+        warnings.push(Warning::Compromised {
+            name: name.to_owned(),
+            origin: origin.clone(),
+        });
+    }
     for (value, loses) in losers {
-        ring.keep(name, &value, &loses.to_string(), request.now_unix_s);
+        let scope = request.scope(&loses);
+        ring.keep(&view, &value, &scope, &loses.to_string(), clock);
         warnings.push(Warning::Disagree {
             name: name.to_owned(),
             wins: origin.clone(),
             loses,
         });
     }
+    let scope = request.scope(&origin);
     match &origin {
         // The file is the key's home from now on.
-        Origin::EnvFile(_) => {
-            ring.demote(name, Some(&secret));
+        Origin::EnvFile(path) => {
+            ring.sign_with(&view, &secret, &scope, &path.display().to_string(), clock);
         }
-        Origin::StateDir(_) if ring.signing(name).is_none() => {
-            ring.sign_with(name, &secret, "kept", request.now_unix_s);
+        Origin::StateDir(_) if ring.signing(&view).is_none() => {
+            ring.sign_with(&view, &secret, &scope, "kept", clock);
         }
-        // A variable may be gone tomorrow: the kept key stays what it is.
-        Origin::StateDir(_) | Origin::Environment => {}
+        Origin::StateDir(_) => {}
+        // A variable may be gone tomorrow: the kept key stays what it is; this one gets its number.
+        Origin::Environment => {
+            ring.keep(&view, &secret, &scope, "the environment", clock);
+        }
     }
     Value {
         name: name.to_owned(),
@@ -268,15 +341,17 @@ fn make(
     random: &mut dyn Random,
 ) -> Result<Value, Error> {
     let secret = secret::make(random)?;
+    let (view, clock) = (request.view(name), request.clock());
     let origin = match file.path.clone() {
         Some(path) => {
             // An empty `NAME=` is filled in; a second line for it would be read by some and not by others.
             let text = envfile::replace(&file.text, name, secret.expose());
             file.write(&text, request, random)?;
+            ring.sign_with(&view, &secret, &request.file_scope(), "made", clock);
             Origin::EnvFile(path)
         }
         None => {
-            ring.sign_with(name, &secret, "made", request.now_unix_s);
+            ring.sign_with(&view, &secret, "", "made", clock);
             Origin::StateDir(keyring::path(request.state_dir))
         }
     };
@@ -308,14 +383,10 @@ fn weigh(key: &Value, warnings: &mut Vec<Warning>) {
     }
 }
 
-fn signing_row(name: &str, found: Option<&Found>, ring: &Keyring) -> Listed {
-    let kept = found.and_then(|f| {
-        ring.keys
-            .iter()
-            .find(|k| k.name == name && k.value == f.secret)
-    });
+fn signing_row(view: &View<'_>, found: Option<&Found>, ring: &Keyring) -> Listed {
+    let kept = found.and_then(|f| ring.find(view, &f.secret));
     Listed {
-        name: name.to_owned(),
+        name: view.name.to_owned(),
         id: kept.map_or(0, |k| k.id),
         status: Status::Signs,
         origin: found.map(|f| f.origin.clone()),
@@ -323,6 +394,7 @@ fn signing_row(name: &str, found: Option<&Found>, ring: &Keyring) -> Listed {
         programs: Vec::new(),
         weak: strength(found.map_or("", |f| f.secret.expose())),
         since_unix_s: kept.map(|k| k.since_unix_s),
+        until_unix_s: None,
     }
 }
 
@@ -341,7 +413,7 @@ fn add_row(rows: &mut Vec<Listed>, program: &str, row: Listed) {
 }
 
 /// A name that every shell and every env file takes.
-fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let mut chars = name.chars();
     let head = chars
         .next()

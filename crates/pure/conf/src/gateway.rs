@@ -5,6 +5,7 @@ use std::time::Duration;
 use finding::Span;
 
 use crate::model::{Spanned, User};
+use crate::tokens::{Auth, Tokens};
 
 /// `[gateway:x]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,14 @@ pub struct Gateway {
     pub limits: Limits,
     /// File that browsers see instead of our 503, absolute.
     pub maintenance_page: Option<Spanned<String>>,
+    /// What requests of its routes need.
+    pub auth: Spanned<Auth>,
+    /// Path where people sign in.
+    pub login: Option<Spanned<String>>,
+    /// Path where they sign out.
+    pub logout: Option<Spanned<String>>,
+    /// Program or upstream for which it answers whether a request may pass, to a proxy that asks; it has no routes then.
+    pub forward_auth: Option<Spanned<String>>,
 }
 
 /// Limits of a gateway; what is `None` has the gateway's own default.
@@ -85,6 +94,12 @@ pub struct Upstream {
     pub header: Span,
     /// Where it listens.
     pub connect: Spanned<UpstreamAddr>,
+    /// Names of the keys that it reads.
+    pub secrets: Vec<Spanned<String>>,
+    /// File in which they are, absolute; a relative one starts from `%(here)s`.
+    pub env_file: Option<Spanned<String>>,
+    /// What it says about its tokens.
+    pub tokens: Tokens,
 }
 
 /// Where an upstream listens.

@@ -170,7 +170,17 @@ const PROGRAM_OURS: [&str; 24] = [
     "keepalive_url",
     "maintenance_page",
 ];
-const PROGRAM_LATER: [&str; 2] = ["secrets_fallbacks", "jwt_cookie"];
+/// What a program or an upstream says about its keys and tokens.
+const TOKENS: [&str; 7] = [
+    "secrets",
+    "signing",
+    "jwt_alg",
+    "claims",
+    "jwt_cookie",
+    "secrets_fallbacks",
+    "token_lifetime",
+];
+const PROGRAM_PROOF: [&str; 2] = ["prove", "prove_user"];
 /// `doctor_ignore` is read by the doctor alone.
 const STEADFAST: [&str; 5] = ["guard", "state_dir", "run_dir", "doctor_ignore", "notify"];
 const GATEWAY: [&str; 15] = [
@@ -190,8 +200,15 @@ const GATEWAY: [&str; 15] = [
     "auth",
     "maintenance_page",
 ];
-const GATEWAY_LATER: [&str; 2] = ["origins", "jwt_cookie"];
-const UPSTREAM: [&str; 1] = ["connect"];
+const GATEWAY_AUTH: [&str; 4] = ["auth", "login", "logout", "forward_auth"];
+const UPSTREAM: [&str; 2] = ["connect", "env_file"];
+const SESSIONS: [&str; 5] = [
+    "store",
+    "prefix",
+    "origins",
+    "idle_timeout",
+    "absolute_timeout",
+];
 const UPSTREAM_LATER: [&str; 4] = ["ready", "ready_host", "ready_timeout", "keepalive"];
 
 /// Lists of keys of one kind of section, each with what becomes of them.
@@ -211,17 +228,21 @@ fn keys(kind: Kind) -> Option<Lists> {
         Kind::Program => &[
             (&PROGRAM, Known::Yes),
             (&PROGRAM_OURS, Known::Yes),
-            (&PROGRAM_LATER, Known::Later),
+            (&TOKENS, Known::Yes),
+            (&PROGRAM_PROOF, Known::Yes),
         ],
         Kind::Group => &[(&["programs", "priority"], Known::Yes)],
         Kind::Steadfast => &[(&STEADFAST, Known::Yes)],
-        Kind::Gateway => &[(&GATEWAY, Known::Yes), (&GATEWAY_LATER, Known::Later)],
-        Kind::Upstream => &[(&UPSTREAM, Known::Yes), (&UPSTREAM_LATER, Known::Later)],
-        Kind::RpcInterface
-        | Kind::EventListener
-        | Kind::FcgiProgram
-        | Kind::CtlPlugin
-        | Kind::Sessions => return None,
+        Kind::Gateway => &[(&GATEWAY, Known::Yes), (&GATEWAY_AUTH, Known::Yes)],
+        Kind::Upstream => &[
+            (&UPSTREAM, Known::Yes),
+            (&TOKENS, Known::Yes),
+            (&UPSTREAM_LATER, Known::Later),
+        ],
+        Kind::Sessions => &[(&SESSIONS, Known::Yes)],
+        Kind::RpcInterface | Kind::EventListener | Kind::FcgiProgram | Kind::CtlPlugin => {
+            return None;
+        }
     })
 }
 

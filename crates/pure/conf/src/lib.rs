@@ -45,6 +45,7 @@ pub mod model;
 mod paths;
 mod read;
 mod suggest;
+mod tokens;
 mod tree;
 mod values;
 

@@ -11,6 +11,7 @@ use finding::Span;
 
 pub use crate::command::{Command, Place, Template, Word};
 pub use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
+pub use crate::tokens::{Auth, Fallbacks, Sessions, TOKEN_LIFETIME, Tokens};
 
 /// A value and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct Model {
     pub gateways: Vec<Gateway>,
     /// `[upstream:x]`.
     pub upstreams: Vec<Upstream>,
+    /// `[sessions]`; without it there are sessions only where a gateway's `auth` needs them.
+    pub sessions: Option<Sessions>,
 }
 
 impl Model {
@@ -253,6 +256,12 @@ pub struct Program {
     pub listen: Spanned<Listen>,
     /// Names of secrets to be found or made, kept and handed over.
     pub secrets: Vec<Spanned<String>>,
+    /// What it says about its tokens.
+    pub tokens: Tokens,
+    /// Path that answers 2xx for a token that the program accepts; readiness waits for it.
+    pub prove: Option<Spanned<String>>,
+    /// User of that token, `steadfast` by default: for programs that look their users up.
+    pub prove_user: Option<Spanned<String>>,
     /// When the program counts as ready.
     pub ready: Option<Spanned<Ready>>,
     /// Host header of the readiness check, `localhost` by default.

@@ -81,6 +81,12 @@ fn shown(loaded: &Loaded) -> String {
         .map(|x| format!("{x:?}"))
         .chain(model.gateways.iter().map(|x| format!("{x:?}")))
         .chain(model.upstreams.iter().map(|x| format!("{x:?}")))
+        .chain(
+            model
+                .sessions
+                .iter()
+                .map(|x| format!("{x:?} store set {}", x.store.value != "sqlite")),
+        )
     {
         writeln!(out, "{}", without_spans(&line)).expect("written");
     }
@@ -171,6 +177,20 @@ fn program_shown(out: &mut String, program: &Program) {
         format!(
             "{:?}",
             program.secrets.iter().map(|s| &s.value).collect::<Vec<_>>()
+        ),
+    );
+    line(
+        "tokens",
+        program.tokens != conf::Tokens::default(),
+        tokens(&program.tokens),
+    );
+    line(
+        "prove",
+        program.prove.is_some(),
+        format!(
+            "{:?} {:?}",
+            program.prove.as_ref().map(|it| &it.value),
+            program.prove_user.as_ref().map(|it| &it.value)
         ),
     );
     line(
@@ -360,4 +380,17 @@ fn no_secret_of_the_corpus_is_shown() {
             );
         }
     }
+}
+
+fn tokens(tokens: &conf::Tokens) -> String {
+    let text = |it: &Option<Spanned<String>>| it.as_ref().map(|it| it.value.clone());
+    format!(
+        "signing {:?} alg {:?} claims {:?} cookie {:?} fallbacks {:?} lifetime {:?}",
+        text(&tokens.signing),
+        text(&tokens.alg),
+        text(&tokens.claims),
+        text(&tokens.cookie),
+        tokens.fallbacks.as_ref().map(|it| &it.value),
+        tokens.lifetime.as_ref().map(|it| it.value),
+    )
 }

@@ -27,7 +27,7 @@ const SECRET_PARTS: [&str; 14] = [
 ];
 
 /// Names whose value is a list of names, or a path, and not a secret itself.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 10] = [
     "SECRETS",
     "SECRETS_FALLBACKS",
     "PWD",
@@ -35,6 +35,7 @@ const HARMLESS: [&str; 9] = [
     "KEYFILE",
     "SSL_KEYFILE",
     "JWT_COOKIE",
+    "TOKEN_LIFETIME",
     "KEEPALIVE",
     "TIMEOUT_KEEP_ALIVE",
 ];

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rundir::{Identity, Layout, Surroundings};
 
 use crate::machine::{Machine, environment};
+use crate::resolve::life_s;
 
 /// A program with keys: what `secrets::Request` is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,24 @@ pub struct ProgramKeys {
     pub state_dir: PathBuf,
     /// User and group of the program, if it has any of its own.
     pub owner: Option<(u32, u32)>,
+    /// How long the longest token lives that its key signs, in seconds.
+    pub life_s: u64,
+}
+
+impl ProgramKeys {
+    /// The question to the crate `secrets`.
+    pub fn request(&self, now_unix_s: u64) -> secrets::Request<'_> {
+        secrets::Request {
+            program: &self.program,
+            names: &self.names,
+            environment: &self.environment,
+            env_file: self.env_file.as_deref(),
+            state_dir: &self.state_dir,
+            owner: self.owner,
+            now_unix_s,
+            life_s: self.life_s,
+        }
+    }
 }
 
 /// The programs of the configuration at `path` that have keys, in its order, with the environment that they inherit.
@@ -44,12 +63,21 @@ pub fn keys(path: &str, env: &secrets::Env) -> Result<Vec<ProgramKeys>, String> 
         .as_ref()
         .and_then(|ours| ours.state_dir.as_ref());
     let state_dir = named.map_or(layout.state, |dir| PathBuf::from(&dir.value));
-    let with_keys = loaded
-        .model
-        .programs
-        .iter()
-        .filter(|program| !program.secrets.is_empty());
-    let keys = with_keys.map(|program| {
+    Ok(of_model(&loaded.model, env, &state_dir))
+}
+
+/// Likewise, of a configuration that was read. Upstreams come last, as `upstream:NAME`.
+pub(crate) fn of_model(
+    model: &conf::Model,
+    env: &secrets::Env,
+    state_dir: &Path,
+) -> Vec<ProgramKeys> {
+    let names = |secrets: &[conf::Spanned<String>]| -> Vec<String> {
+        secrets.iter().map(|name| name.value.clone()).collect()
+    };
+    let path =
+        |path: &Option<conf::Spanned<String>>| path.as_ref().map(|path| PathBuf::from(&path.value));
+    let programs = model.programs.iter().map(|program| {
         let process = program.processes.first();
         let mut environment = env.clone();
         environment.extend(
@@ -59,18 +87,25 @@ pub fn keys(path: &str, env: &secrets::Env) -> Result<Vec<ProgramKeys>, String> 
         );
         ProgramKeys {
             program: program.name.clone(),
-            names: program
-                .secrets
-                .iter()
-                .map(|name| name.value.clone())
-                .collect(),
+            names: names(&program.secrets),
             environment,
-            env_file: process
-                .and_then(|process| process.env_file.as_ref())
-                .map(|path| PathBuf::from(&path.value)),
-            state_dir: state_dir.clone(),
+            env_file: process.and_then(|process| path(&process.env_file)),
+            state_dir: state_dir.to_owned(),
             owner: program.user.as_ref().map(|user| (user.uid, user.gid)),
+            life_s: life_s(&program.tokens),
         }
     });
-    Ok(keys.collect())
+    let upstreams = model.upstreams.iter().map(|upstream| ProgramKeys {
+        program: format!("upstream:{}", upstream.name),
+        names: names(&upstream.secrets),
+        environment: secrets::Env::new(),
+        env_file: path(&upstream.env_file),
+        state_dir: state_dir.to_owned(),
+        owner: None,
+        life_s: life_s(&upstream.tokens),
+    });
+    programs
+        .chain(upstreams)
+        .filter(|keys| !keys.names.is_empty())
+        .collect()
 }

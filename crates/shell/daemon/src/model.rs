@@ -131,6 +131,10 @@ pub(crate) struct GatewayDef {
     pub(crate) connections_max: u32,
     /// User it runs as: name, uid, gid, groups. None = as the daemon.
     pub(crate) user: Option<(String, u32, u32, Vec<u32>)>,
+    /// Where sessions are kept, if any are; may hold a password.
+    pub(crate) sessions: Option<routes::Sessions>,
+    /// Tokens of programs and upstreams, by their name; they hold keys.
+    pub(crate) jwts: BTreeMap<String, routes::Jwt>,
 }
 
 /// One slot.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use finding::{Finding, Span};
 
 use super::Reader;
-use crate::model::{Listen, ListenAddr, Model, Program, Ready, Replace, Unhealthy};
+use crate::model::{Auth, Gateway, Listen, ListenAddr, Model, Program, Ready, Replace, Unhealthy};
 use crate::suggest::did_you_mean;
 
 /// Checks the model; what turns out to be wrong is taken out of it.
@@ -18,6 +18,7 @@ pub(super) fn check(reader: &mut Reader<'_>, model: &mut Model) {
     overlap(reader, model);
     super::depends::check(reader, model);
     gateways(reader, model);
+    signers(reader, model);
     for program in &model.programs {
         drain(reader, program, model);
     }
@@ -207,6 +208,7 @@ fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
             reader.findings.push(finding.at(route.span.clone()));
             right = false;
         }
+        right &= forward_auth(reader, gateway, &programs, &upstreams);
         for address in &gateway.listen {
             let here = address.span.clone().unwrap_or_else(|| gateway.header.clone());
             if let Some(other) = taken.insert(address.value.clone(), here.clone()) {
@@ -216,6 +218,88 @@ fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
             }
         }
         right
+    });
+}
+
+/// Whom a proxy asks about must exist.
+fn forward_auth(
+    reader: &mut Reader<'_>,
+    gateway: &Gateway,
+    programs: &BTreeMap<&str, &Program>,
+    upstreams: &BTreeSet<&str>,
+) -> bool {
+    let Some(target) = &gateway.forward_auth else {
+        return true;
+    };
+    let name = target.value.as_str();
+    if programs.contains_key(name) || upstreams.contains(name) {
+        return true;
+    }
+    let names = programs.keys().chain(upstreams.iter()).copied();
+    let near = did_you_mean(name, names).map(|near| format!("; did you mean `{near}`?"));
+    let message = format!(
+        "[gateway:{}] answers for {name}, which is neither a program nor an upstream{}",
+        gateway.name,
+        near.unwrap_or_default()
+    );
+    reader
+        .findings
+        .push(Finding::error("conf.forward-auth", message).at(target.span.clone()));
+    false
+}
+
+/// A gateway that knows who is signed in tells the program by a token, for which it needs the program's key.
+fn signers(reader: &mut Reader<'_>, model: &mut Model) {
+    let keys_of = |name: &str| {
+        let program = model.program(name);
+        let upstream = model.upstreams.iter().find(|it| it.name == name);
+        program
+            .map(|it| (&it.secrets, &it.tokens, it.header.clone()))
+            .or_else(|| upstream.map(|it| (&it.secrets, &it.tokens, it.header.clone())))
+    };
+    let mut wrong = Vec::new();
+    for gateway in &model.gateways {
+        let mut told: Vec<(&str, &Option<Span>)> = Vec::new();
+        if gateway.auth.value != Auth::Off {
+            let routes = gateway.routes.iter();
+            told.extend(routes.map(|route| (route.target.as_str(), &gateway.auth.span)));
+        }
+        if let Some(target) = &gateway.forward_auth {
+            told.push((target.value.as_str(), &target.span));
+        }
+        told.sort_by_key(|(name, _)| *name);
+        told.dedup_by_key(|(name, _)| *name);
+        for (name, span) in told {
+            let Some((secrets, tokens, header)) = keys_of(name) else {
+                continue;
+            };
+            if tokens.signer(secrets).is_some() {
+                continue;
+            }
+            let what = format!(
+                "[gateway:{}] tells {name} who is signed in, by a token",
+                gateway.name
+            );
+            let finding = if secrets.is_empty() {
+                Finding::warning(
+                    "conf.no-key",
+                    format!("{what}, and {name} names no key to sign it with"),
+                )
+                .at(span.clone())
+                .effect(format!("{name} is not told who is signed in"))
+                .fix("write: secrets = SECRET_KEY")
+            } else {
+                wrong.push(gateway.name.clone());
+                super::tokens::which_signs(&what, secrets, span.clone())
+            };
+            reader.findings.push(finding.related("it is here", header));
+        }
+    }
+    // What `[sessions]` says cannot be used, which was said: who needs it is left out with it.
+    let no_sessions = reader.ini.section("sessions").is_some() && model.sessions.is_none();
+    model.gateways.retain(|gateway| {
+        let needs = gateway.auth.value != Auth::Off || gateway.forward_auth.is_some();
+        !wrong.contains(&gateway.name) && !(no_sessions && needs)
     });
 }
 

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use finding::Span;
+use finding::{Finding, Span};
 
 use super::group::name_of;
 use super::ours::list_items;
-use super::{Keys, Reader, here_vars, not_supported, sections};
+use super::{Keys, Reader, here_vars, sections, tokens};
 use crate::expand::Vars;
 use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
 use crate::known::Kind;
 use crate::load::EnvMap;
 use crate::model::Spanned;
+use crate::paths::{abspath, expanduser};
+use crate::tokens::Auth;
 use crate::tree::{is_space, strip};
 use crate::values::{self, shown};
 
@@ -46,17 +48,14 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
             user: keys.user("user", &vars),
             limits: limits(&mut keys, &vars),
             maintenance_page: super::extras::page(&mut keys, &vars),
+            auth: keys.value("auth", Auth::Off, &vars, tokens::auth),
+            login: keys.optional("login", &vars, tokens::plain_path),
+            logout: keys.optional("logout", &vars, tokens::plain_path),
+            forward_auth: keys.optional("forward_auth", &vars, |text| Ok(strip(text).to_owned())),
         };
-        if let Some(auth) = keys
-            .optional("auth", &vars, |text| Ok(strip(text).to_lowercase()))
-            .filter(|auth| auth.value != "off")
-        {
-            let finding = not_supported(&format!("`auth = {}`", finding::escape(&auth.value)))
-                .at(auth.span.clone());
-            keys.reader.findings.push(finding);
-        }
-        if gateway.routes.is_empty() && !keys.failed {
-            let finding = finding::Finding::error(
+        signing_in(&mut keys, &gateway);
+        if gateway.routes.is_empty() && gateway.forward_auth.is_none() && !keys.failed {
+            let finding = Finding::error(
                 "conf.no-route",
                 format!("[{}] has no `route`", section.name),
             )
@@ -70,6 +69,65 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
         }
     }
     out
+}
+
+/// What only makes sense together, and a forward-auth listener that strangers could ask.
+fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
+    let section = keys.section.name.clone();
+    let forward = gateway.forward_auth.is_some();
+    let paths = [("login", &gateway.login), ("logout", &gateway.logout)];
+    for (key, path) in paths {
+        if let Some(path) = path
+            && (forward || gateway.auth.value == Auth::Off)
+        {
+            let why = if forward {
+                "a forward-auth listener proxies nothing"
+            } else {
+                "`auth` is off, so sessions are not looked at"
+            };
+            let message = format!("`{key}` of [{section}] has no effect: {why}");
+            keys.warn("conf.no-effect", message, path.span.clone());
+        }
+    }
+    let Some(target) = &gateway.forward_auth else {
+        return;
+    };
+    if let Some(route) = gateway.routes.first() {
+        let message = format!(
+            "[{section}] has both `route` and `forward_auth`; give each a gateway of its own"
+        );
+        keys.error("conf.forward-auth", message, route.span.clone());
+    }
+    if gateway.listen.is_empty() {
+        let finding = Finding::error("conf.forward-auth", format!("[{section}] has no `listen`"))
+            .at(target.span.clone())
+            .fix("write: listen = 127.0.0.1:9011");
+        keys.reader.findings.push(finding);
+        keys.failed = true;
+    }
+    for address in gateway.listen.iter().filter(|at| !is_private(&at.value)) {
+        let message = format!(
+            "[{section}] would answer forward-auth on a public address, where anyone could get tokens"
+        );
+        let finding = Finding::error("conf.forward-auth", message)
+            .at(address.span.clone())
+            .fix("write: listen = 127.0.0.1:9011, or listen = unix:/run/steadfast-auth.sock");
+        keys.reader.findings.push(finding);
+        keys.failed = true;
+    }
+}
+
+/// Loopback or a Unix socket.
+fn is_private(at: &ListenAddr) -> bool {
+    match at {
+        ListenAddr::Unix(_) => true,
+        ListenAddr::Tcp { host, .. } => {
+            host == "localhost"
+                || host
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        }
+    }
 }
 
 /// Every `[upstream:x]` without an error.
@@ -90,10 +148,23 @@ pub(super) fn upstreams(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Upstream> 
                 section.header.clone(),
             );
         }
+        let (machine, files, here) = (keys.reader.env, keys.reader.files, keys.reader.here);
+        let env_file = keys.optional("env_file", &vars, |path| match path.is_empty() {
+            true => Err("a file is missing".to_string()),
+            false => Ok(abspath(&expanduser(path, machine, files), here)),
+        });
+        let secrets = tokens::secrets(&mut keys, &vars);
+        let tokens = tokens::tokens(&mut keys, &vars, &secrets);
+        if keys.failed {
+            continue;
+        }
         out.extend(connect.map(|connect| Upstream {
             name,
             header: section.header.clone(),
             connect,
+            secrets,
+            env_file,
+            tokens,
         }));
     }
     out
@@ -123,7 +194,7 @@ fn workers(text: &str) -> Result<u32, String> {
 }
 
 /// A list, separated by commas or blanks, each item read on its own.
-fn list<T>(
+pub(super) fn list<T>(
     keys: &mut Keys<'_, '_>,
     key: &str,
     vars: &Vars<'_>,
@@ -201,7 +272,7 @@ fn route(text: &str) -> Result<Route, String> {
 }
 
 /// A host name or address as it stands in a Host header, without its port.
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     let v6 = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

@@ -10,6 +10,7 @@ mod ours;
 mod process;
 mod program;
 mod supervisord;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -64,6 +65,7 @@ pub(crate) fn read_model(mut reader: Reader<'_>) -> Model {
         steadfast: ours::steadfast(&mut reader, &global_env),
         gateways: gateway::gateways(&mut reader, &global_env),
         upstreams: gateway::upstreams(&mut reader, &global_env),
+        sessions: tokens::sessions(&mut reader, &global_env),
     };
     http::rpc_interfaces(&mut reader, &global_env, &model);
     checks::check(&mut reader, &mut model);
@@ -113,7 +115,6 @@ fn unsupported_section(kind: known::Kind) -> Option<&'static str> {
         known::Kind::EventListener => Some("event listeners"),
         known::Kind::FcgiProgram => Some("FastCGI programs"),
         known::Kind::CtlPlugin => Some("plugins of supervisorctl"),
-        known::Kind::Sessions => Some("sessions"),
         known::Kind::Supervisord
         | known::Kind::UnixHttp
         | known::Kind::InetHttp
@@ -124,7 +125,8 @@ fn unsupported_section(kind: known::Kind) -> Option<&'static str> {
         | known::Kind::Group
         | known::Kind::Steadfast
         | known::Kind::Gateway
-        | known::Kind::Upstream => None,
+        | known::Kind::Upstream
+        | known::Kind::Sessions => None,
     }
 }
 

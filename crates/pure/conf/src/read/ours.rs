@@ -7,13 +7,13 @@ use std::time::Duration;
 use finding::Span;
 
 use super::program::Place;
-use super::{Keys, Reader, here_vars, not_supported};
+use super::{Keys, Reader, here_vars, not_supported, tokens};
 use crate::expand::Vars;
 use crate::load::EnvMap;
 use crate::mapped::Text;
 use crate::model::{
     AutoRestart, Guard, Listen, Program, Ready, Repeat, Replace, Signal, Spanned, Steadfast,
-    Unhealthy,
+    Tokens, Unhealthy,
 };
 use crate::paths::{abspath, expanduser};
 use crate::tree::{is_space, strip};
@@ -54,6 +54,9 @@ pub(super) fn defaults(place: &Place<'_>) -> Program {
         numprocs_start: Spanned::default_of(0),
         listen: Spanned::default_of(Listen::Own),
         secrets: Vec::new(),
+        tokens: Tokens::default(),
+        prove: None,
+        prove_user: None,
         ready: None,
         ready_host: Spanned::default_of("localhost".to_string()),
         ready_timeout: Spanned::default_of(READY_TIMEOUT),
@@ -99,10 +102,14 @@ pub(super) fn program(keys: &mut Keys<'_, '_>, vars: &Vars<'_>, out: &mut Progra
         keys.reader.findings.push(finding);
     }
     out.ready = ready(keys, vars);
-    out.secrets = names(keys, "secrets", vars, |name| match is_variable(name) {
-        true => Ok(()),
-        false => Err(format!("{} is not the name of a variable", shown(name))),
+    out.secrets = tokens::secrets(keys, vars);
+    out.tokens = tokens::tokens(keys, vars, &out.secrets);
+    out.prove = keys.optional("prove", vars, tokens::path);
+    out.prove_user = keys.optional("prove_user", vars, |text| match strip(text) {
+        "" => Err("a user is missing".to_owned()),
+        user => Ok(user.to_owned()),
     });
+    tokens::check_prove(keys, out);
     out.depends_on = names(keys, "depends_on", vars, |_| Ok(()));
     out.extras = super::extras::read(keys, vars);
 }
@@ -129,7 +136,7 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+pub(super) fn positive(text: &str) -> Result<Duration, String> {
     values::duration(text).and_then(|time| {
         if time.is_zero() {
             Err("it must be longer than 0".to_string())
@@ -229,7 +236,7 @@ fn parse_ready(text: &str) -> Result<Ready, String> {
 }
 
 /// A list of names, separated by commas or blanks, each with its place.
-fn names(
+pub(super) fn names(
     keys: &mut Keys<'_, '_>,
     key: &str,
     vars: &Vars<'_>,
@@ -324,7 +331,7 @@ pub(super) fn comma_items(
     list_items(keys, key, text, whole, |c| c == ',')
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     name.chars()
         .enumerate()
         .all(|(i, c)| c == '_' || c.is_ascii_alphabetic() || (i > 0 && c.is_ascii_digit()))

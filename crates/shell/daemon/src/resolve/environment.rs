@@ -16,6 +16,10 @@ pub(super) struct Made {
     pub(super) all: BTreeMap<String, String>,
     /// Names whose values are never shown or compared in words.
     pub(super) secret: Vec<String>,
+    /// Number of the key that signs its tokens; 0: none.
+    pub(super) key: u32,
+    /// Every value of that key.
+    pub(super) ring: Vec<secrets::Kept>,
 }
 
 /// The environment of one process.
@@ -38,7 +42,7 @@ pub(super) fn environment(
     if program.secrets.is_empty() && process.env_file.is_none() {
         return Ok(Made {
             all,
-            secret: Vec::new(),
+            ..Made::default()
         });
     }
 
@@ -60,6 +64,7 @@ pub(super) fn environment(
         state_dir: &state_dir,
         owner: program.user.as_ref().map(|user| (user.uid, user.gid)),
         now_unix_s: sys::clock::wall_ms() / 1000,
+        life_s: super::tokens::life_s(&program.tokens),
     };
     let failed = |why: secrets::Error| {
         let span = process.env_file.as_ref().and_then(|path| path.span.clone());
@@ -106,6 +111,43 @@ pub(super) fn environment(
         .variables()
         .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
         .collect();
+    let ring = match program.tokens.signer(&program.secrets) {
+        Some(signer) => secrets::ring(&request, signer).map_err(failed)?,
+        None => Vec::new(),
+    };
     all.extend(added);
-    Ok(Made { all, secret })
+    let mut made = Made {
+        all,
+        secret,
+        key: 0,
+        ring,
+    };
+    if !made.ring.is_empty() {
+        made.key = made
+            .ring
+            .iter()
+            .find(|key| key.signs)
+            .map_or(0, |key| key.id);
+        if let Some(fallbacks) = &program.tokens.fallbacks {
+            let value = older(&made.ring, fallbacks.json);
+            made.secret.push(fallbacks.name.clone());
+            made.all.insert(fallbacks.name.clone(), value);
+        }
+    }
+    Ok(made)
+}
+
+/// Older values that still verify, the newest first, as the app reads them.
+fn older(ring: &[secrets::Kept], json: bool) -> String {
+    let values: Vec<&str> = ring
+        .iter()
+        .rev()
+        .filter(|key| !key.signs && !key.compromised)
+        .map(|key| key.secret.expose())
+        .collect();
+    if json {
+        serde_json::json!(values).to_string()
+    } else {
+        values.join(",")
+    }
 }

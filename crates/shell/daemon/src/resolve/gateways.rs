@@ -7,12 +7,12 @@ use std::path::Path;
 
 use conf::{ListenAddr, UpstreamAddr};
 use finding::Finding;
-use routes::{Config, Listener, Route, Target};
+use routes::{Auth, Config, Listener, Route, Target};
 use wire::{Autorestart, Credentials, Ready, Replace, Sink, Spec, Text};
 
-use super::handover;
 use super::program::Public;
 use super::settings::address;
+use super::{Resolved, handover};
 use crate::model::{Active, GatewayDef, Slot};
 
 /// Group of our own programs.
@@ -74,15 +74,20 @@ pub(super) fn definition(
     model: &conf::Model,
     user: Option<User>,
     public: &BTreeMap<String, Public>,
-    findings: &mut Vec<Finding>,
+    dry: bool,
+    resolved: &mut Resolved,
 ) -> GatewayDef {
+    let owner = user.as_ref().map(|user| (user.uid, user.gid));
     let mut out = GatewayDef {
         workers: 1,
         connections_max: routes::CONNECTIONS_MAX,
         user: user.map(|user| (user.name, user.uid, user.gid, user.groups)),
         ..GatewayDef::default()
     };
+    out.sessions = super::tokens::sessions(model, owner, dry, resolved);
     for upstream in &model.upstreams {
+        let jwt = super::tokens::upstream(upstream, dry, resolved);
+        out.jwts.extend(jwt.map(|jwt| (upstream.name.clone(), jwt)));
         let at = match &upstream.connect.value {
             UpstreamAddr::Unix(path) => format!("unix:{path}"),
             UpstreamAddr::Tcp { host, port } => format!("tcp:{}", address(host, *port)),
@@ -109,7 +114,7 @@ pub(super) fn definition(
         }
         if addresses.is_empty() {
             let message = format!("[gateway:{}] has no address to listen on", gateway.name);
-            findings.push(
+            resolved.findings.push(
                 Finding::error("gateway", message)
                     .at(gateway.header.clone())
                     .fix("write: listen = HOST:PORT"),
@@ -132,6 +137,19 @@ pub(super) fn definition(
     out
 }
 
+/// Whether a gateway of the file takes everything that comes to an address: the derived one is not needed there.
+pub(super) fn replaces_derived(model: &conf::Model, program: &str, address: &str) -> bool {
+    model.gateways.iter().any(|gateway| {
+        let mut whole = gateway.routes.iter().filter(|route| route.path == "/");
+        if gateway.listen.is_empty() {
+            // It listens where its programs would.
+            return whole.any(|route| route.target == program);
+        }
+        let mut addresses = gateway.listen.iter().map(|at| listen_key(&at.value));
+        whole.next().is_some() && addresses.any(|at| at == address)
+    })
+}
+
 /// The key of an address to listen on.
 pub(super) fn listen_key(at: &ListenAddr) -> String {
     match at {
@@ -147,8 +165,13 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
         host: route.host.clone(),
         path_prefix: route.path.clone(),
         target: route.target.clone(),
-        ..Route::default()
+        auth: match *gateway.auth {
+            conf::Auth::Off => Auth::Off,
+            conf::Auth::Optional => Auth::Optional,
+            conf::Auth::Required => Auth::Required,
+        },
     };
+    let path = |path: &Option<conf::Spanned<String>>| path.as_ref().map(|path| path.value.clone());
     let defaults = Listener::default();
     Listener {
         address: at,
@@ -177,6 +200,9 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
             .body_bytes_max
             .as_ref()
             .map_or(defaults.body_bytes_max, |bytes| bytes.value),
+        login: path(&gateway.login),
+        logout: path(&gateway.logout),
+        forward_auth: path(&gateway.forward_auth),
         ..defaults
     }
 }
@@ -244,7 +270,7 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
         connections_max: active.gateway.connections_max,
         leave_ms_max: longest.saturating_add(LEAVE_MS),
         listeners,
-        sessions: None,
+        sessions: active.gateway.sessions.clone(),
     };
     let workers = active.gateway.workers.max(1);
     for worker in 0..workers {
@@ -285,10 +311,12 @@ fn open_listeners(active: &Active, failed: &BTreeSet<String>) -> Vec<Listener> {
                 ..listener.clone()
             });
         for route in &listener.routes {
-            let taken = known
-                .routes
-                .iter()
-                .any(|other| other.host == route.host && other.path_prefix == route.path_prefix);
+            let whole = |path: &str| path.trim_end_matches('/').len();
+            let taken = known.routes.iter().any(|other| {
+                other.host == route.host
+                    && whole(&other.path_prefix) == whole(&route.path_prefix)
+                    && (whole(&route.path_prefix) == 0 || other.path_prefix == route.path_prefix)
+            });
             if !taken {
                 known.routes.push(route.clone());
             }
@@ -320,8 +348,10 @@ pub(crate) fn wanted_addresses(active: &Active) -> BTreeSet<String> {
 fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<String, Target> {
     let named: BTreeSet<&str> = listeners
         .iter()
-        .flat_map(|l| &l.routes)
-        .map(|route| route.target.as_str())
+        .flat_map(|l| {
+            let routes = l.routes.iter().map(|route| route.target.as_str());
+            routes.chain(l.forward_auth.as_deref())
+        })
         .collect();
     let mut targets = BTreeMap::new();
     for name in named {
@@ -330,15 +360,18 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
                 name.to_owned(),
                 Target::Upstream {
                     address: address.clone(),
-                    jwt: None,
+                    jwt: active.gateway.jwts.get(name).cloned(),
                 },
             );
             continue;
         }
-        let slots: Vec<routes::Slot> = active
-            .slots
-            .iter()
-            .filter(|slot| slot.target == name)
+        let meant = slots_of(active, name);
+        let jwt = meant
+            .first()
+            .and_then(|slot| active.gateway.jwts.get(&slot.program))
+            .cloned();
+        let slots: Vec<routes::Slot> = meant
+            .into_iter()
             .map(|slot| routes::Slot {
                 name: slot.key().to_string(),
                 events: run_dir
@@ -347,9 +380,27 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
                     .to_string(),
             })
             .collect();
-        targets.insert(name.to_owned(), Target::Program { slots, jwt: None });
+        targets.insert(name.to_owned(), Target::Program { slots, jwt });
     }
     targets
+}
+
+/// The slots that routes mean by a name; else those of a program that only a forward-auth listener names; else the one
+/// of this name.
+fn slots_of<'a>(active: &'a Active, name: &str) -> Vec<&'a Slot> {
+    let of = |is: &dyn Fn(&Slot) -> bool| -> Vec<&'a Slot> {
+        let slots = active.slots.iter().filter(|slot| !slot.first);
+        slots.filter(|slot| is(slot)).collect()
+    };
+    let by_target = of(&|slot| slot.target == name);
+    if !by_target.is_empty() {
+        return by_target;
+    }
+    let by_program = of(&|slot| slot.program == name);
+    if !by_program.is_empty() {
+        return by_program;
+    }
+    of(&|slot| slot.key().to_string() == name)
 }
 
 fn gateway_slot(

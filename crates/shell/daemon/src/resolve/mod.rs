@@ -16,9 +16,11 @@ mod handover;
 mod program;
 mod settings;
 mod spec;
+mod tokens;
 
 pub(crate) use difference::{GroupChanges, difference, group_changes};
 pub(crate) use gateways::{refresh_gateway, wanted_addresses};
+pub(crate) use tokens::life_s;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -68,6 +70,7 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
         .map(|route| route.target.as_str())
         .collect();
     let mut routable = BTreeMap::new();
+    let mut jwts = BTreeMap::new();
     for program in &model.programs {
         let group_priority = model
             .group(&program.group)
@@ -80,13 +83,26 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
         };
         match program::resolve(&one, context, user.as_ref(), &mut out) {
             Ok(made) => {
+                let section = format!("program:{}", program.name);
+                // Several processes are not replaced at once: a token of one's new key must be read by the others.
+                let reads_all = program.tokens.fallbacks.is_some() && *program.numprocs == 1;
+                let jwt = tokens::jwt(
+                    &section,
+                    &program.tokens,
+                    &made.ring,
+                    reads_all,
+                    &mut out.findings,
+                );
+                jwts.extend(jwt.map(|jwt| (program.name.clone(), jwt)));
                 routable.insert(program.name.clone(), made.public);
                 out.active.slots.extend(made.slots);
             }
             Err(finding) => out.findings.push(*finding),
         }
     }
-    out.active.gateway = gateways::definition(model, user, &routable, &mut out.findings);
+    let gateway = gateways::definition(model, user, &routable, context.dry, &mut out);
+    out.active.gateway = gateway;
+    out.active.gateway.jwts.extend(jwts);
     gateways::conflicts(model, context.base_env, &mut out.findings);
     out
 }

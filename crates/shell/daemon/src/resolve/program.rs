@@ -24,6 +24,8 @@ pub(super) struct Made {
     pub(super) slots: Vec<Slot>,
     /// Its own addresses, and whom it trusts: for gateways that have none of their own.
     pub(super) public: Public,
+    /// Every value of the key that signs its tokens.
+    pub(super) ring: Vec<secrets::Kept>,
 }
 
 /// What a gateway must know of a program that it routes to.
@@ -61,6 +63,11 @@ pub(super) fn resolve(
             }
         }
         made.public.trusted.clone_from(&handed.trusted);
+        for key in &env.ring {
+            if made.ring.iter().all(|known| known.id != key.id) {
+                made.ring.push(key.clone());
+            }
+        }
         if made.slots.is_empty() {
             for note in &handed.notes {
                 let span = program.listen.span.clone();
@@ -196,10 +203,17 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
     } else {
         Vec::new()
     };
-    let derived = if *program.listen == Listen::Gateway && !one.routed {
+    let derived = if *program.listen == Listen::Gateway {
+        // Beside a gateway of the file that leads to all its processes, an address of its own leads to its own one.
+        let target = if place.shared {
+            target.clone()
+        } else {
+            key.to_string()
+        };
         handed
             .public
             .iter()
+            .filter(|address| !super::gateways::replaces_derived(one.model, &program.name, address))
             .map(|address| derived(address, &target, &program.name, &handed.trusted))
             .collect()
     } else {
@@ -268,6 +282,13 @@ fn shown(one: &Program<'_>, handed: &Handed, label: &str) -> String {
         .flat_map(|gateway| &gateway.listen)
         .map(|at| super::gateways::listen_key(&at.value))
         .collect();
+    for address in &handed.public {
+        if !addresses.contains(address)
+            && !super::gateways::replaces_derived(one.model, &program.name, address)
+        {
+            addresses.push(address.clone());
+        }
+    }
     if addresses.is_empty() {
         addresses.clone_from(&handed.public);
     }

@@ -106,6 +106,7 @@ pub(super) fn spec(
         listeners,
         gated,
         restart_window_ms: duration_ms(*program.restart_window),
+        key: env.key,
         open_socket: handed.open_socket && place.gateway_user.is_some_and(|user| user.uid != 0),
         ..Spec::default()
     };

@@ -339,3 +339,177 @@ fn places_are_kept_and_numbers_are_not_reused() {
     assert_eq!(numbers, [("b", 1), ("c", 2)]);
     assert_eq!(after.next_slot, 3);
 }
+
+const SIGNED_IN: &str = "[program:app]\ncommand = uvicorn server:app --port 8001\nlisten = gateway\nsecrets = KEY\nenv_file = DIR/.env\n\
+     claims = simplejwt\njwt_cookie = token\nsecrets_fallbacks = KEY_OLD:json\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
+     [gateway:web]\nlisten = 127.0.0.1:8080\nroute = / -> app\nauth = required\nlogin = /in\nlogout = /out\n";
+
+fn config_of(resolved: &mut Resolved) -> routes::Config {
+    refresh_gateway(&mut resolved.active, &BTreeSet::new(), Path::new("/run/x"));
+    let gateway = resolved.active.slots.iter().find(|slot| slot.first);
+    let bytes = &gateway.expect("a gateway").spec.config;
+    routes::Config::from_bytes(bytes).expect("reads")
+}
+
+#[test]
+fn a_gateway_is_told_of_sessions_and_keys() {
+    let case = case();
+    std::fs::write(case.dir.path().join(".env"), "KEY=the-old-one\n").expect("written");
+    case.resolve(SIGNED_IN);
+    std::fs::write(case.dir.path().join(".env"), "KEY=the-new-one\n").expect("written");
+    let mut resolved = case.resolve(&format!(
+        "{SIGNED_IN}[sessions]\nprefix = /auth\norigins = https://a.example\nidle_timeout = 1h\n"
+    ));
+    let spec = resolved.active.spec(&resolved.active.slots[0]);
+    assert_eq!(
+        (spec.key, value(&spec, "KEY"), value(&spec, "KEY_OLD")),
+        (2, Some("the-new-one"), Some("[\"the-old-one\"]"))
+    );
+    let config = config_of(&mut resolved);
+    let listener = |at: &str| {
+        let found = config.listeners.iter().find(|it| it.address == at);
+        found.unwrap_or_else(|| panic!("{at} in {config:?}"))
+    };
+    let web = listener("127.0.0.1:8080");
+    assert_eq!(web.routes[0].auth, routes::Auth::Required);
+    assert_eq!(
+        (web.login.as_deref(), web.logout.as_deref()),
+        (Some("/in"), Some("/out"))
+    );
+    // The program's own address stays, as it was.
+    assert_eq!(listener("127.0.0.1:8001").routes[0].auth, routes::Auth::Off);
+    let sessions = config.sessions.clone().expect("sessions");
+    let dir = case.dir.path().join("sessions");
+    assert_eq!(sessions.store, format!("sqlite:{}", dir.display()));
+    assert!(dir.is_dir());
+    assert_eq!(
+        (sessions.prefix.as_str(), sessions.idle_ms),
+        ("/auth", 3_600_000)
+    );
+    let Some(Target::Program {
+        jwt: Some(jwt),
+        slots,
+    }) = config.targets.get("app")
+    else {
+        panic!("{config:?}");
+    };
+    assert_eq!(slots.len(), 1);
+    let keys: Vec<_> = jwt
+        .keys
+        .iter()
+        .map(|key| (key.id, key.signs, key.secret.as_str()))
+        .collect();
+    assert_eq!(keys, [(1, false, "the-old-one"), (2, true, "the-new-one")]);
+    assert!(jwt.keys[0].until_s > jwt.keys[1].until_s && jwt.reads_all);
+    assert_eq!(
+        (jwt.claims.as_str(), jwt.cookie.as_deref()),
+        ("simplejwt", Some("token"))
+    );
+    let shown = format!("{config:?} {:?}", resolved.active.gateway);
+    assert!(!shown.contains("-one"), "{shown}");
+}
+
+#[test]
+fn two_apps_with_a_key_of_one_name_do_not_share_their_rings() {
+    let case = case();
+    for name in ["a", "b"] {
+        let file = case.dir.path().join(format!("{name}.env"));
+        std::fs::write(file, format!("KEY=of-{name}\n")).expect("written");
+    }
+    let one = |name: &str, port: u16| {
+        format!(
+            "[program:{name}]\ncommand = uvicorn x:y --port {port}\nlisten = gateway\nsecrets = KEY\nenv_file = DIR/{name}.env\n\
+             stdout_logfile = NONE\nstderr_logfile = NONE\n"
+        )
+    };
+    for _ in 0..2 {
+        let mut resolved = case.resolve(&format!("{}{}", one("a", 8001), one("b", 8002)));
+        let said = format!("{:?}", resolved.findings);
+        assert!(!said.contains("differs"), "{said}");
+        let config = config_of(&mut resolved);
+        for (name, id) in [("a", 1), ("b", 2)] {
+            let Some(Target::Program { jwt: Some(jwt), .. }) = config.targets.get(name) else {
+                panic!("{config:?}");
+            };
+            let keys: Vec<_> = jwt
+                .keys
+                .iter()
+                .map(|key| (key.id, key.secret.clone()))
+                .collect();
+            assert_eq!(keys, [(id, format!("of-{name}"))]);
+        }
+    }
+}
+
+#[test]
+fn a_gateway_of_the_file_replaces_the_derived_one_only_where_it_takes_everything() {
+    let case = case();
+    let routes_at = |gateway: &str| {
+        let mut resolved = case.resolve(&format!(
+            "[program:app]\ncommand = uvicorn server:app --port 8001\nlisten = gateway\nstdout_logfile = NONE\n\
+             stderr_logfile = NONE\n[upstream:other]\nconnect = 127.0.0.1:9000\n[gateway:web]\n{gateway}"
+        ));
+        let config = config_of(&mut resolved);
+        let mut all: Vec<String> = config
+            .listeners
+            .iter()
+            .flat_map(|listener| {
+                let address = listener.address.clone();
+                listener.routes.iter().map(move |route| {
+                    let host = route.host.clone().unwrap_or_default();
+                    format!("{address} {host}{} {}", route.path_prefix, route.target)
+                })
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    assert_eq!(
+        routes_at("listen = 127.0.0.1:8080\nroute = / -> app\n"),
+        ["127.0.0.1:8001  app", "127.0.0.1:8080 / app"]
+    );
+    assert_eq!(
+        routes_at("listen = 127.0.0.1:8001\nroute = /x -> other\n"),
+        ["127.0.0.1:8001  app", "127.0.0.1:8001 /x other"]
+    );
+    assert_eq!(
+        routes_at("listen = 127.0.0.1:8001\nroute = a.example/ -> app\n"),
+        ["127.0.0.1:8001 a.example/ app"]
+    );
+    assert_eq!(routes_at("route = / -> app\n"), ["127.0.0.1:8001 / app"]);
+}
+
+#[test]
+fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
+    let case = case();
+    let mut resolved = case.resolve(
+        "[program:app]\ncommand = uvicorn server:app --port 8001\nsecrets = KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
+         [upstream:legacy]\nconnect = 127.0.0.1:9000\nsecrets = THEIRS\nenv_file = DIR/legacy.env\nclaims = nonsense\n\
+         [gateway:ask]\nlisten = 127.0.0.1:9011\nforward_auth = app\n[gateway:ask2]\nlisten = 127.0.0.1:9012\nforward_auth = legacy\n",
+    );
+    let wrong: Vec<_> = resolved
+        .findings
+        .iter()
+        .filter(|found| found.is_error())
+        .map(|found| found.message.clone())
+        .collect();
+    assert!(
+        wrong.len() == 1 && wrong[0].contains("`nonsense` is none of"),
+        "{wrong:?}"
+    );
+    let config = config_of(&mut resolved);
+    assert!(config.listeners.iter().all(|it| it.forward_auth.is_some()));
+    let Some(Target::Program {
+        jwt: Some(jwt),
+        slots,
+    }) = config.targets.get("app")
+    else {
+        panic!("{config:?}");
+    };
+    assert_eq!((jwt.keys.len(), slots.len()), (1, 1));
+    let Some(Target::Upstream { jwt: Some(jwt), .. }) = config.targets.get("legacy") else {
+        panic!("{config:?}");
+    };
+    let written = std::fs::read_to_string(case.dir.path().join("legacy.env")).expect("made");
+    assert_eq!(written, format!("THEIRS={}\n", jwt.keys[0].secret));
+}

@@ -1,0 +1,212 @@
+//! A new key for one that exists, so that nobody is signed out, or so that a thief is.
+//!
+//! ```text
+//!  keyring: the old value verifies until its last token has expired, the new one signs    (written and synced first)
+//!  env file: the new value in the place of the old one                                    (renamed over it)
+//! ```
+//! A crash between the two leaves the old value in its file; there it counts, and the new one verifies only, as after any
+//! other disagreement. Programs get the new value at their next start, which is the caller's business.
+
+use std::collections::BTreeMap;
+
+use crate::envtext::EnvText;
+use crate::error::Error;
+use crate::keyring::{Clock, Key, Keyring, Lock, Status};
+use crate::model::{Origin, Request};
+use crate::resolve::{check_name, look, put};
+use crate::secret::{self, Random, Secret};
+
+/// Values of one name that verify beside the one that signs. A gateway tries each of them on a token that the signing
+/// one does not prove; dropping one would sign out whom it signed.
+pub const VERIFY_MAX: usize = 8;
+
+/// What becomes of the old value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It verifies until its last token has expired.
+    Overlap,
+    /// It leaked: it verifies nothing any more.
+    Compromised,
+}
+
+/// One home of a key in which it was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// Where it lives.
+    pub origin: Origin,
+    /// Number of the new value.
+    pub new_id: u32,
+    /// Number of the old one.
+    pub old_id: u32,
+    /// The old one verifies until then, Unix seconds; `None`: not at all any more.
+    pub until_unix_s: Option<u64>,
+    /// The programs that get it.
+    pub programs: Vec<String>,
+}
+
+/// Gives a key a new value everywhere; `requests` are all programs that name it. Programs whose values were the same keep
+/// having the same.
+///
+/// # Errors
+/// If nobody has the key yet, an environment sets it, too many values still verify, or a file cannot be written. Then
+/// nothing was changed, but for homes that were done before the one that failed.
+pub fn rotate(
+    requests: &[Request<'_>],
+    name: &str,
+    how: How,
+    random: &mut dyn Random,
+) -> Result<Vec<Rotated>, Error> {
+    check_name(name)?;
+    let Some(first) = requests.first() else {
+        return Err(no_such(name));
+    };
+    let _lock = Lock::take(first.state_dir)?;
+    let mut homes: BTreeMap<String, Vec<&Request<'_>>> = BTreeMap::new();
+    for request in requests {
+        homes.entry(request.file_scope()).or_default().push(request);
+    }
+    for programs in homes.values() {
+        check(programs, name, how)?;
+    }
+    let mut made: Vec<(Secret, Secret)> = Vec::new();
+    let mut done = Vec::new();
+    for programs in homes.values() {
+        done.push(one(programs, name, how, &mut made, random)?);
+    }
+    Ok(done)
+}
+
+fn no_such(name: &str) -> Error {
+    Error::NoSuchKey {
+        name: name.to_owned(),
+    }
+}
+
+/// Everything that speaks against it, before anything is written.
+fn check(programs: &[&Request<'_>], name: &str, how: How) -> Result<(), Error> {
+    for request in programs {
+        let ring = Keyring::read(request.state_dir)?;
+        let found = look(request, name, &EnvText::read(request)?, &ring);
+        match found.map(|found| found.origin) {
+            None => return Err(no_such(name)),
+            Some(Origin::Environment) => {
+                return Err(Error::SetInEnvironment {
+                    name: name.to_owned(),
+                });
+            }
+            Some(Origin::EnvFile(_) | Origin::StateDir(_)) => {}
+        }
+        let view = request.view(name);
+        let verify = ring.kept(&view).filter(|key| {
+            key.status == Status::Verifies && !crate::keyring::is_over(key, request.now_unix_s)
+        });
+        if how == How::Overlap && verify.count() >= VERIFY_MAX {
+            return Err(Error::TooManyKeys {
+                name: name.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The programs of one home.
+fn one(
+    programs: &[&Request<'_>],
+    name: &str,
+    how: How,
+    made: &mut Vec<(Secret, Secret)>,
+    random: &mut dyn Random,
+) -> Result<Rotated, Error> {
+    let Some(&request) = programs.first() else {
+        return Err(no_such(name));
+    };
+    let life_s = programs.iter().map(|it| it.life_s).max().unwrap_or(0);
+    let clock = Clock {
+        now_s: request.now_unix_s,
+        life_s,
+    };
+    let view = request.view(name);
+    let mut ring = Keyring::read(request.state_dir)?;
+    let mut file = EnvText::read(request)?;
+    ring.expire(request.now_unix_s);
+    let old = look(request, name, &file, &ring).ok_or_else(|| no_such(name))?;
+    for (value, origin) in old.losers.iter().chain([&(old.secret.clone(), old.origin)]) {
+        ring.keep(
+            &view,
+            value,
+            &request.scope(origin),
+            &origin.to_string(),
+            clock,
+        );
+    }
+    let old_id = ring.find(&view, &old.secret).map_or(0, |key| key.id);
+    let until = match how {
+        How::Overlap => {
+            ring.retire(&view, &old.secret, clock);
+            Some(clock.until_s())
+        }
+        How::Compromised => {
+            ring.compromise(&view, &old.secret);
+            None
+        }
+    };
+    let known = made.iter().find(|(before, _)| *before == old.secret);
+    let new = match known {
+        Some((_, new)) => new.clone(),
+        None => secret::make(random)?,
+    };
+    made.push((old.secret, new.clone()));
+    let origin = put(
+        request,
+        name,
+        &new,
+        "rotated",
+        (&mut ring, &mut file),
+        random,
+    )?;
+    ring.write(request.state_dir, random)?;
+    Ok(Rotated {
+        origin,
+        new_id: ring.find(&view, &new).map_or(0, |key| key.id),
+        old_id,
+        until_unix_s: until,
+        programs: programs.iter().map(|it| it.program.to_owned()).collect(),
+    })
+}
+
+/// Takes in values that another installation retired: they verify until then (`None`: no end yet). Returns how many were
+/// not known here.
+///
+/// # Errors
+/// If the keyring cannot be read or written.
+pub fn admit(
+    request: &Request<'_>,
+    name: &str,
+    values: &[(Secret, Option<u64>)],
+    random: &mut dyn Random,
+) -> Result<usize, Error> {
+    check_name(name)?;
+    let _lock = Lock::take(request.state_dir)?;
+    let mut ring = Keyring::read(request.state_dir)?;
+    let view = request.view(name);
+    let mut taken = 0;
+    for (value, until) in values {
+        let over = until.is_some_and(|until| until <= request.now_unix_s);
+        if over || value.expose().is_empty() || ring.find(&view, value).is_some() {
+            continue;
+        }
+        ring.admit(Key {
+            name: name.to_owned(),
+            id: 0,
+            status: Status::Verifies,
+            value: value.clone(),
+            from: "imported".to_owned(),
+            since_unix_s: request.now_unix_s,
+            scope: request.file_scope(),
+            until_unix_s: until.unwrap_or(0),
+        });
+        taken += 1;
+    }
+    ring.write(request.state_dir, random)?;
+    Ok(taken)
+}

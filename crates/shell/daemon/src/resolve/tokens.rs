@@ -1,0 +1,227 @@
+//! What a gateway needs of keys: the ring of each program or upstream that names one, and where sessions are kept.
+
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use conf::{Spanned, Tokens};
+use finding::Finding;
+use routes::{Jwt, JwtKey, Sessions};
+use secrets::{Kept, Request, SystemRandom};
+use session::claims::{Shape, Unfit};
+
+use super::Resolved;
+
+/// Directory of the sessions' database, in `state_dir`.
+const SESSIONS_DIR: &str = "sessions";
+
+/// How long a retired key of these tokens verifies.
+pub(crate) fn life_s(tokens: &Tokens) -> u64 {
+    tokens
+        .lifetime
+        .as_ref()
+        .map_or(conf::TOKEN_LIFETIME, |life| life.value)
+        .as_secs()
+}
+
+/// The tokens of a program or an upstream; None where no key of it signs.
+pub(super) fn jwt(
+    section: &str,
+    tokens: &Tokens,
+    ring: &[Kept],
+    reads_all: bool,
+    findings: &mut Vec<Finding>,
+) -> Option<Jwt> {
+    if ring.is_empty() {
+        return None;
+    }
+    let defaults = Jwt::default();
+    let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.value.clone());
+    Some(Jwt {
+        alg: text(&tokens.alg).unwrap_or(defaults.alg),
+        keys: ring.iter().map(key).collect(),
+        reads_all,
+        cookie: text(&tokens.cookie),
+        claims: claims(section, tokens, findings),
+    })
+}
+
+fn key(kept: &Kept) -> JwtKey {
+    JwtKey {
+        id: kept.id,
+        signs: kept.signs,
+        until_s: kept.until_unix_s,
+        compromised: kept.compromised,
+        secret: kept.secret.expose().to_owned(),
+    }
+}
+
+/// `claims`, checked; a wrong one is said and left out.
+fn claims(section: &str, tokens: &Tokens, findings: &mut Vec<Finding>) -> String {
+    let Some(claims) = &tokens.claims else {
+        return String::new();
+    };
+    let why = match Shape::parse(&claims.value) {
+        Ok(_) => return claims.value.clone(),
+        Err(Unfit::Word(word)) => format!(
+            "`{}` is none of plain, simplejwt, flask-jwt-extended, name:user, name:session, name=\"text\"",
+            finding::escape(&word)
+        ),
+        Err(Unfit::Reserved(name)) => format!("the claim {name} is not free to choose"),
+        Err(Unfit::TooMany(name)) => {
+            format!(
+                "{} comes twice, or there are too many",
+                finding::escape(&name)
+            )
+        }
+    };
+    let finding = Finding::error("claims", format!("`claims` of [{section}]: {why}"))
+        .at(claims.span.clone())
+        .effect("the usual claims are used");
+    if !findings.contains(&finding) {
+        findings.push(finding);
+    }
+    String::new()
+}
+
+/// The tokens of an upstream, whose key is found or made like a program's.
+pub(super) fn upstream(upstream: &conf::Upstream, dry: bool, out: &mut Resolved) -> Option<Jwt> {
+    let signer = upstream.tokens.signer(&upstream.secrets)?.to_owned();
+    let section = format!("upstream:{}", upstream.name);
+    let names: Vec<String> = upstream
+        .secrets
+        .iter()
+        .map(|name| name.value.clone())
+        .collect();
+    let environment = secrets::Env::new();
+    let state_dir = out.active.settings.state_dir.clone();
+    let request = Request {
+        program: &section,
+        names: &names,
+        environment: &environment,
+        env_file: upstream
+            .env_file
+            .as_ref()
+            .map(|path| Path::new(&path.value)),
+        state_dir: Path::new(&state_dir),
+        owner: None,
+        now_unix_s: sys::clock::wall_ms() / 1000,
+        life_s: life_s(&upstream.tokens),
+    };
+    let resolved = if dry {
+        secrets::load_env_file(&request)
+    } else {
+        secrets::resolve(&request, &mut SystemRandom)
+    };
+    let ring = resolved.and_then(|resolved| {
+        for warning in &resolved.warnings {
+            let span = upstream
+                .env_file
+                .as_ref()
+                .and_then(|path| path.span.clone());
+            let text = format!("[{section}] {warning}");
+            out.findings
+                .push(Finding::warning("secrets", text).at(span));
+        }
+        for key in resolved.keys.iter().filter(|key| key.made) {
+            out.keys
+                .push(format!("{}  made, kept in {}", key.name, key.origin));
+        }
+        secrets::ring(&request, &signer)
+    });
+    match ring {
+        Ok(ring) => {
+            let reads_all = upstream.tokens.fallbacks.is_some();
+            jwt(
+                &section,
+                &upstream.tokens,
+                &ring,
+                reads_all,
+                &mut out.findings,
+            )
+        }
+        Err(why) => {
+            let span = upstream.secrets.first().and_then(|name| name.span.clone());
+            out.findings
+                .push(Finding::error("secrets", format!("[{section}] {why}")).at(span));
+            None
+        }
+    }
+}
+
+/// Where sessions are kept; None where nothing asks for them. The database's directory belongs to the gateway's user.
+pub(super) fn sessions(
+    model: &conf::Model,
+    owner: Option<(u32, u32)>,
+    dry: bool,
+    out: &mut Resolved,
+) -> Option<Sessions> {
+    let asked = model
+        .gateways
+        .iter()
+        .any(|gateway| *gateway.auth != conf::Auth::Off || gateway.forward_auth.is_some());
+    if model.sessions.is_none() && !asked {
+        return None;
+    }
+    let defaults = Sessions::default();
+    let ms = |time: &Option<Spanned<std::time::Duration>>, default: u64| {
+        time.as_ref().map_or(default, |time| {
+            u64::try_from(time.value.as_millis()).unwrap_or(u64::MAX)
+        })
+    };
+    let own = model.sessions.as_ref();
+    let store = own.map_or("sqlite", |own| own.store.value.as_str());
+    let store = if store == "sqlite" {
+        let dir = Path::new(&out.active.settings.state_dir).join(SESSIONS_DIR);
+        if !dry && let Err(why) = make(&dir, owner) {
+            let text = format!("sessions cannot be kept in {}: {why}", dir.display());
+            let span = own.map(|own| own.header.clone());
+            out.findings.push(Finding::error("sessions", text).at(span));
+        }
+        format!("sqlite:{}", dir.display())
+    } else {
+        store.to_owned()
+    };
+    Some(Sessions {
+        store,
+        prefix: own
+            .and_then(|own| own.prefix.as_ref())
+            .map_or(defaults.prefix, |prefix| prefix.value.clone()),
+        origins: own.map_or_else(Vec::new, |own| {
+            own.origins.iter().map(|it| it.value.clone()).collect()
+        }),
+        idle_ms: own.map_or(defaults.idle_ms, |own| {
+            ms(&own.idle_timeout, defaults.idle_ms)
+        }),
+        absolute_ms: own.map_or(defaults.absolute_ms, |own| {
+            ms(&own.absolute_timeout, defaults.absolute_ms)
+        }),
+    })
+}
+
+/// Makes the directory, for the gateway's user alone; who is not us must be able to pass through those above.
+fn make(dir: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    let own = sys::users::own_uid();
+    let Some((uid, gid)) = owner.filter(|(uid, _)| *uid != own) else {
+        return Ok(());
+    };
+    std::os::unix::fs::chown(dir, Some(uid), Some(gid))?;
+    // Files that were made while the gateway ran as somebody else.
+    for entry in std::fs::read_dir(dir)?.flatten() {
+        if entry.file_type()?.is_file() {
+            std::os::unix::fs::chown(entry.path(), Some(uid), Some(gid))?;
+        }
+    }
+    // Passing through is not reading: what lies in them has modes of its own (0600).
+    for above in dir.ancestors().skip(1).take(2) {
+        let meta = std::fs::metadata(above)?;
+        if meta.uid() == own && meta.mode() & 0o001 == 0 {
+            let mode = std::fs::Permissions::from_mode(meta.mode() & 0o7777 | 0o011);
+            std::fs::set_permissions(above, mode)?;
+        }
+    }
+    Ok(())
+}
