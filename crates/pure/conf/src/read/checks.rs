@@ -299,7 +299,8 @@ fn signers(reader: &mut Reader<'_>, model: &mut Model) {
     let no_sessions = reader.ini.section("sessions").is_some() && model.sessions.is_none();
     model.gateways.retain(|gateway| {
         let needs = gateway.auth.value != Auth::Off || gateway.forward_auth.is_some();
-        !wrong.contains(&gateway.name) && !(no_sessions && needs)
+        let without = no_sessions && needs;
+        !(without || wrong.contains(&gateway.name))
     });
 }
 

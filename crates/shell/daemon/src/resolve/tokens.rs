@@ -11,7 +11,7 @@ use session::claims::{Shape, Unfit};
 
 use super::Resolved;
 
-/// Directory of the sessions' database, in `state_dir`.
+/// Directory of what gateways keep about sessions, in `state_dir`.
 const SESSIONS_DIR: &str = "sessions";
 
 /// How long a retired key of these tokens verifies.
@@ -170,19 +170,20 @@ pub(super) fn sessions(
     };
     let own = model.sessions.as_ref();
     let store = own.map_or("sqlite", |own| own.store.value.as_str());
+    let dir = Path::new(&out.active.settings.state_dir).join(SESSIONS_DIR);
+    if !dry && let Err(why) = make(&dir, owner) {
+        let text = format!("sessions cannot be kept in {}: {why}", dir.display());
+        let span = own.map(|own| own.header.clone());
+        out.findings.push(Finding::error("sessions", text).at(span));
+    }
     let store = if store == "sqlite" {
-        let dir = Path::new(&out.active.settings.state_dir).join(SESSIONS_DIR);
-        if !dry && let Err(why) = make(&dir, owner) {
-            let text = format!("sessions cannot be kept in {}: {why}", dir.display());
-            let span = own.map(|own| own.header.clone());
-            out.findings.push(Finding::error("sessions", text).at(span));
-        }
         format!("sqlite:{}", dir.display())
     } else {
         store.to_owned()
     };
     Some(Sessions {
         store,
+        state_dir: dir.display().to_string(),
         prefix: own
             .and_then(|own| own.prefix.as_ref())
             .map_or(defaults.prefix, |prefix| prefix.value.clone()),
