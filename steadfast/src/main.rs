@@ -65,6 +65,7 @@ fn dispatch(cli: Cli) -> u8 {
                 detach: run.daemon,
                 dev: run.dev,
                 as_supervisord: false,
+                settings: Vec::new(),
             };
             u8::try_from(run::run(plan)).unwrap_or(2)
         }

@@ -18,6 +18,11 @@ pub(crate) fn raw(bytes: &[u8]) {
     let _ = stdout.flush();
 }
 
+/// Writes bytes for people beside the data, as they are.
+pub(crate) fn raw_note(bytes: &[u8]) {
+    let _ = std::io::stderr().lock().write_all(bytes);
+}
+
 /// Writes a line for people beside the data: progress, errors, hints.
 pub(crate) fn note(line: &str) {
     let mut stderr = std::io::stderr().lock();

@@ -33,6 +33,7 @@ fn daemon_role(words: &[String]) -> ExitCode {
         dev: false,
         as_supervisord: false,
         detached: false,
+        settings: Vec::new(),
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -44,6 +45,11 @@ fn daemon_role(words: &[String]) -> ExitCode {
             "--dev" => options.dev = true,
             "--as-supervisord" => options.as_supervisord = true,
             "--detached" => options.detached = true,
+            "--set" => options.settings.extend(
+                value()
+                    .split_once('=')
+                    .map(|(k, v)| (k.to_owned(), v.to_owned())),
+            ),
             "--" => {
                 options.source = daemon::Source::Command(words.by_ref().cloned().collect());
             }

@@ -246,6 +246,8 @@ choice! {
         6 => Exit { 1 => status: i32, },
         /// The shutdown signal is being acted on; without this within 5 s root sends SIGTERM to the keepers itself.
         7 => ShuttingDown {},
+        /// Everything that starts by itself was started: whoever started root in the background may go.
+        8 => Started {},
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn adopted(
     if !restarted {
         new_root(daemon, &keys).await;
     }
-    let control = open_fronts(daemon, kept).await?;
+    let control = open_fronts(daemon, kept, &[]).await?;
     if let Some(why) = damaged {
         daemon.log(Level::Error, &format!("{why}; the file is used instead"));
     }

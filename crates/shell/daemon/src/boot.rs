@@ -31,6 +31,11 @@ use crate::{adopt, autologs, fronts, settle, summary};
 /// Exit status: it could not begin. Root ends with it if nothing is kept.
 const COULD_NOT: i32 = 2;
 
+/// How long a start may take to begin before the prompt comes back all the same.
+const BEGUN_MAX: Duration = Duration::from_secs(1);
+/// Pause between two looks at whether all have begun.
+const BEGUN_LOOK: Duration = Duration::from_millis(5);
+
 /// A daemon that could not begin: complete sentences.
 pub(crate) struct CouldNot(pub(crate) String);
 
@@ -60,6 +65,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
         dev,
         as_supervisord,
         detached,
+        settings,
     } = options;
     let welcome = match root::welcome(root).await {
         Ok(welcome) => welcome,
@@ -91,6 +97,8 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
         dev,
         as_supervisord,
         detached,
+        settings,
+        started: Cell::new(false),
         printer,
         epoch,
         root_pid,
@@ -217,7 +225,13 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     daemon
         .keep()
         .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
-    let control = open_fronts(daemon, None).await?;
+    let control = open_fronts(daemon, None, &parsed(daemon, &loaded)).await?;
+    if daemon.as_supervisord && daemon.detached {
+        daemon.log(Level::Info, "daemonizing the supervisord process");
+        if let Some(dir) = &loaded.model.supervisord.directory {
+            daemon.log(Level::Info, &format!("set current directory: '{dir}'"));
+        }
+    }
     if let Some(why) = cleared {
         daemon.log(Level::Warn, &why);
     }
@@ -249,16 +263,52 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     Ok(control)
 }
 
+/// What Supervisor's activity log begins with: as whom it runs, which files it read.
+fn parsed(daemon: &Shared, loaded: &conf::Loaded) -> Vec<(Level, String)> {
+    let mut lines = Vec::new();
+    let own = &loaded.model.supervisord;
+    let uid = sys::users::own_uid();
+    if own.user.is_none() && uid == 0 && daemon.as_supervisord {
+        let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in the \
+                    config file.  If you intend to run as root, you can set user=root in the config file to avoid \
+                    this message.";
+        lines.push((Level::Critical, text.to_owned()));
+    }
+    let config = config_path(daemon);
+    let here = std::path::Path::new(&config).parent();
+    let unmatched = loaded.findings.iter();
+    let unmatched = unmatched.filter(|found| found.code == "conf.include-empty");
+    lines.extend(unmatched.filter_map(|found| {
+        let pattern = found.message.split('`').nth(1)?;
+        let pattern = here?.join(pattern);
+        let text = format!("No file matches via include \"{}\"", pattern.display());
+        Some((Level::Warn, text))
+    }));
+    lines.extend(loaded.tree.iter().skip(1).map(|file| {
+        let text = format!("Included extra file \"{}\" during parsing", file.path);
+        (Level::Info, text)
+    }));
+    if let Some(user) = own.user.as_ref().filter(|user| user.uid == uid) {
+        let text = format!("Set uid to user {} succeeded", user.uid);
+        lines.push((Level::Info, text));
+    }
+    lines
+}
+
 /// Logs, sockets, files: everything through which we are reached.
 pub(crate) async fn open_fronts(
     daemon: &Shared,
     kept: Option<std::os::fd::OwnedFd>,
+    first_lines: &[(Level, String)],
 ) -> Result<tokio::net::UnixListener, CouldNot> {
     let settings = daemon.state.borrow().active.settings.clone();
     let (activity, error) = Activity::open(&settings);
     daemon.state.borrow_mut().activity = activity;
     if let Some(why) = error {
         (daemon.printer)(Say::Err(format!("steadfast: {why}")));
+    }
+    for (level, text) in first_lines {
+        daemon.log(*level, text);
     }
     let control =
         fronts::open_control(daemon, kept).map_err(|why| CouldNot(format!("steadfast: {why}")))?;
@@ -296,13 +346,47 @@ pub(crate) async fn open_fronts(
     Ok(control)
 }
 
-/// From now on the daemon's end means that root starts another one; the work begins.
+/// From now on the daemon's end means that root starts another one; the work begins. Supervisor's users expect their
+/// prompt back once commands are answered, ours once everything was started.
 pub(crate) fn up(daemon: &Shared, cause: Cause) {
     daemon.root.order(&Order::Up {}, Vec::new());
+    if daemon.as_supervisord {
+        let daemon = daemon.clone();
+        tokio::task::spawn_local(async move {
+            let _ = tokio::time::timeout(BEGUN_MAX, begun(&daemon)).await;
+            started(&daemon);
+        });
+    }
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
         settle::settle(&daemon, Intent::Settle, Rc::new(move |_| cause.clone())).await;
+        started(&daemon);
     });
+}
+
+/// Waits until everything that starts by itself has begun to: `supervisord && supervisorctl stop x` must find it so.
+async fn begun(daemon: &Shared) {
+    loop {
+        let all = {
+            let state = daemon.state.borrow();
+            let mut slots = state.active.programs().filter(|slot| slot.up);
+            slots.all(|slot| {
+                let keeper = state.keepers.get(&slot.key());
+                keeper.is_some_and(|keeper| keeper.facts.borrow().state != wire::State::Stopped)
+            })
+        };
+        if all {
+            return;
+        }
+        tokio::time::sleep(BEGUN_LOOK).await;
+    }
+}
+
+/// Whoever started us may go.
+fn started(daemon: &Shared) {
+    if !daemon.started.replace(true) {
+        daemon.root.order(&Order::Started {}, Vec::new());
+    }
 }
 
 pub(crate) fn open_ledger(daemon: &Shared, dir: Option<&str>) {

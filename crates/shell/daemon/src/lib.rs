@@ -39,6 +39,7 @@ mod memory;
 mod model;
 mod names;
 mod options;
+mod overrides;
 mod report;
 mod resolve;
 mod settle;
@@ -49,7 +50,7 @@ mod summary;
 mod turns;
 
 pub use check::{Checked, check};
-pub use foreground::nodaemon;
+pub use foreground::{Ahead, ahead};
 pub use keys::{ProgramKeys, keys};
 pub use options::{DaemonOptions, Printer, Say, Source};
 

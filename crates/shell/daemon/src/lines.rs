@@ -86,6 +86,8 @@ pub(crate) fn supervisor(process: &str, start_secs: u32, t: &Transition) -> Vec<
             Level::Info,
             format!("gave up: {process} entered FATAL state, too many start retries too quickly"),
         )),
+        // At its own end Supervisor names everybody at once, before the first stop.
+        (_, State::Stopping) if t.cause.why == wire::Why::Shutdown => {}
         (_, State::Stopping) => lines.push((Level::Info, format!("waiting for {process} to stop"))),
         (_, State::Stopped) => {
             if let Some(exit) = t.exit {

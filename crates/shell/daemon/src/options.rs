@@ -27,8 +27,10 @@ pub struct DaemonOptions {
     pub dev: bool,
     /// Started under the name `supervisord`: its lines on stdout, and the guard only warns.
     pub as_supervisord: bool,
-    /// Nobody watches stdout (`--daemon`).
+    /// Nobody watches stdout once everything was started (`--daemon`).
     pub detached: bool,
+    /// Keys of `[supervisord]` from the command line, which beat the file's.
+    pub settings: Vec<(String, String)>,
 }
 
 /// One line for people. The binary's printer decides how it looks; the daemon never writes to a terminal itself.

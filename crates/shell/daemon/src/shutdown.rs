@@ -66,6 +66,7 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
         window: false,
         mode: None,
     };
+    waiting_for_all(daemon);
     for wave in waves {
         let alive: Vec<Key> = wave
             .into_iter()
@@ -77,10 +78,6 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
             .map(Key::to_string)
             .collect();
         if !names.is_empty() {
-            daemon.log(
-                Level::Info,
-                &format!("waiting for {} to die", names.join(", ")),
-            );
             let text = match names.len() {
                 0..=NAMES_MAX => format!("stopping {}", names.join(", ")),
                 many => format!("stopping {many} processes"),
@@ -99,6 +96,35 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
         daemon.root.order(&Order::Exit { status: 0 }, Vec::new());
     });
     Done::ok(Body::Nothing)
+}
+
+/// Supervisor's line: who has to die, in the order of their start.
+fn waiting_for_all(daemon: &Shared) {
+    let names: Vec<String> = {
+        let state = daemon.state.borrow();
+        let alive = |key: &Key| {
+            let keeper = state.keepers.get(key);
+            keeper.is_some_and(|keeper| keeper.facts.borrow().pid > 0)
+        };
+        let mut slots: Vec<_> = state
+            .active
+            .programs()
+            .filter(|slot| alive(&slot.key()))
+            .collect();
+        slots.sort_by_key(|slot| {
+            (
+                slot.group_priority,
+                &slot.group,
+                slot.priority,
+                &slot.process,
+            )
+        });
+        slots.iter().map(|slot| slot.process.clone()).collect()
+    };
+    if !names.is_empty() {
+        let text = format!("waiting for {} to die", names.join(", "));
+        daemon.log(Level::Info, &text);
+    }
 }
 
 /// Stops these beside each other. A keeper that does not answer in time is killed with what it keeps.

@@ -37,6 +37,10 @@ pub(crate) struct Daemon {
     pub(crate) dev: bool,
     pub(crate) as_supervisord: bool,
     pub(crate) detached: bool,
+    /// Keys of `[supervisord]` that beat the file's.
+    pub(crate) settings: Vec<(String, String)>,
+    /// Everything that starts by itself was started: nobody watches a detached daemon from then on.
+    pub(crate) started: Cell<bool>,
     pub(crate) printer: Printer,
     pub(crate) epoch: u64,
     pub(crate) root_pid: i32,
@@ -192,7 +196,8 @@ impl Daemon {
 
     /// A line of ours on the terminal.
     pub(crate) fn show(&self, text: String) {
-        if !self.shows_log() && !self.detached {
+        let watched = !self.detached || (!self.as_supervisord && !self.started.get());
+        if watched && !self.shows_log() {
             (self.printer)(Say::Out(text));
         }
     }

@@ -24,4 +24,4 @@ mod root;
 mod start;
 
 pub use keeper::{KeeperOptions, run as run_keeper};
-pub use root::{RootOptions, run as run_root};
+pub use root::{RootOptions, Starter, run as run_root};

@@ -32,10 +32,21 @@ pub struct RootOptions {
     pub lock: OwnedFd,
     /// The run directory, for messages.
     pub run_dir: PathBuf,
-    /// Told by one byte that the daemon is up (`--daemon`); the starter waits for it.
-    pub ready: Option<OwnedFd>,
+    /// The starter that waits, if we went to the background (`--daemon`).
+    pub starter: Option<Starter>,
     /// Prints one line for people; root itself never writes.
     pub say: fn(&str),
+}
+
+/// The process that people started, which passes on what is said until everything was started.
+#[derive(Debug)]
+pub struct Starter {
+    /// Told by one byte that it may go.
+    pub ready: OwnedFd,
+    /// The daemon's standard output until then.
+    pub out: OwnedFd,
+    /// The daemon's standard error until then, and root's lines.
+    pub err: OwnedFd,
 }
 
 impl std::fmt::Debug for RootOptions {
@@ -138,14 +149,12 @@ impl Root {
         if self.daemon_at_ms.is_some_and(|at| at <= now_ms) && !self.ending {
             self.daemon_at_ms = None;
             if let Err(error) = self.start_daemon() {
-                (self.options.say)(&format!("steadfast: cannot start the daemon: {error}"));
+                self.say(&format!("steadfast: cannot start the daemon: {error}"));
                 self.daemon_at_ms = Some(now_ms + DAEMON_PAUSE_MS);
             }
         }
         if self.answer_by_ms.is_some_and(|at| at <= now_ms) && !self.ending {
-            (self.options.say)(
-                "steadfast: the daemon does not answer; root ends the programs itself",
-            );
+            self.say("steadfast: the daemon does not answer; root ends the programs itself");
             self.ending = true;
             if let Some(daemon) = &self.daemon {
                 let _ = sys::signal::send(daemon.pid, 9);
@@ -160,6 +169,15 @@ impl Root {
             }
         }
         (self.ending && self.keepers.is_empty() && self.adopted.is_empty()).then_some(0)
+    }
+
+    fn say(&self, text: &str) {
+        match &self.options.starter {
+            Some(starter) => {
+                let _ = rustix::io::write(&starter.err, format!("{text}\n").as_bytes());
+            }
+            None => (self.options.say)(text),
+        }
     }
 
     fn wait(&self) -> Vec<Woke> {
@@ -311,11 +329,14 @@ impl Root {
             directory: None,
             credentials: None,
             umask: None,
-            standard: [
-                sys::fds::standard(0),
-                sys::fds::standard(1),
-                sys::fds::standard(2),
-            ],
+            standard: match &self.options.starter {
+                Some(starter) => [
+                    sys::fds::standard(0),
+                    starter.out.as_fd(),
+                    starter.err.as_fd(),
+                ],
+                None => [0, 1, 2].map(sys::fds::standard),
+            },
             fds: vec![(theirs.as_fd(), DAEMON_FD)],
             limits_min: (0, 0),
             die_with_parent: false,

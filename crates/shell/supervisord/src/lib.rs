@@ -14,6 +14,8 @@
 //! processes. *Invariant*: no body, head, depth, count, connection or time without a bound.
 
 pub mod ctl;
+pub mod flags;
+mod getopt;
 pub mod logfile;
 pub mod methods;
 pub mod names;

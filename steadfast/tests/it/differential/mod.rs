@@ -5,6 +5,7 @@
 mod commands;
 mod examples;
 mod files;
+mod flags;
 mod lives;
 mod rpc;
 
@@ -32,8 +33,13 @@ fn compare(config: &str, script: impl Fn(&mut Side) + Sync) {
         (real, ours.join())
     });
     let ours = ours.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    same(&real, &ours);
+}
+
+/// Two transcripts must be the same, and say something.
+fn same(real: &str, ours: &str) {
     if real != ours {
-        let diff = similar::TextDiff::from_lines(&real, &ours);
+        let diff = similar::TextDiff::from_lines(real, ours);
         let unified = diff
             .unified_diff()
             .context_radius(4)

@@ -34,6 +34,13 @@ impl Candidate {
 
 /// Reads the file (or makes one of the command).
 pub(crate) fn load(daemon: &Shared, base_env: &BTreeMap<String, String>) -> conf::Loaded {
+    let mut loaded = read(daemon, base_env);
+    let own = &mut loaded.model.supervisord;
+    crate::overrides::apply(own, &daemon.settings, daemon.detached);
+    loaded
+}
+
+fn read(daemon: &Shared, base_env: &BTreeMap<String, String>) -> conf::Loaded {
     match &daemon.source {
         Source::File(path) => conf::load(
             &path.display().to_string(),

@@ -55,7 +55,9 @@ pub(super) fn spec(
         directory: process
             .directory
             .as_ref()
-            .map(|dir| settings::absolute(&dir.value)),
+            .map(|dir| &dir.value)
+            .or(one.model.supervisord.directory.as_ref())
+            .map(|dir| settings::absolute(dir)),
         credentials: place.credentials.clone(),
         // The supervisor's own, where the file names another than the default, is what its programs inherit.
         umask: program.umask.as_ref().map(|umask| umask.value).or_else(|| {

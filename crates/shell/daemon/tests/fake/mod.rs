@@ -134,6 +134,7 @@ impl World {
                 dev: false,
                 as_supervisord: false,
                 detached: false,
+                settings: Vec::new(),
             };
             let printer = move |say| match say {
                 daemon::Say::Out(line) | daemon::Say::Err(line) => {

@@ -33,7 +33,7 @@ fn root(script: &str, dir: &str) -> i32 {
             .into(),
         lock: null.into(),
         run_dir: dir.into(),
-        ready: None,
+        starter: None,
         say: |_| {},
     })
 }

@@ -65,8 +65,10 @@ impl Root {
                 if let Some(daemon) = &mut self.daemon {
                     daemon.up = true;
                 }
-                if let Some(ready) = self.options.ready.take() {
-                    let _ = rustix::io::write(ready, b"1");
+            }
+            Order::Started {} => {
+                if let Some(starter) = self.options.starter.take() {
+                    let _ = rustix::io::write(starter.ready, b"1");
                 }
             }
             Order::ShuttingDown {} => self.answer_by_ms = None,

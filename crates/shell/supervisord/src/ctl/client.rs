@@ -93,7 +93,7 @@ fn io_words(error: &io::Error) -> String {
 }
 
 /// A string as Python's `repr` shows it.
-pub(super) fn repr(text: &str) -> String {
+pub(crate) fn repr(text: &str) -> String {
     let quote = match text.contains('\'') && !text.contains('"') {
         true => '"',
         false => '\'',

@@ -20,6 +20,7 @@ mod tail;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
+pub(crate) use client::repr;
 use options::Stop;
 use shell::Shell;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use conf::{Account, DirEntry, Environment, Files, Kind, ReadError};
 
 use super::client::repr;
+use crate::getopt::{Given, Opt, getopt, opt, search};
 
 /// What to do, and with whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) struct Options {
     pub(super) username: Option<String>,
     pub(super) password: Option<String>,
     pub(super) prompt: String,
+    /// Where an interactive session keeps its lines, from one to the next.
+    pub(super) history_file: Option<String>,
     pub(super) interactive: bool,
     pub(super) words: Vec<String>,
 }
@@ -29,86 +32,16 @@ pub(super) enum Stop {
 
 const DEFAULT_URL: &str = "http://localhost:9001";
 
-/// Long name, short name, whether it takes a value.
-const KNOWN: [(&str, char, bool); 7] = [
-    ("configuration", 'c', true),
-    ("help", 'h', false),
-    ("interactive", 'i', false),
-    ("history_file", 'r', true),
-    ("serverurl", 's', true),
-    ("username", 'u', true),
-    ("password", 'p', true),
+const KNOWN: [Opt; 8] = [
+    opt("configuration", 'c', true),
+    opt("help", 'h', false),
+    opt("interactive", 'i', false),
+    opt("history_file", 'r', true),
+    opt("serverurl", 's', true),
+    opt("username", 'u', true),
+    opt("password", 'p', true),
+    opt("", '?', false),
 ];
-
-/// Of the command line: `(name as written, index in KNOWN, value)`, and the words behind them (Python's getopt).
-type Given = (Vec<(String, usize, String)>, Vec<String>);
-
-fn getopt(args: &[String]) -> Result<Given, String> {
-    let mut given = Vec::new();
-    let mut rest = args.iter();
-    let mut words = Vec::new();
-    while let Some(arg) = rest.next() {
-        if arg == "--" {
-            break;
-        }
-        if let Some(long) = arg.strip_prefix("--") {
-            let (name, value) = match long.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (long, None),
-            };
-            let index = long_option(name)?;
-            let full = KNOWN[index].0;
-            let value = match (KNOWN[index].2, value) {
-                (true, Some(value)) => value,
-                (true, None) => rest
-                    .next()
-                    .cloned()
-                    .ok_or_else(|| format!("option --{full} requires argument"))?,
-                (false, None) => String::new(),
-                (false, Some(_)) => {
-                    return Err(format!("option --{full} must not have an argument"));
-                }
-            };
-            given.push((format!("--{full}"), index, value));
-        } else if arg.len() > 1 && arg.starts_with('-') {
-            let mut letters = arg[1..].chars();
-            while let Some(letter) = letters.next() {
-                let index = KNOWN.iter().position(|known| known.1 == letter);
-                let index = index.ok_or_else(|| format!("option -{letter} not recognized"))?;
-                let mut value = String::new();
-                if KNOWN[index].2 {
-                    value = letters.as_str().to_owned();
-                    letters = "".chars();
-                    if value.is_empty() {
-                        value = rest
-                            .next()
-                            .cloned()
-                            .ok_or_else(|| format!("option -{letter} requires argument"))?;
-                    }
-                }
-                given.push((format!("-{letter}"), index, value));
-            }
-        } else {
-            words.push(arg.clone());
-            break;
-        }
-    }
-    words.extend(rest.cloned());
-    Ok((given, words))
-}
-
-/// A long option may be cut as long as it is unique.
-fn long_option(name: &str) -> Result<usize, String> {
-    if let Some(exact) = KNOWN.iter().position(|known| known.0 == name) {
-        return Ok(exact);
-    }
-    let mut fits = (0..KNOWN.len()).filter(|index| KNOWN[*index].0.starts_with(name));
-    match (fits.next(), fits.next()) {
-        (Some(index), None) => Ok(index),
-        (None, _) => Err(format!("option --{name} not recognized")),
-        (Some(_), Some(_)) => Err(format!("option --{name} not a unique prefix")),
-    }
-}
 
 /// Reads everything that decides. `program` is argv[0], `vars` the environment, `cwd` the working directory.
 pub(super) fn realize(
@@ -117,11 +50,16 @@ pub(super) fn realize(
     vars: &BTreeMap<String, String>,
     cwd: &str,
 ) -> Result<Options, Stop> {
-    let (given, words) = getopt(args).map_err(Stop::Usage)?;
+    let (given, words) = getopt(&KNOWN, args).map_err(Stop::Usage)?;
     let mut values: [Option<String>; KNOWN.len()] = Default::default();
-    for (written, index, value) in given {
-        match KNOWN[index].1 {
-            'h' => return Err(Stop::Help),
+    for Given {
+        written,
+        index,
+        value,
+    } in given
+    {
+        match KNOWN[index].short {
+            'h' | '?' => return Err(Stop::Help),
             's' if !is_url(&value) => {
                 let value = repr(&value);
                 return Err(Stop::Usage(format!(
@@ -137,7 +75,7 @@ pub(super) fn realize(
             )));
         }
     }
-    let [file, _, interactive, _, url, username, password] = values;
+    let [file, _, interactive, history, url, username, password, _] = values;
     let file = file.or_else(|| search(program, cwd));
     let ctl = match &file {
         None => None,
@@ -152,10 +90,23 @@ pub(super) fn realize(
             .unwrap_or_else(|| DEFAULT_URL.to_owned()),
         username: username.or(file_user),
         password: password.or(file_password),
+        history_file: history
+            .or_else(|| ctl.as_ref().and_then(|ctl| ctl.history_file.clone()))
+            .map(|path| home(&path, vars)),
         prompt: ctl.map_or_else(|| "supervisor".to_owned(), |ctl| ctl.prompt),
         interactive: interactive.is_some() || words.is_empty(),
         words,
     })
+}
+
+/// `~` and `~/x`.
+fn home(path: &str, vars: &BTreeMap<String, String>) -> String {
+    match (path.strip_prefix('~'), vars.get("HOME")) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{home}{rest}")
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// datatypes.py `url`: a scheme, and something behind it.
@@ -166,30 +117,6 @@ fn is_url(value: &str) -> bool {
     let letter = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     letter && scheme.chars().all(plain) && !matches!(rest, "" | "//")
-}
-
-/// Supervisor's places: beside the program's directory, here, then /etc.
-fn search(program: &str, cwd: &str) -> Option<String> {
-    let parent = |path: &str| match path.rsplit_once('/') {
-        Some(("", _)) => "/".to_owned(),
-        Some((parent, _)) => parent.to_owned(),
-        None => String::new(),
-    };
-    let here = parent(&parent(program));
-    let beside = |name: &str| match here.as_str() {
-        "" => name.to_owned(),
-        here => format!("{here}/{name}"),
-    };
-    [
-        beside("etc/supervisord.conf"),
-        beside("supervisord.conf"),
-        "supervisord.conf".to_owned(),
-        "etc/supervisord.conf".to_owned(),
-        "/etc/supervisord.conf".to_owned(),
-        "/etc/supervisor/supervisord.conf".to_owned(),
-    ]
-    .into_iter()
-    .find(|path| Path::new(cwd).join(path).exists())
 }
 
 fn read(path: &str, vars: &BTreeMap<String, String>, cwd: &str) -> Result<conf::Ctl, String> {
