@@ -361,7 +361,8 @@ fn obey(conn: &Conn, end: &AtomicBool, heard: &Heard, keepers: &Mutex<Vec<Kept>>
             | Order::DropListener { .. }
             | Order::AdoptKeeper { .. }
             | Order::Up {}
-            | Order::ShuttingDown {} => {}
+            | Order::ShuttingDown {}
+            | Order::Started {} => {}
         }
     }
     None
