@@ -41,6 +41,7 @@ mod rows;
 mod schema;
 mod sqlite;
 mod store;
+mod users;
 mod writer;
 
 pub use error::{Failure, OpenError, Step};
@@ -49,3 +50,4 @@ pub use place::forget;
 pub use postgres::{Postgres, Renewed};
 pub use sqlite::Sqlite;
 pub use store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+pub use users::{User, UserChange};

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) const APPLICATION_ID: i64 = 0x5346_5353;
 
 /// Migration i leads from version i to i + 1. Never edited once released; only appended to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE session (
         id BLOB PRIMARY KEY NOT NULL,
@@ -29,6 +29,15 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE UNIQUE INDEX session_by_hash ON session (hash) WHERE hash IS NOT NULL;
     CREATE INDEX session_by_user ON session (user);
     CREATE INDEX session_by_seen ON session (seen_ms);
+", "
+    CREATE TABLE user (
+        name TEXT PRIMARY KEY NOT NULL,
+        hash TEXT NOT NULL,
+        disabled INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL,
+        changed_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE setting (name TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 "];
 
 /// Names in `meta`.
@@ -95,14 +104,27 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Dumb> {
     Ok(db)
 }
 
-/// Brings a new or older database to this version. A newer one is not touched.
-pub(crate) fn migrate(db: &mut Connection, new_id: Option<StoreId>) -> Result<(), Dumb> {
-    let version: usize = db
+/// The version of the tables, and whose database it is.
+fn versions(db: &Connection) -> Result<(usize, i64), Dumb> {
+    let version = db
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(dumb)?;
-    let application: i64 = db
+    let application = db
         .query_row("PRAGMA application_id", [], |row| row.get(0))
         .map_err(dumb)?;
+    Ok((version, application))
+}
+
+/// Brings a new or older database to this version. A newer one is not touched.
+pub(crate) fn migrate(db: &mut Connection, new_id: Option<StoreId>) -> Result<(), Dumb> {
+    if versions(db)? == (MIGRATIONS.len(), APPLICATION_ID) {
+        return Ok(());
+    }
+    // Workers start together: the first one migrates, the others wait here and then find nothing to do.
+    let change = db
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(dumb)?;
+    let (version, application) = versions(&change)?;
     let fresh = version == 0 && application == 0;
     if !fresh && application != APPLICATION_ID {
         return Err(Dumb::Unreadable("another application's database".into()));
@@ -119,7 +141,6 @@ pub(crate) fn migrate(db: &mut Connection, new_id: Option<StoreId>) -> Result<()
     if steps.is_empty() {
         return Ok(());
     }
-    let change = db.transaction().map_err(dumb)?;
     for step in steps {
         change.execute_batch(step).map_err(dumb)?;
     }

@@ -7,6 +7,7 @@ use crate::place::{FileId, Place};
 use crate::rows::{self, COLUMNS};
 use crate::schema::{self, Dumb};
 use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+use crate::users::{self, User, UserChange};
 use crate::writer::{Write, Writer};
 use rusqlite::Connection;
 use session::judge::{Shelf, Sweep};
@@ -132,6 +133,13 @@ impl Sqlite {
     }
 }
 
+fn failed(dumb: Dumb) -> Failure {
+    match dumb {
+        Dumb::Failed(failure) => failure,
+        Dumb::Unreadable(detail) => Failure::new(Step::Read, detail),
+    }
+}
+
 fn looked_up(db: &Connection, token: &Token) -> rusqlite::Result<Option<Row>> {
     match token {
         Token::Cookie(it) | Token::Bearer(it) => rows::by_hash(db, it.hash()),
@@ -201,10 +209,40 @@ impl Store for Sqlite {
             })?;
             rows.collect()
         });
-        found.map_err(|dumb| match dumb {
-            Dumb::Failed(failure) => failure,
-            Dumb::Unreadable(detail) => Failure::new(Step::Read, detail),
-        })
+        found.map_err(failed)
+    }
+
+    async fn user(&self, name: &UserId) -> Result<Option<User>, Failure> {
+        self.read(|db| users::one(db, name)).map_err(failed)
+    }
+
+    async fn users(&self) -> Result<Vec<User>, Failure> {
+        self.read(|db| users::all(db, LIST_ROWS_MAX))
+            .map_err(failed)
+    }
+
+    async fn change_user(
+        &self,
+        name: UserId,
+        change: UserChange,
+        at_ms: u64,
+    ) -> Result<bool, Failure> {
+        self.write(|reply| Write::User(name, change, at_ms, reply))
+            .await
+    }
+
+    async fn setting(&self, name: &'static str) -> Result<Option<Vec<u8>>, Failure> {
+        self.read(|db| users::setting(db, name)).map_err(failed)
+    }
+
+    async fn set_setting(
+        &self,
+        name: &'static str,
+        value: Vec<u8>,
+        keep: bool,
+    ) -> Result<Vec<u8>, Failure> {
+        self.write(|reply| Write::Setting(name, value, keep, reply))
+            .await
     }
 
     async fn sweep(&self, limits: Sweep) -> Result<usize, Failure> {

@@ -1,6 +1,7 @@
 //! What every store can do.
 
 use crate::error::Failure;
+use crate::users::{User, UserChange};
 use session::judge::{Policy, Shelf, Sweep};
 use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
@@ -144,6 +145,35 @@ pub trait Store: Send + Sync {
         &self,
         user: Option<&UserId>,
     ) -> impl Future<Output = Result<Vec<Listed>, Failure>> + Send;
+
+    /// One account, by its name.
+    fn user(&self, name: &UserId) -> impl Future<Output = Result<Option<User>, Failure>> + Send;
+
+    /// All accounts by name, at most [`crate::LIST_ROWS_MAX`].
+    fn users(&self) -> impl Future<Output = Result<Vec<User>, Failure>> + Send;
+
+    /// Changes one account; with it end the sessions of which [`UserChange::ends`] speaks, as in [`Store::revoke`].
+    /// Says whether it was done: there was such a user, or, for a new one, there was none.
+    fn change_user(
+        &self,
+        name: UserId,
+        change: UserChange,
+        at_ms: u64,
+    ) -> impl Future<Output = Result<bool, Failure>> + Send;
+
+    /// A setting that all processes share.
+    fn setting(
+        &self,
+        name: &'static str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, Failure>> + Send;
+
+    /// Sets it, or keeps the one that is there; returns what stands there afterwards.
+    fn set_setting(
+        &self,
+        name: &'static str,
+        value: Vec<u8>,
+        keep: bool,
+    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send;
 
     /// Deletes what is over for a week, at most [`crate::SWEEP_ROWS_MAX`] rows; says how many.
     fn sweep(&self, limits: Sweep) -> impl Future<Output = Result<usize, Failure>> + Send;

@@ -14,10 +14,11 @@ use crate::refresh::{Change, plan};
 use crate::rows::{self, ms};
 use crate::schema::{self, meta};
 use crate::store::{RefreshAsk, Refreshed, Revoked};
+use crate::users::{self, UserChange};
 use rusqlite::{Connection, Transaction, params};
 use session::judge::Sweep;
 use session::revoke::Scope;
-use session::{Ended, Row, Sid, StoreId, Touch, Why};
+use session::{Ended, Row, Sid, StoreId, Touch, UserId, Why};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -31,6 +32,8 @@ pub(crate) enum Write {
     Refresh(Box<RefreshAsk>, Reply<Refreshed>),
     Revoke(Scope, Why, u64, Reply<Revoked>),
     Touch(Sid, Touch),
+    User(UserId, UserChange, u64, Reply<bool>),
+    Setting(&'static str, Vec<u8>, bool, Reply<Vec<u8>>),
     Sweep(Sweep, Reply<usize>),
 }
 
@@ -191,6 +194,8 @@ fn refused(write: Write) -> Answer {
         Write::Insert(_, _, reply) => with(reply),
         Write::Refresh(_, reply) => with(reply),
         Write::Revoke(_, _, _, reply) => with(reply),
+        Write::User(_, _, _, reply) => with(reply),
+        Write::Setting(_, _, _, reply) => with(reply),
         Write::Sweep(_, reply) => with(reply),
         Write::Touch(..) => Box::new(|_| ()),
     }
@@ -230,6 +235,18 @@ fn apply(
             reply,
             alone(open, revocations, |db, raised| {
                 revoke(db, &scope, why, at_ms, raised)
+            }),
+        ),
+        Write::User(name, change, at_ms, reply) => later(
+            reply,
+            alone(open, revocations, |db, raised| {
+                change_user(db, &name, &change, at_ms, raised)
+            }),
+        ),
+        Write::Setting(name, value, keep, reply) => later(
+            reply,
+            alone(open, revocations, |db, _| {
+                users::set(db, name, &value, keep)
             }),
         ),
         Write::Sweep(limits, reply) => {
@@ -331,6 +348,20 @@ fn revoke(
     let count = raise(db)?;
     *raised = Some(count);
     Ok(Revoked { ended: done, count })
+}
+
+fn change_user(
+    db: &Connection,
+    name: &UserId,
+    change: &UserChange,
+    at_ms: u64,
+    raised: &mut Option<u64>,
+) -> rusqlite::Result<bool> {
+    let done = users::change(db, name, change, at_ms)?;
+    if let (true, Some(why)) = (done, change.ends()) {
+        revoke(db, &Scope::User(name.clone()), why, at_ms, raised)?;
+    }
+    Ok(done)
 }
 
 fn sweep(db: &Connection, limits: Sweep) -> rusqlite::Result<usize> {

@@ -11,6 +11,13 @@ pub const NAME: &str = "__Host-steadfast";
 /// The cookie's name on http over loopback.
 pub const LOOPBACK_NAME: &str = "steadfast-local";
 
+/// The cookie that says who signed in from this browser before ([`crate::device`]), on https.
+pub const DEVICE_NAME: &str = "__Host-steadfast-device";
+/// The same on http over loopback.
+pub const LOOPBACK_DEVICE_NAME: &str = "steadfast-device-local";
+/// It lives as long as browsers keep any cookie: 400 days.
+const DEVICE_AGE_S: u64 = 400 * 24 * 60 * 60;
+
 /// How the request came, as far as the listener or a trusted proxy vouches for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
@@ -29,6 +36,16 @@ impl Channel {
         match self {
             Self::Https => Some(NAME),
             Self::LoopbackHttp => Some(LOOPBACK_NAME),
+            Self::Http => None,
+        }
+    }
+
+    /// The name of the device's cookie. None: there is none here.
+    #[must_use]
+    pub const fn device_name(self) -> Option<&'static str> {
+        match self {
+            Self::Https => Some(DEVICE_NAME),
+            Self::LoopbackHttp => Some(LOOPBACK_DEVICE_NAME),
             Self::Http => None,
         }
     }
@@ -60,6 +77,28 @@ pub fn clear(channel: Channel) -> Option<String> {
         "{name}=; Path=/; Max-Age=0; HttpOnly{}; SameSite=Lax",
         channel.secure()
     ))
+}
+
+/// The value of `Set-Cookie` that makes a browser known. Strict: it is of use at logins only.
+#[must_use]
+pub fn set_device(channel: Channel, value: &str) -> Option<String> {
+    let (name, secure) = (channel.device_name()?, channel.secure());
+    Some(format!(
+        "{name}={value}; Path=/; Max-Age={DEVICE_AGE_S}; HttpOnly{secure}; SameSite=Strict"
+    ))
+}
+
+/// Every value of the device's cookie: one that is not ours proves nothing and harms nobody.
+pub fn devices<'a>(
+    channel: Channel,
+    headers: impl IntoIterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
+    let name = channel.device_name();
+    headers
+        .into_iter()
+        .flat_map(pairs)
+        .filter(move |(cookie, _)| Some(*cookie) == name)
+        .map(|(_, value)| value)
 }
 
 /// What the request's `Cookie` headers say.
@@ -98,7 +137,7 @@ pub fn find<'a>(channel: Channel, headers: impl IntoIterator<Item = &'a str>) ->
 pub fn without(header: &str) -> Option<String> {
     let ours = |part: &&str| {
         let name = part.split('=').next().unwrap_or_default().trim();
-        name == NAME || name == LOOPBACK_NAME
+        [NAME, LOOPBACK_NAME, DEVICE_NAME, LOOPBACK_DEVICE_NAME].contains(&name)
     };
     let kept: Vec<&str> = header
         .split(';')

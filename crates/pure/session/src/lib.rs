@@ -16,7 +16,7 @@
 //! * [`mod@judge`] decides; [`clocks`] says whether time may be believed; [`revoke`] says how long a cached verdict may be
 //!   used, and when a revocation may be acknowledged.
 //! * [`rotating`] is the optional protocol for clients without a gateway on the way: one table.
-//! * [`cookie`] and [`csrf`] are the rules of browsers.
+//! * [`cookie`] and [`csrf`] are the rules of browsers; [`device`] tells a browser that was here before.
 //! * [`jws`], [`claims`] and [`keyring`] make what programs read: a token for each request, signed with the key that
 //!   their generation was started with.
 //!
@@ -30,6 +30,7 @@ pub mod claims;
 pub mod clocks;
 pub mod cookie;
 pub mod csrf;
+pub mod device;
 pub mod judge;
 pub mod jws;
 pub mod keyring;

@@ -7,6 +7,7 @@
 //! ```
 //! An open store that stops answering stays open: each of its answers is *unknown* until it answers again.
 
+use crate::Role;
 use crate::cache::Cache;
 use crate::kept::{Kept, Place};
 use crate::limits::{FIRST_SWEEP_MS, OPEN_AGAIN_MS, SWEEP_MS, TEND_MS};
@@ -18,6 +19,7 @@ use store::{OpenError, Store as _};
 
 pub(crate) struct Door {
     place: Place,
+    role: Role,
     pub(crate) policy: Policy,
     state: Mutex<State>,
     pub(crate) cache: Mutex<Cache>,
@@ -49,9 +51,10 @@ pub(crate) fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Door {
-    pub(crate) async fn new(place: Place, policy: Policy) -> Arc<Door> {
+    pub(crate) async fn new(place: Place, policy: Policy, role: Role) -> Arc<Door> {
         let door = Arc::new(Door {
             place,
+            role,
             policy,
             state: Mutex::new(State::Shut {
                 unsure: Unsure::Unreachable,
@@ -65,7 +68,9 @@ impl Door {
             opening: tokio::sync::Mutex::new(0),
         });
         door.try_open().await;
-        tokio::spawn(tend(Arc::downgrade(&door)));
+        if role == Role::Gateway {
+            tokio::spawn(tend(Arc::downgrade(&door)));
+        }
         door
     }
 
@@ -153,7 +158,7 @@ impl Door {
     }
 
     async fn renew(&self, kept: &Kept) {
-        if let Kept::Postgres(store) = kept {
+        if let (Kept::Postgres(store), Role::Gateway) = (kept, self.role) {
             let asked_ms = steady_ms();
             if let Ok(renewed) = store.renew(asked_ms).await {
                 locked(&self.clocks).shared = Some(Reading {

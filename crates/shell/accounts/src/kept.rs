@@ -7,6 +7,7 @@ use session::{Row, Sid, StoreId, Token, Touch, UserId, Why};
 use std::path::PathBuf;
 use store::{
     Answer, Failure, Listed, OpenError, Postgres, RefreshAsk, Refreshed, Revoked, Sqlite, Store,
+    User, UserChange,
 };
 
 /// Where the configuration says that sessions are kept.
@@ -123,6 +124,31 @@ impl Store for Kept {
     }
     async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
         either!(self, it => it.list(user).await)
+    }
+    async fn user(&self, name: &UserId) -> Result<Option<User>, Failure> {
+        either!(self, it => it.user(name).await)
+    }
+    async fn users(&self) -> Result<Vec<User>, Failure> {
+        either!(self, it => it.users().await)
+    }
+    async fn change_user(
+        &self,
+        name: UserId,
+        change: UserChange,
+        at_ms: u64,
+    ) -> Result<bool, Failure> {
+        either!(self, it => it.change_user(name, change, at_ms).await)
+    }
+    async fn setting(&self, name: &'static str) -> Result<Option<Vec<u8>>, Failure> {
+        either!(self, it => it.setting(name).await)
+    }
+    async fn set_setting(
+        &self,
+        name: &'static str,
+        value: Vec<u8>,
+        keep: bool,
+    ) -> Result<Vec<u8>, Failure> {
+        either!(self, it => it.set_setting(name, value, keep).await)
     }
     async fn sweep(&self, limits: Sweep) -> Result<usize, Failure> {
         either!(self, it => it.sweep(limits).await)

@@ -12,23 +12,34 @@
 //! *Invariant*: what the store did not say is *unknown* (503), on every path. *Invariant*: a cached verdict is used
 //! only as `session::revoke::recall` allows. *Invariant*: passwords are hashed on other threads than verdicts.
 
+mod api;
 mod cache;
 mod door;
 mod kept;
 mod limits;
+mod passwords;
+mod throttle;
+mod users;
 mod verdicts;
 
-use bytes::Bytes;
+use axum::Router;
 use door::Door;
+use passwords::Pool;
 use routes::Sessions;
 use session::cookie::Channel;
 use session::judge::{Traffic, open};
 use session::revoke::Scope;
-use session::{Admission, Entropy, Hidden, Kind, Policy, Sid, Token, Unsure, UserId, Verdict, Why};
+use session::{
+    Admission, Entropy, Hidden, Kind, Policy, Sid, StoreId, Token, Unsure, UserId, Verdict, Why,
+};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use store::Store as _;
+use throttle::Throttle;
+
+pub use store::Listed;
+pub use users::Account;
 
 /// Who asks, as the gateway knows it: never from a header that the client may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +68,19 @@ pub struct Opened {
 pub struct Accounts {
     door: Arc<Door>,
     config: Arc<Sessions>,
+    throttle: Arc<Mutex<Throttle>>,
+    /// Started by the first password.
+    pool: Arc<OnceLock<Result<Pool, String>>>,
+    device_key: Arc<Mutex<Option<(StoreId, Hidden)>>>,
+    /// None in the clone that the router itself holds.
+    router: Option<Router>,
+}
+
+/// Whether this process serves, or carries out a command and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Gateway,
+    Command,
 }
 
 impl fmt::Debug for Accounts {
@@ -73,16 +97,41 @@ impl Accounts {
     /// # Errors
     /// If the configuration makes no sense; in a complete sentence without a password in it.
     pub async fn open(config: &Sessions) -> Result<Accounts, String> {
+        Accounts::start(config, Role::Gateway).await
+    }
+
+    /// As [`Accounts::open`], for a command: it holds no lease that others would wait for, and tends nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn command(config: &Sessions) -> Result<Accounts, String> {
+        Accounts::start(config, Role::Command).await
+    }
+
+    async fn start(config: &Sessions, role: Role) -> Result<Accounts, String> {
         let policy = Policy {
             idle_ms: config.idle_ms,
             absolute_ms: config.absolute_ms,
             ..Policy::default()
         };
-        let door = Door::new(kept::Place::parse(config)?, policy).await;
-        Ok(Accounts {
+        let door = Door::new(kept::Place::parse(config)?, policy, role).await;
+        let mut accounts = Accounts {
             door,
             config: Arc::new(config.clone()),
-        })
+            throttle: Arc::new(Mutex::new(Throttle::new())),
+            pool: Arc::default(),
+            device_key: Arc::default(),
+            router: None,
+        };
+        accounts.router = Some(api::router(accounts.clone()));
+        Ok(accounts)
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        match &self.router {
+            Some(router) => router.clone(),
+            None => api::router(self.clone()),
+        }
     }
 
     /// `sessions forget-store`: what stands there now is the store; tokens of any other are invalid from now on. This
@@ -100,9 +149,20 @@ impl Accounts {
     /// The verdict about the text of a token (cookie value or bearer). `fresh`: no cached verdict beyond the lease.
     pub async fn verify(&self, token: &str, traffic: Traffic, fresh: bool) -> Verdict {
         match verdicts::parsed(token) {
-            Ok(token) => self.door.verify(&token, traffic, fresh).await,
+            Ok(token) => self.identify(&token, traffic, fresh).await.0,
             Err(verdict) => verdict,
         }
+    }
+
+    /// As [`Accounts::verify`], with the public name of the session that the token names, also where it is over: a
+    /// client believes a 401 only about the session that it has.
+    pub async fn identify(
+        &self,
+        token: &Token,
+        traffic: Traffic,
+        fresh: bool,
+    ) -> (Verdict, Option<Sid>) {
+        self.door.verify(token, traffic, fresh).await
     }
 
     /// How many revocations there were so far. Read it before [`Accounts::verify`]; 0 when it is not known.
@@ -213,14 +273,22 @@ impl Accounts {
         self.config.absolute_ms / 1000
     }
 
-    /// Answers a request under the prefix of the API. Its body is whole, at most 64 KiB.
-    pub async fn api(
-        &self,
-        _request: http::Request<Bytes>,
-        _caller: &Caller,
-    ) -> http::Response<Bytes> {
-        http::Response::new(Bytes::new())
+    /// The client for browsers, if this build has one.
+    pub(crate) fn client(&self) -> Option<Client> {
+        None
     }
+}
+
+/// The client for browsers.
+pub(crate) struct Client {
+    pub(crate) text: &'static str,
+    pub(crate) etag: String,
+}
+
+/// The OpenAPI document of the API.
+#[must_use]
+pub fn openapi() -> String {
+    api::document()
 }
 
 /// What a session remembers of its client.

@@ -16,28 +16,45 @@ use std::sync::Arc;
 use store::{Answer, Store as _};
 
 impl Door {
-    pub(crate) async fn verify(&self, token: &Token, traffic: Traffic, fresh: bool) -> Verdict {
+    pub(crate) async fn verify(
+        &self,
+        token: &Token,
+        traffic: Traffic,
+        fresh: bool,
+    ) -> (Verdict, Option<Sid>) {
+        // A rotating token says itself which session it is of.
+        let named = match token {
+            Token::Rotating(it) => Some(it.session),
+            Token::Cookie(_) | Token::Bearer(_) => None,
+        };
         let mut kept = match self.kept_now().await {
             Ok(kept) => kept,
-            Err(unsure) => return Verdict::Unknown(unsure),
+            Err(unsure) => return (Verdict::Unknown(unsure), named),
         };
         if let Err(verdict) = addressed(token, kept.shelf()) {
             // A command may have just said what is to be thought of other stores.
             if !matches!(verdict, Verdict::Unknown(_)) || !self.look_again(&kept).await {
-                return verdict;
+                return (verdict, named);
             }
             kept = match self.kept() {
                 Ok(kept) => kept,
-                Err(unsure) => return Verdict::Unknown(unsure),
+                Err(unsure) => return (Verdict::Unknown(unsure), named),
             };
             if let Err(verdict) = addressed(token, kept.shelf()) {
-                return verdict;
+                return (verdict, named);
             }
         }
-        self.ask(&kept, token, traffic, fresh).await
+        let (verdict, found) = self.ask(&kept, token, traffic, fresh).await;
+        (verdict, found.or(named))
     }
 
-    async fn ask(&self, kept: &Arc<Kept>, token: &Token, traffic: Traffic, fresh: bool) -> Verdict {
+    async fn ask(
+        &self,
+        kept: &Arc<Kept>,
+        token: &Token,
+        traffic: Traffic,
+        fresh: bool,
+    ) -> (Verdict, Option<Sid>) {
         let (now_ms, time) = (steady_ms(), self.time());
         // Before the store is asked.
         let line = kept.line().ok();
@@ -57,34 +74,40 @@ impl Door {
         }
         let answer = kept.find(token).await;
         if let Answer::Unreachable(_) = answer {
-            return match (instead, line) {
+            let verdict = match (instead, line) {
                 (Some(admission), _) => Verdict::Valid(admission),
                 (None, Some(line)) => without_answer(line, fresh, now_ms),
                 (None, None) => Verdict::Unknown(Unsure::Unreachable),
             };
+            return (verdict, None);
         }
         let verdict = judged(token, answer.found(), self.policy, time, traffic);
-        match (verdict, answer) {
-            (Verdict::Valid(admission), Answer::Row(row)) => {
+        let row = match answer {
+            Answer::Row(row) => Some(*row),
+            Answer::Nothing | Answer::Unreachable(_) | Answer::Distrusted(_) => None,
+        };
+        let session = row.as_ref().map(|row| row.id);
+        match (verdict, row) {
+            (Verdict::Valid(admission), Some(row)) => {
                 let count = line.map(count_of);
                 let mut entry = Entry {
-                    row: *row,
+                    row,
                     cached: Cached {
                         count: count.unwrap_or(0),
                         made_ms: now_ms,
                     },
                 };
-                let verdict = admit(kept, &mut entry, admission);
+                let said = admit(kept, &mut entry, admission);
                 if let (Some(key), Some(_)) = (key, count) {
                     locked(&self.cache).put(key, entry);
                 }
-                verdict
+                said
             }
             (verdict, _) => {
                 if let Some(key) = key {
                     locked(&self.cache).remove(&key);
                 }
-                verdict
+                (verdict, session)
             }
         }
     }
@@ -127,12 +150,13 @@ fn count_of(line: session::revoke::Line) -> u64 {
 }
 
 /// Renews last-seen if it is time, in the cached row as well.
-fn admit(kept: &Kept, entry: &mut Entry, admission: Admission) -> Verdict {
+fn admit(kept: &Kept, entry: &mut Entry, admission: Admission) -> (Verdict, Option<Sid>) {
     if let Some(touch) = admission.touch {
         entry.row.seen_ms = entry.row.seen_ms.max(touch.at_ms);
         kept.touch(admission.session, touch);
     }
-    Verdict::Valid(admission)
+    let session = Some(admission.session);
+    (Verdict::Valid(admission), session)
 }
 
 /// A chain changes with each refresh, so rotating tokens are always looked up.

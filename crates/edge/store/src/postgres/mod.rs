@@ -10,6 +10,7 @@
 
 mod pool;
 mod schema;
+mod users;
 
 use crate::chain;
 use crate::error::{Failure, OpenError, Step};
@@ -18,6 +19,7 @@ use crate::place::Place;
 use crate::refresh::{Change, plan};
 use crate::rows::{ms, why_number};
 use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+use crate::users::{User, UserChange};
 use pool::{Lent, Pool};
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
@@ -475,6 +477,36 @@ impl Store for Postgres {
         let rows = lines.iter().map(|line| schema::row(line).map(Listed::from));
         rows.collect::<Result<_, _>>()
             .map_err(|detail| Failure::new(Step::Read, detail))
+    }
+
+    async fn user(&self, name: &UserId) -> Result<Option<User>, Failure> {
+        Ok(users::all(self, Some(name)).await?.pop())
+    }
+
+    async fn users(&self) -> Result<Vec<User>, Failure> {
+        users::all(self, None).await
+    }
+
+    async fn change_user(
+        &self,
+        name: UserId,
+        change: UserChange,
+        at_ms: u64,
+    ) -> Result<bool, Failure> {
+        users::change(self, &name, &change, at_ms).await
+    }
+
+    async fn setting(&self, name: &'static str) -> Result<Option<Vec<u8>>, Failure> {
+        users::setting(self, name).await
+    }
+
+    async fn set_setting(
+        &self,
+        name: &'static str,
+        value: Vec<u8>,
+        keep: bool,
+    ) -> Result<Vec<u8>, Failure> {
+        users::set(self, name, &value, keep).await
     }
 
     async fn sweep(&self, limits: Sweep) -> Result<usize, Failure> {

@@ -7,7 +7,7 @@ use session::{Credential, Ended, Row, Sid, StoreId, UserId};
 use tokio_postgres::{Client, GenericClient};
 
 /// Migration i leads from version i to i + 1. Never edited once released; only appended to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE steadfast.meta (
         one BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one),
         version BIGINT NOT NULL,
@@ -33,6 +33,15 @@ const MIGRATIONS: [&str; 1] = ["
     ) WITH (fillfactor = 80);
     CREATE UNIQUE INDEX session_by_hash ON steadfast.session (hash) WHERE hash IS NOT NULL;
     CREATE INDEX session_by_user ON steadfast.session (user_id);
+", "
+    CREATE TABLE steadfast.account (
+        name TEXT PRIMARY KEY,
+        hash TEXT NOT NULL,
+        disabled BOOLEAN NOT NULL,
+        created_ms BIGINT NOT NULL,
+        changed_ms BIGINT NOT NULL
+    );
+    CREATE TABLE steadfast.setting (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
 "];
 
 /// Two gateways that start at once must not both make the tables.
@@ -119,12 +128,25 @@ pub(crate) async fn about(db: &mut Client, new_id: Option<StoreId>) -> Result<St
         open.batch_execute("CREATE SCHEMA IF NOT EXISTS steadfast")
             .await
             .map_err(&at)?;
-        for step in MIGRATIONS {
+        open.batch_execute(MIGRATIONS[0]).await.map_err(&at)?;
+        let sql = "INSERT INTO steadfast.meta (version, id) VALUES (1, $1)";
+        open.execute(sql, &[&id.0.as_slice()]).await.map_err(&at)?;
+    }
+    let known = open
+        .query_opt("SELECT version FROM steadfast.meta", &[])
+        .await
+        .map_err(&at)?;
+    let known = known.map(|line| line.try_get::<_, i64>(0)).transpose();
+    let known = usize::try_from(known.map_err(&at)?.unwrap_or(0)).unwrap_or(0);
+    // What is newer than we are, or not as we make it, is not touched: `read` says so.
+    if let (true, Some(steps)) = (known > 0, MIGRATIONS.get(known..))
+        && !steps.is_empty()
+    {
+        for step in steps {
             open.batch_execute(step).await.map_err(&at)?;
         }
         let version = i64::try_from(MIGRATIONS.len()).unwrap_or(0);
-        let sql = "INSERT INTO steadfast.meta (version, id) VALUES ($1, $2)";
-        open.execute(sql, &[&version, &id.0.as_slice()])
+        open.execute("UPDATE steadfast.meta SET version = $1", &[&version])
             .await
             .map_err(&at)?;
     }
@@ -141,7 +163,6 @@ async fn read(db: &impl GenericClient) -> Result<Stands, Failure> {
         return Ok(Stands::Newer("its meta table is empty".into()));
     };
     let version: i64 = line.try_get(0).map_err(&at)?;
-    // One version so far: there is nothing to migrate from.
     if usize::try_from(version) != Ok(MIGRATIONS.len()) {
         return Ok(Stands::Newer(format!(
             "version {version}, and we know {}",

@@ -1,6 +1,8 @@
 //! What the tests of accounts share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod http;
+
 use accounts::{Accounts, Caller, Opened};
 use routes::Sessions;
 use session::cookie::Channel;

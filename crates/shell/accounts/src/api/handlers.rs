@@ -1,0 +1,474 @@
+//! One function for each path: read, ask, answer. What it means is decided in `session` and `store`.
+
+use super::problem::{Details, Problem};
+use super::shapes::{
+    EndedCount, Login, LogoutAll, Me, Mode, Own, OwnList, Pong, RefreshAsked, SignedIn, Successor,
+    Verified,
+};
+use super::{Asker, name_session, set_cookie};
+use crate::Accounts;
+use crate::users::Refused;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, body::Bytes};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::de::DeserializeOwned;
+use session::cookie::{self, Channel, Sent};
+use session::revoke::Scope;
+use session::{Admission, Kind, Refusal, Sid, Token, Traffic, UserId, Verdict, Why};
+use utoipa::OpenApi;
+
+/// What came as a credential.
+struct Presented<'a> {
+    cookie: Sent<'a>,
+    bearer: Option<&'a str>,
+}
+
+fn presented(headers: &HeaderMap, channel: Channel) -> Presented<'_> {
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let mut bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.trim_matches(' '))
+    });
+    Presented {
+        cookie: cookie::find(channel, cookies),
+        bearer: bearers.next().filter(|_| bearers.next().is_none()),
+    }
+}
+
+/// The verdict about a text that came in this way: a cookie's token is no bearer, and the reverse.
+async fn judged(
+    accounts: &Accounts,
+    text: &str,
+    in_cookie: bool,
+    traffic: Traffic,
+) -> (Verdict, Option<Sid>) {
+    match Token::parse(text) {
+        None => (Verdict::Invalid(Refusal::Malformed), None),
+        Some(token) if (token.kind() == Kind::Cookie) != in_cookie => {
+            (Verdict::Invalid(Refusal::WrongUse), None)
+        }
+        Some(token) => accounts.identify(&token, traffic, false).await,
+    }
+}
+
+/// Who asks. A cookie counts before a header; a header is heard where the cookie is good for nothing.
+async fn who(
+    accounts: &Accounts,
+    headers: &HeaderMap,
+    asker: &Asker,
+    traffic: Traffic,
+) -> Result<Admission, Problem> {
+    let sent = presented(headers, asker.caller.channel);
+    let mut clear = None;
+    let (mut verdict, mut session) = (Verdict::Invalid(Refusal::Absent), None);
+    match sent.cookie {
+        Sent::None => {}
+        Sent::One(text) => {
+            (verdict, session) = judged(accounts, text, true, traffic).await;
+            if matches!(verdict, Verdict::Invalid(_)) {
+                clear = cookie::clear(asker.caller.channel);
+            }
+        }
+        // Somebody plants cookies: nobody is signed out by that.
+        Sent::Several => {
+            let text = "The request has several session cookies that differ.";
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "several_cookies",
+                text,
+            ));
+        }
+    }
+    if let (Verdict::Invalid(_), Some(text)) = (&verdict, sent.bearer) {
+        (verdict, session) = judged(accounts, text, false, traffic).await;
+    }
+    match (verdict, session) {
+        (Verdict::Valid(admission), _) => Ok(admission),
+        (verdict, session) => match Problem::of(&verdict, session) {
+            Some(problem) => Err(problem.with_nonce(asker.nonce.clone()).with_cookie(clear)),
+            None => Err(Problem::credentials()),
+        },
+    }
+}
+
+/// A body of JSON that says that it is.
+fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<Problem>> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let kind = kind.and_then(|it| it.split(';').next()).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case("application/json") {
+        let text = "Send a JSON object, with Content-Type: application/json.";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Problem::new(status, "unsupported_media_type", text).into());
+    }
+    // What serde says quotes values, and those may be passwords: the place is enough.
+    serde_json::from_slice(body).map_err(|error| {
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "is not of this shape",
+            _ => "is not JSON",
+        };
+        let (line, column) = (error.line(), error.column());
+        let text = format!(
+            "The body {what} (line {line}, column {column}). The shapes are in openapi.json."
+        );
+        Problem::bad(text).into()
+    })
+}
+
+/// With `Steadfast-Session`.
+fn named(session: Sid, answer: impl IntoResponse) -> Response {
+    let mut answer = answer.into_response();
+    name_session(answer.headers_mut(), session);
+    answer
+}
+
+/// Says that the gateway answers. Needs no credential and no store; keeps no session alive.
+#[utoipa::path(get, path = "/ping", responses((status = 200, body = Pong)))]
+pub(super) async fn ping() -> Json<Pong> {
+    Json(Pong { ok: true })
+}
+
+/// Signs a built-in user in.
+#[utoipa::path(post, path = "/login", request_body = Login, responses(
+    (status = 200, body = SignedIn, description = "A new session; in cookie mode its cookie is set."),
+    (status = 401, body = Details, description = "`invalid_credentials`: it does not say which part is wrong."),
+    (status = 403, body = Details, description = "`forged`: from another origin; `insecure`: a cookie needs https."),
+    (status = 429, body = Details, description = "`throttled`: too many wrong passwords; Retry-After."),
+    (status = 503, body = Details, description = "`unknown`, `busy`: nobody was signed in; Retry-After.")))]
+pub(super) async fn login(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let asked: Login = json(&headers, &body).map_err(|problem| *problem)?;
+    let channel = asker.caller.channel;
+    if asked.mode == Mode::Cookie && channel.cookie_name().is_none() {
+        let text = "A session cookie needs https. Over plain http, ask for mode bearer.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "insecure", text));
+    }
+    let Some(user) = UserId::parse(&asked.username) else {
+        return Err(Problem::credentials());
+    };
+    let sent = presented(&headers, channel);
+    let replaces = match sent.cookie {
+        Sent::One(text) => match judged(&accounts, text, true, Traffic::Passive).await.0 {
+            Verdict::Valid(admission) => Some(admission.session),
+            Verdict::Invalid(_) | Verdict::Unknown(_) => None,
+        },
+        Sent::None | Sent::Several => None,
+    };
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let devices: Vec<&str> = cookie::devices(channel, cookies).collect();
+    let kind = Kind::from(asked.mode);
+    let granted = accounts
+        .login(
+            &user,
+            asked.password,
+            &devices,
+            kind,
+            &asker.caller,
+            replaces,
+        )
+        .await
+        .map_err(|refused| match refused {
+            Refused::Credentials => Problem::credentials(),
+            Refused::Throttled { wait_ms } => Problem::throttled(wait_ms),
+            Refused::Busy => Problem::busy(),
+            Refused::Unsure(unsure) => Problem::unknown(unsure),
+        })?;
+    let (opened, device) = (granted.opened, granted.device);
+    let token = match asked.mode {
+        Mode::Cookie => None,
+        Mode::Bearer | Mode::Rotating => Some(opened.token.expose()),
+    };
+    let said = SignedIn {
+        valid: true,
+        session: opened.session.to_string(),
+        user: user.to_string(),
+        mode: asked.mode,
+        token,
+    };
+    let mut answer = named(opened.session, Json(said));
+    if asked.mode == Mode::Cookie {
+        let set = cookie::set(channel, &opened.token, accounts.max_age_s());
+        set_cookie(answer.headers_mut(), set);
+    }
+    let device = device.and_then(|value| cookie::set_device(channel, &value));
+    set_cookie(answer.headers_mut(), device);
+    Ok(answer)
+}
+
+/// Says whether the credential is valid. Keeps no session alive.
+#[utoipa::path(get, path = "/verify", responses(
+    (status = 200, body = Verified),
+    (status = 401, body = Details, description = "A real authentication error (RFC 6750)."),
+    (status = 503, body = Details, description = "It cannot be known now: the client stays signed in.")))]
+pub(super) async fn verify(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let admission = who(&accounts, &headers, &asker, Traffic::Passive).await?;
+    let said = Verified {
+        valid: true,
+        session: admission.session.to_string(),
+        user: admission.user.to_string(),
+        source: "gateway",
+        nonce: asker.nonce,
+    };
+    Ok(named(admission.session, Json(said)))
+}
+
+/// Replaces a rotating token. The same question has the same answer, however late.
+#[utoipa::path(post, path = "/refresh", request_body = RefreshAsked, responses(
+    (status = 200, body = Successor),
+    (status = 400, body = Details, description = "`invalid_grant`: the session is over or was never ours."),
+    (status = 503, body = Details, description = "Ask the same again.")))]
+pub(super) async fn refresh(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let asked: RefreshAsked = json(&headers, &body).map_err(|problem| *problem)?;
+    let a = session::token::hidden(&asked.a);
+    let a = a.ok_or_else(|| Problem::bad("a is not 32 bytes of base64url."))?;
+    let Some(Token::Rotating(token)) = Token::parse(&asked.token) else {
+        return Err(Problem::grant(Refusal::Malformed, None).with_nonce(asker.nonce));
+    };
+    let session = token.session;
+    match accounts.refresh(token, a, &asker.caller).await {
+        Ok(link) => {
+            let said = Successor {
+                token: Token::Rotating(link).expose(),
+                session: session.to_string(),
+            };
+            Ok(named(session, Json(said)))
+        }
+        Err(Verdict::Invalid(refusal)) => {
+            Err(Problem::grant(refusal, Some(session)).with_nonce(asker.nonce))
+        }
+        Err(Verdict::Unknown(unsure)) => Err(Problem::unknown(unsure).with_nonce(asker.nonce)),
+        Err(Verdict::Valid(_)) => Err(Problem::busy()),
+    }
+}
+
+/// Ends the session that asks and removes its cookie; also where there is none.
+#[utoipa::path(post, path = "/logout", responses(
+    (status = 204, description = "Nobody is signed in here any more."),
+    (status = 503, body = Details, description = "Not known to be kept: ask again.")))]
+pub(super) async fn logout(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let sent = presented(&headers, asker.caller.channel);
+    let cookie = match sent.cookie {
+        Sent::One(text) => Some((text, true)),
+        Sent::None | Sent::Several => None,
+    };
+    let bearer = sent.bearer.map(|text| (text, false));
+    for (text, in_cookie) in cookie.into_iter().chain(bearer) {
+        match judged(&accounts, text, in_cookie, Traffic::Passive).await.0 {
+            Verdict::Valid(admission) => accounts
+                .sign_out(Scope::One(admission.session), Why::SignedOut)
+                .await
+                .map_err(Problem::unknown)?,
+            Verdict::Unknown(unsure) => return Err(Problem::unknown(unsure)),
+            Verdict::Invalid(_) => {}
+        }
+    }
+    let mut answer = StatusCode::NO_CONTENT.into_response();
+    let clear = cookie::clear(asker.caller.channel);
+    set_cookie(answer.headers_mut(), clear);
+    Ok(answer)
+}
+
+/// Ends all sessions of the user, or all others.
+#[utoipa::path(post, path = "/logout-all", request_body = LogoutAll, responses(
+    (status = 200, body = EndedCount),
+    (status = 401, body = Details),
+    (status = 503, body = Details)))]
+pub(super) async fn logout_all(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let asked: LogoutAll = match body.is_empty() {
+        true => LogoutAll::default(),
+        false => json(&headers, &body).map_err(|problem| *problem)?,
+    };
+    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let (user, keep) = (admission.user, admission.session);
+    let scope = match asked.keep_this {
+        true => Scope::Others { user, keep },
+        false => Scope::User(user),
+    };
+    let ended = accounts.end(scope, Why::SignedOut).await;
+    let said = EndedCount {
+        ended: ended.map_err(Problem::unknown)?.len(),
+    };
+    let mut answer = Json(said).into_response();
+    if !asked.keep_this {
+        let clear = cookie::clear(asker.caller.channel);
+        set_cookie(answer.headers_mut(), clear);
+    }
+    Ok(answer)
+}
+
+/// Who asks, and since when.
+#[utoipa::path(get, path = "/me", responses(
+    (status = 200, body = Me),
+    (status = 401, body = Details),
+    (status = 503, body = Details)))]
+pub(super) async fn me(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let row = accounts.row(admission.session).await;
+    let row = row.map_err(Problem::unknown)?;
+    let row = row.ok_or_else(|| Problem::refused(Refusal::NotFound, Some(admission.session)))?;
+    // What this request renewed may not be written yet.
+    let seen_ms = admission.touch.map_or(row.seen_ms, |touch| touch.at_ms);
+    let said = Me {
+        user: row.user.to_string(),
+        session: row.id.to_string(),
+        mode: row.credential.kind().into(),
+        created_at_s: row.created_ms / 1000,
+        seen_at_s: seen_ms.max(row.seen_ms) / 1000,
+    };
+    Ok(named(row.id, Json(said)))
+}
+
+/// The user's living sessions.
+#[utoipa::path(get, path = "/sessions", responses(
+    (status = 200, body = OwnList),
+    (status = 401, body = Details),
+    (status = 503, body = Details)))]
+pub(super) async fn sessions(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let found = accounts.living(Some(&admission.user)).await;
+    let own = found.map_err(Problem::unknown)?.into_iter().map(|it| Own {
+        current: it.id == admission.session,
+        id: it.id.to_string(),
+        user: it.user.to_string(),
+        mode: it.kind.into(),
+        created_at_s: it.created_ms / 1000,
+        seen_at_s: it.seen_ms / 1000,
+        context: it.context,
+    });
+    let sessions = own.collect();
+    Ok(named(admission.session, Json(OwnList { sessions })))
+}
+
+/// Ends one session of the user.
+#[utoipa::path(delete, path = "/sessions/{id}", params(("id" = String, Path, description = "Of `GET /sessions`.")),
+    responses(
+    (status = 204, description = "It has ended."),
+    (status = 401, body = Details),
+    (status = 404, body = Details, description = "No living session of this user."),
+    (status = 503, body = Details)))]
+pub(super) async fn end_session(
+    State(accounts): State<Accounts>,
+    Extension(asker): Extension<Asker>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let none = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "You have no such session.",
+        )
+    };
+    let id = Sid::parse(&id).ok_or_else(none)?;
+    let row = accounts.row(id).await.map_err(Problem::unknown)?;
+    let own = row.is_some_and(|row| row.user == admission.user && row.ended.is_none());
+    if !own {
+        return Err(none());
+    }
+    let done = accounts.sign_out(Scope::One(id), Why::Revoked).await;
+    done.map_err(Problem::unknown)?;
+    let mut answer = StatusCode::NO_CONTENT.into_response();
+    if id == admission.session {
+        let clear = cookie::clear(asker.caller.channel);
+        set_cookie(answer.headers_mut(), clear);
+    }
+    Ok(answer)
+}
+
+/// This description.
+pub(super) async fn openapi() -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(CONTENT_TYPE, kind)], document()).into_response()
+}
+
+/// The client for browsers.
+#[utoipa::path(get, path = "/client.js", responses(
+    (status = 200, content_type = "text/javascript"),
+    (status = 304, description = "As it was.")))]
+pub(super) async fn client_js(State(accounts): State<Accounts>, headers: HeaderMap) -> Response {
+    let Some(client) = accounts.client() else {
+        let text = "This build has no client in it.";
+        return Problem::new(StatusCode::NOT_FOUND, "not_found", text).into_response();
+    };
+    let asked = headers.get_all(IF_NONE_MATCH).iter();
+    let known = asked
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim().trim_start_matches("W/") == client.etag || tag.trim() == "*");
+    let mut answer = match known {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => client.text.into_response(),
+    };
+    let of = |text: &str| HeaderValue::from_str(text).ok();
+    for (name, value) in [
+        (CONTENT_TYPE, of("text/javascript; charset=utf-8")),
+        (CACHE_CONTROL, of("no-cache")),
+        (ETAG, of(&client.etag)),
+    ] {
+        if let Some(value) = value {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+/// The OpenAPI document, as it is served and kept in `docs/api`.
+pub(crate) fn document() -> String {
+    #[derive(OpenApi)]
+    #[openapi(
+        info(
+            title = "Steadfast sessions",
+            description = "Served by every gateway with sessions, under the prefix of [sessions] (/_steadfast). A credential is the \
+                session cookie or Authorization: Bearer. Refusals are RFC 9457 problems; 401 is a real authentication error, \
+                503 says that nothing can be known now. A request that changes something, and every login, needs \
+                Sec-Fetch-Site: same-origin or none, or an Origin that is the gateway's own or listed in origins, unless its \
+                only credential is an Authorization header."
+        ),
+        servers((url = "/_steadfast")),
+        paths(
+            ping, login, verify, refresh, logout, logout_all, me, sessions, end_session, client_js
+        )
+    )]
+    struct Described;
+    let mut document = Described::openapi();
+    document.info.version = "1".to_owned();
+    document.info.license = None;
+    document.info.contact = None;
+    document.to_pretty_json().unwrap_or_default()
+}

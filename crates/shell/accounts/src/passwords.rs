@@ -1,0 +1,246 @@
+//! Password hashes (argon2id) on threads of their own.
+//!
+//! A hash costs 20 ms and 19 MiB by intent. So it never runs where verdicts are given: few threads of the lowest
+//! priority, a short queue, and *busy* (503) when that is full. An unknown user costs the same as a known one: the
+//! same parameters, over a hash that nobody's password has.
+
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Hashes that wait, for each worker: at 20 ms each the last one waits about half a second on one thread.
+const QUEUE_MAX: usize = 24;
+/// The lowest priority: whoever verifies comes first.
+const NICE: i32 = 19;
+/// Memory of one hash, KiB: what OWASP names as the least for argon2id with t = 2.
+pub(crate) const MEMORY_KIB_MIN: u32 = 19 * 1024;
+/// Passes over it at least.
+pub(crate) const PASSES_MIN: u32 = 2;
+/// Longer passwords are refused unread: nobody types them, and hashing megabytes is work for an attacker.
+pub(crate) const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// What a hash costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cost {
+    memory_kib: u32,
+    passes: u32,
+}
+
+impl Default for Cost {
+    fn default() -> Cost {
+        Cost {
+            memory_kib: MEMORY_KIB_MIN,
+            passes: PASSES_MIN,
+        }
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "m={},t={},p=1", self.memory_kib, self.passes)
+    }
+}
+
+impl Cost {
+    /// Reads what `Display` writes; less than the least is not taken.
+    pub(crate) fn parse(text: &str) -> Option<Cost> {
+        let rest = text.strip_prefix("m=")?.strip_suffix(",p=1")?;
+        let (memory, passes) = rest.split_once(",t=")?;
+        let (memory_kib, passes) = (memory.parse().ok()?, passes.parse().ok()?);
+        let enough = memory_kib >= MEMORY_KIB_MIN && passes >= PASSES_MIN;
+        let cost = Cost { memory_kib, passes };
+        (enough && cost.argon().is_some()).then_some(cost)
+    }
+
+    fn argon(self) -> Option<Argon2<'static>> {
+        let params = Params::new(self.memory_kib, self.passes, 1, None).ok()?;
+        Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    }
+
+    /// The passes that take about this long here, at the least memory. Run it on a machine that has nothing else to do.
+    pub(crate) fn calibrate(target: Duration) -> Cost {
+        let mut cost = Cost::default();
+        loop {
+            let began = Instant::now();
+            let _hash = hash("a password of usual length", cost);
+            // The next pass must still fit.
+            let one = began.elapsed() / cost.passes;
+            if one * (cost.passes + 1) > target || cost.passes >= 64 {
+                return cost;
+            }
+            let fits = target.as_nanos() / one.as_nanos().max(1);
+            let fits = u32::try_from(fits).unwrap_or(64).min(64);
+            cost.passes = fits.max(cost.passes + 1);
+        }
+    }
+
+    /// Whether the hash was made with other parameters.
+    pub(crate) fn differs(self, phc: &str) -> bool {
+        let made = PasswordHash::new(phc).ok();
+        let made = made.and_then(|hash| Params::try_from(&hash).ok());
+        made.is_none_or(|made| made.m_cost() != self.memory_kib || made.t_cost() != self.passes)
+    }
+}
+
+/// A PHC string for this password.
+pub(crate) fn hash(password: &str, cost: Cost) -> Option<String> {
+    let salt = SaltString::encode_b64(&crate::kept::random::<16>()).ok()?;
+    let argon = cost.argon()?;
+    let hash = argon.hash_password(password.as_bytes(), &salt).ok()?;
+    Some(hash.to_string())
+}
+
+/// Whether it is this password. A hash that cannot be read is nobody's, but costs the same.
+fn verify(password: &str, phc: &str) -> bool {
+    let fits = |phc: &str| {
+        PasswordHash::new(phc).is_ok_and(|hash| {
+            Argon2::default()
+                .verify_password(password.as_bytes(), &hash)
+                .is_ok()
+        })
+    };
+    fits(phc)
+}
+
+enum Work {
+    Verify {
+        password: String,
+        /// None: there is no such user.
+        phc: Option<String>,
+        cost: Cost,
+        reply: oneshot::Sender<bool>,
+    },
+    Hash {
+        password: String,
+        cost: Cost,
+        reply: oneshot::Sender<Option<String>>,
+    },
+}
+
+/// The queue is full, or its threads are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+/// The threads. They end with the last sender.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool(SyncSender<Work>);
+
+impl Pool {
+    pub(crate) fn start() -> Result<Pool, String> {
+        let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Half of the cores and not more than four: each worker has as many, and each needs its memory.
+        for n in 0..(cores / 2).clamp(1, 4) {
+            let receiver = Arc::clone(&receiver);
+            let thread = std::thread::Builder::new().name(format!("passwords-{n}"));
+            let started = thread.spawn(move || run(&receiver));
+            started.map_err(|error| format!("cannot start a thread for passwords: {error}"))?;
+        }
+        Ok(Pool(sender))
+    }
+
+    pub(crate) async fn verify(
+        &self,
+        password: String,
+        phc: Option<String>,
+        cost: Cost,
+    ) -> Result<bool, Busy> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Verify {
+            password,
+            phc,
+            cost,
+            reply,
+        })?;
+        answer.await.map_err(|_| Busy)
+    }
+
+    pub(crate) async fn hash(&self, password: String, cost: Cost) -> Result<String, Busy> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Hash {
+            password,
+            cost,
+            reply,
+        })?;
+        answer.await.ok().flatten().ok_or(Busy)
+    }
+
+    fn send(&self, work: Work) -> Result<(), Busy> {
+        // Full, or its threads are gone: the same to whoever asks.
+        self.0.try_send(work).map_err(|_| Busy)
+    }
+}
+
+fn run(receiver: &Mutex<Receiver<Work>>) {
+    // Linux gives each thread its own. Refused: then at the usual priority.
+    let _refused = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    let mut nobody: Option<(Cost, String)> = None;
+    loop {
+        let next = receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        match next {
+            Err(_) => return,
+            // Whoever asked has gone: a storm of clients that give up costs nothing.
+            Ok(Work::Verify { reply, .. }) if reply.is_closed() => {}
+            Ok(Work::Verify {
+                password,
+                phc,
+                cost,
+                reply,
+            }) => {
+                let known = phc.is_some();
+                let phc = phc.or_else(|| nobodys(&mut nobody, cost));
+                let right = phc.is_some_and(|phc| verify(&password, &phc));
+                let _gone = reply.send(right && known);
+            }
+            Ok(Work::Hash {
+                password,
+                cost,
+                reply,
+            }) => {
+                let _gone = reply.send(hash(&password, cost));
+            }
+        }
+    }
+}
+
+/// A hash of random bytes, made once for each cost.
+fn nobodys(kept: &mut Option<(Cost, String)>, cost: Cost) -> Option<String> {
+    if kept.as_ref().is_none_or(|(made, _)| *made != cost) {
+        let random = session::Sid(crate::kept::random()).to_string();
+        *kept = Some((cost, hash(&random, cost)?));
+    }
+    kept.as_ref().map(|(_, phc)| phc.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_names_its_cost_and_fits_its_password_only() {
+        let cost = Cost::parse("m=20480,t=3,p=1").expect("a cost");
+        let phc = hash("correct horse", cost).expect("hashed");
+        assert!(phc.starts_with("$argon2id$v=19$m=20480,t=3,p=1$"), "{phc}");
+        assert!(verify("correct horse", &phc));
+        assert!(!verify("correct horse ", &phc));
+        assert!(!verify("", &phc) && !verify("correct horse", "") && !verify("x", "$1$abc"));
+        assert!(!cost.differs(&phc) && Cost::default().differs(&phc));
+        assert_eq!(Cost::parse(&cost.to_string()), Some(cost));
+        for weak in [
+            "m=19455,t=2,p=1",
+            "m=19456,t=1,p=1",
+            "m=1,t=1,p=1",
+            "",
+            "m=19456,t=2,p=2",
+        ] {
+            assert_eq!(Cost::parse(weak), None, "{weak}");
+        }
+    }
+}

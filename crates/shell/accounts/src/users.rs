@@ -1,0 +1,385 @@
+//! Signing in with a password, and what commands do with users and sessions.
+//!
+//! ```text
+//!  count the try ─► look the user up ─► hash (queue, low priority) ─► right? give the try back ─► open a session
+//!      │ 429            │ 503               │ 503 busy                  │ 401                        │ 503
+//!                                                                                    └─► is the account still as it was?
+//! ```
+//! The last look is for a password that was changed, or an account that was disabled, between the hash and the new
+//! session: both end all sessions, and this one would have slipped through.
+
+use crate::door::{locked, steady_ms};
+use crate::kept::{Kept, random};
+use crate::passwords::{Busy, Cost, PASSWORD_BYTES_MAX, Pool, hash};
+use crate::throttle::Try;
+use crate::{Accounts, Caller, Opened, context};
+use session::judge::{addressed, bounded};
+use session::revoke::Scope;
+use session::rotating::Refresh;
+use session::token::Link;
+use session::{Hidden, Kind, Row, Sid, Token, Unsure, UserId, Verdict, Why, device};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Answer, Listed, RefreshAsk, Refreshed, Store as _, User, UserChange};
+
+/// Names of settings in the store.
+const DEVICE_KEY: &str = "device_key";
+const COST: &str = "argon2";
+/// A shorter password is not taken. NIST SP 800-63B and OWASP ASVS name eight as the least.
+const PASSWORD_CHARS_MIN: usize = 8;
+
+/// Signed in.
+pub(crate) struct Granted {
+    pub(crate) opened: Opened,
+    /// For the cookie by which this browser is known from now on.
+    pub(crate) device: Option<String>,
+}
+
+/// Not signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Credentials,
+    Throttled { wait_ms: u64 },
+    Busy,
+    Unsure(Unsure),
+}
+
+/// An account, for lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Nobody can sign in.
+    pub disabled: bool,
+    /// Unix seconds.
+    pub created_at_s: u64,
+    /// Unix seconds of the last change of the password or of `disabled`.
+    pub changed_at_s: u64,
+}
+
+impl Accounts {
+    pub(crate) async fn login(
+        &self,
+        name: &UserId,
+        password: String,
+        devices: &[&str],
+        kind: Kind,
+        caller: &Caller,
+        replaces: Option<Sid>,
+    ) -> Result<Granted, Refused> {
+        let kept = self.door.kept_now().await.map_err(Refused::Unsure)?;
+        let key = self.device_key(&kept).await.map_err(Refused::Unsure)?;
+        let known = devices
+            .iter()
+            .find_map(|value| device::known(&key, name, value));
+        let by = Try {
+            address: &caller.address,
+            account: name.as_str(),
+            device: known,
+        };
+        let counted = locked(&self.throttle).count(by, steady_ms());
+        let counted = counted.map_err(|wait_ms| Refused::Throttled { wait_ms })?;
+        let checked = self.checked(&kept, name, password).await;
+        match checked {
+            // A wrong password stays counted.
+            Err(Refused::Credentials) => return Err(Refused::Credentials),
+            Ok(_) | Err(_) => locked(&self.throttle).give_back(counted),
+        }
+        let user = checked?;
+        let opened = self
+            .sign_in(name.clone(), kind, caller, replaces)
+            .await
+            .map_err(Refused::Unsure)?;
+        let now = kept.user(name).await;
+        let same = |now: &User| !now.disabled && now.changed_ms == user.changed_ms;
+        if !now.is_ok_and(|now| now.is_some_and(|now| same(&now))) {
+            let ended = self.sign_out(Scope::One(opened.session), Why::Revoked);
+            ended.await.map_err(Refused::Unsure)?;
+            return Err(Refused::Credentials);
+        }
+        let nonce = known.unwrap_or_else(random);
+        let device = (kind == Kind::Cookie).then(|| device::mint(&key, name, nonce));
+        Ok(Granted { opened, device })
+    }
+
+    /// The user, if it is the password.
+    async fn checked(
+        &self,
+        kept: &Arc<Kept>,
+        name: &UserId,
+        password: String,
+    ) -> Result<User, Refused> {
+        let unsure = |_| Refused::Unsure(Unsure::Unreachable);
+        let user = kept.user(name).await.map_err(unsure)?;
+        let cost = cost(kept).await.map_err(Refused::Unsure)?;
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Err(Refused::Credentials);
+        }
+        let pool = self.pool().map_err(|Busy| Refused::Busy)?;
+        let phc = user.as_ref().map(|user| user.hash.clone());
+        let again = phc.clone().filter(|phc| cost.differs(phc));
+        let again = again.map(|old| (old, password.clone()));
+        let right = pool.verify(password, phc, cost).await;
+        let right = right.map_err(|Busy| Refused::Busy)?;
+        match user {
+            Some(user) if right && !user.disabled => {
+                if let Some((old, password)) = again {
+                    rehash(pool, Arc::clone(kept), name.clone(), old, password, cost);
+                }
+                Ok(user)
+            }
+            Some(_) | None => Err(Refused::Credentials),
+        }
+    }
+
+    fn pool(&self) -> Result<Pool, Busy> {
+        let started = self.pool.get_or_init(Pool::start);
+        started.clone().map_err(|_| Busy)
+    }
+
+    /// The key of the devices' cookies: made once for each store, shared by all gateways.
+    async fn device_key(&self, kept: &Kept) -> Result<Hidden, Unsure> {
+        let ours = kept.shelf().ours;
+        if let Some((store, key)) = &*locked(&self.device_key)
+            && *store == ours
+        {
+            return Ok(key.clone());
+        }
+        let unsure = |_| Unsure::Unreachable;
+        let bytes = match kept.setting(DEVICE_KEY).await.map_err(unsure)? {
+            Some(bytes) => bytes,
+            None => kept
+                .set_setting(DEVICE_KEY, random::<32>().to_vec(), true)
+                .await
+                .map_err(unsure)?,
+        };
+        let key = Hidden::new(bytes.try_into().map_err(|_| Unsure::Unreachable)?);
+        *locked(&self.device_key) = Some((ours, key.clone()));
+        Ok(key)
+    }
+
+    /// The successor of a rotating token; else the verdict.
+    pub(crate) async fn refresh(
+        &self,
+        token: Link,
+        a: Hidden,
+        caller: &Caller,
+    ) -> Result<Link, Verdict> {
+        let mut kept = self.door.kept_now().await.map_err(Verdict::Unknown)?;
+        let whole = Token::Rotating(token.clone());
+        if let Err(verdict) = addressed(&whole, kept.shelf()) {
+            if !matches!(verdict, Verdict::Unknown(_)) || !self.door.look_again(&kept).await {
+                return Err(verdict);
+            }
+            kept = self.door.kept_now().await.map_err(Verdict::Unknown)?;
+            addressed(&whole, kept.shelf())?;
+        }
+        let ask = RefreshAsk {
+            ask: Refresh {
+                token,
+                a,
+                r: random(),
+            },
+            context: bounded(&context(caller)),
+            policy: self.door.policy,
+            time: self.door.time(),
+        };
+        match kept.refresh(ask).await {
+            Ok(Refreshed::Granted(link)) => Ok(link),
+            Ok(Refreshed::Refused(refusal)) => Err(Verdict::Invalid(refusal)),
+            Ok(Refreshed::Unknown(unsure)) => Err(Verdict::Unknown(unsure)),
+            Err(_) => Err(Verdict::Unknown(Unsure::Unreachable)),
+        }
+    }
+
+    /// A session's row.
+    pub(crate) async fn row(&self, session: Sid) -> Result<Option<Row>, Unsure> {
+        match self.door.kept_now().await?.look(session).await {
+            Answer::Row(row) => Ok(Some(*row)),
+            Answer::Nothing => Ok(None),
+            Answer::Unreachable(_) => Err(Unsure::Unreachable),
+            Answer::Distrusted(alarm) => Err(Unsure::Distrusted(alarm)),
+        }
+    }
+
+    /// Sessions that are neither ended nor too old.
+    pub(crate) async fn living(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Unsure> {
+        let kept = self.door.kept_now().await?;
+        let mut found = kept.list(user).await.map_err(|_| Unsure::Unreachable)?;
+        let (policy, now_ms) = (self.door.policy, self.door.time().now_ms);
+        let young = |then_ms: u64, limit_ms: u64| {
+            now_ms.saturating_sub(then_ms) <= limit_ms.saturating_add(policy.leeway_ms)
+        };
+        found.retain(|it| {
+            young(it.created_ms, policy.absolute_ms) && young(it.seen_ms, policy.idle_ms)
+        });
+        Ok(found)
+    }
+}
+
+/// Under the parameters of now, after the sign-in and without anybody waiting for it.
+fn rehash(pool: Pool, kept: Arc<Kept>, name: UserId, old: String, password: String, cost: Cost) {
+    tokio::spawn(async move {
+        if let Ok(new) = pool.hash(password, cost).await {
+            let change = UserChange::Rehash { old, new };
+            // Not written: then at the next sign-in.
+            let _unsure = kept.change_user(name, change, 0).await;
+        }
+    });
+}
+
+async fn cost(kept: &Kept) -> Result<Cost, Unsure> {
+    let bytes = kept.setting(COST).await;
+    let bytes = bytes.map_err(|_| Unsure::Unreachable)?.unwrap_or_default();
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    Ok(Cost::parse(&text).unwrap_or_default())
+}
+
+/// What commands do. Errors are complete sentences.
+impl Accounts {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// The name or the password is not taken, or there is such a user.
+    pub async fn add_user(&self, name: &str, password: &str) -> Result<(), String> {
+        let user = user_id(name)?;
+        let hash = self.hashed(password).await?;
+        if self.change(&user, UserChange::Add { hash }).await? {
+            return Ok(());
+        }
+        Err(format!(
+            "there is a user {name} already; change the password with: steadfast users passwd {name}"
+        ))
+    }
+
+    /// Sets another password, which ends all sessions of the user.
+    ///
+    /// # Errors
+    /// The password is not taken, or there is no such user.
+    pub async fn set_password(&self, name: &str, password: &str) -> Result<(), String> {
+        let user = user_id(name)?;
+        let hash = self.hashed(password).await?;
+        let done = self.change(&user, UserChange::Password { hash }).await?;
+        if done { Ok(()) } else { Err(no_user(name)) }
+    }
+
+    /// Lets nobody sign in under this name any more and ends all its sessions; or lets them again.
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub async fn set_disabled(&self, name: &str, disabled: bool) -> Result<(), String> {
+        let change = match disabled {
+            true => UserChange::Disable,
+            false => UserChange::Enable,
+        };
+        let done = self.change(&user_id(name)?, change).await?;
+        if done { Ok(()) } else { Err(no_user(name)) }
+    }
+
+    /// All users by name.
+    ///
+    /// # Errors
+    /// The store does not say.
+    pub async fn users(&self) -> Result<Vec<Account>, String> {
+        let kept = self.kept_or_why().await?;
+        let users = kept.users().await.map_err(|failure| failure.to_string())?;
+        let account = |user: User| Account {
+            name: user.name.to_string(),
+            disabled: user.disabled,
+            created_at_s: user.created_ms / 1000,
+            changed_at_s: user.changed_ms / 1000,
+        };
+        Ok(users.into_iter().map(account).collect())
+    }
+
+    /// All living sessions, newest activity first.
+    ///
+    /// # Errors
+    /// The store does not say.
+    pub async fn sessions(&self) -> Result<Vec<Listed>, String> {
+        self.kept_or_why().await?;
+        let found = self.living(None).await;
+        found.map_err(|unsure| unsure.text().to_owned())
+    }
+
+    /// Ends one session, by its public name. Says whether it was alive.
+    ///
+    /// # Errors
+    /// It is not known to be kept, or the text names no session.
+    pub async fn revoke_session(&self, id: &str) -> Result<bool, String> {
+        let session = Sid::parse(id).ok_or_else(|| {
+            format!("{id} names no session; steadfast sessions list shows their names")
+        })?;
+        self.revoked(Scope::One(session)).await.map(|n| n > 0)
+    }
+
+    /// Ends all sessions of a user, built-in or a program's. Says how many.
+    ///
+    /// # Errors
+    /// It is not known to be kept.
+    pub async fn revoke_user(&self, name: &str) -> Result<usize, String> {
+        self.revoked(Scope::User(user_id(name)?)).await
+    }
+
+    /// Measures how many passes take about this long here, and keeps that for new passwords; others follow at their
+    /// next sign-in. Returns it in words.
+    ///
+    /// # Errors
+    /// It is not known to be kept.
+    pub async fn calibrate(&self, target: Duration) -> Result<String, String> {
+        let kept = self.kept_or_why().await?;
+        let cost = Cost::calibrate(target);
+        let value = cost.to_string().into_bytes();
+        let kept = kept.set_setting(COST, value, false).await;
+        kept.map_err(|failure| failure.to_string())?;
+        Ok(cost.to_string())
+    }
+
+    async fn revoked(&self, scope: Scope) -> Result<usize, String> {
+        self.kept_or_why().await?;
+        let ended = self.end(scope, Why::Revoked).await;
+        ended
+            .map(|ended| ended.len())
+            .map_err(|unsure| unsure.text().to_owned())
+    }
+
+    async fn change(&self, name: &UserId, change: UserChange) -> Result<bool, String> {
+        let kept = self.kept_or_why().await?;
+        let now_ms = self.door.time().now_ms;
+        let done = kept.change_user(name.clone(), change, now_ms).await;
+        done.map_err(|failure| failure.to_string())
+    }
+
+    async fn hashed(&self, password: &str) -> Result<String, String> {
+        if password.chars().count() < PASSWORD_CHARS_MIN {
+            return Err(format!(
+                "the password has fewer than {PASSWORD_CHARS_MIN} characters; nothing was changed"
+            ));
+        }
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Err(format!(
+                "the password has more than {PASSWORD_BYTES_MAX} bytes; nothing was changed"
+            ));
+        }
+        let kept = self.kept_or_why().await?;
+        let cost = cost(&kept).await;
+        let cost = cost.map_err(|unsure| unsure.text().to_owned())?;
+        hash(password, cost).ok_or_else(|| "the password cannot be hashed".to_owned())
+    }
+
+    async fn kept_or_why(&self) -> Result<Arc<Kept>, String> {
+        let kept = self.door.kept_now().await;
+        kept.map_err(|unsure| self.trouble().unwrap_or_else(|| unsure.text().to_owned()))
+    }
+}
+
+fn user_id(name: &str) -> Result<UserId, String> {
+    UserId::parse(name).ok_or_else(|| {
+        "a user name has 1 to 256 bytes, no control characters and no space at either end"
+            .to_owned()
+    })
+}
+
+fn no_user(name: &str) -> String {
+    format!("there is no user {name}; steadfast users list shows all")
+}
