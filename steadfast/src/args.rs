@@ -203,6 +203,30 @@ pub(crate) enum Secrets {
         /// Name.
         name: String,
     },
+    /// Make a new key and restart the programs that have it, one after the other, unnoticed: tokens of the old key go on.
+    Rotate {
+        /// Name.
+        name: String,
+        /// The key leaked: tokens that it signed are refused from now on, and their owners sign in again.
+        #[arg(long)]
+        compromised: bool,
+    },
+    /// Take keys over from another installation (what export printed), or the value of one key that an app had.
+    Import {
+        /// Name, if one bare value comes; without it a whole export.
+        name: Option<String>,
+        /// Read standard input. Values are never taken from the command line, where everybody sees them.
+        #[arg(long)]
+        stdin: bool,
+    },
+    /// Print keys with their values, for import elsewhere.
+    Export {
+        /// Names; all when empty.
+        names: Vec<String>,
+        /// Print to standard output. Whoever reads it can sign in as anybody.
+        #[arg(long)]
+        stdout: bool,
+    },
 }
 
 #[derive(Debug, Args)]

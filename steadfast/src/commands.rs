@@ -116,6 +116,11 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
     }
 }
 
+/// `secrets rotate`, carried out by the daemon.
+pub(crate) fn rotate(config: Option<&Path>, json: bool, command: Command) -> u8 {
+    show(ask(config, json, command), json, views::rotated)
+}
+
 fn channel(stderr: bool) -> Channel {
     if stderr {
         Channel::Stderr

@@ -2,14 +2,18 @@
 
 use crate::args::Secrets;
 use crate::{check, printer};
+
+#[path = "secrets_carry.rs"]
+mod carry;
+
 use secrets::{Request, Secret, SystemRandom};
 use std::io::Read;
 use std::path::Path;
 
-/// Bytes of a value read from standard input: a private key in PEM form fits many times.
-const VALUE_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of a value read from standard input: an export of many keys fits.
+const VALUE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Carries out `secrets list|show|set`. Returns the exit status.
+/// Carries out `secrets …`. Returns the exit status.
 pub(crate) fn run(action: Secrets, config: Option<&Path>, json: bool) -> u8 {
     match try_run(action, config, json) {
         Ok(status) => status,
@@ -33,6 +37,9 @@ fn try_run(action: Secrets, config: Option<&Path>, json: bool) -> Result<u8, Str
     let Some(text) = check::utf8(&path) else {
         return Ok(2);
     };
+    if let Secrets::Rotate { name, compromised } = &action {
+        return rotate(name, *compromised, (&path, text), json);
+    }
     let programs = daemon::keys(text, &check::environment())?;
     let now_unix_s = sys::clock::wall_ms() / 1000;
     let requests: Vec<Request<'_>> = programs
@@ -48,10 +55,56 @@ fn try_run(action: Secrets, config: Option<&Path>, json: bool) -> Result<u8, Str
             Ok(0)
         }
         Secrets::Set { name } => set(named(&requests, &name)?, &name),
+        Secrets::Rotate { .. } => unreachable!("done before"),
+        Secrets::Import { name, stdin } => carry::import(&requests, name.as_deref(), stdin),
+        Secrets::Export { names, stdout } => carry::export(&requests, &names, stdout),
     }
 }
 
-fn named<'a, 'b>(requests: &'a [Request<'b>], name: &str) -> Result<&'a Request<'b>, String> {
+/// By the daemon, if there is one: it restarts the programs. Else on disk, for their next start.
+fn rotate(
+    name: &str,
+    compromised: bool,
+    (path, text): (&Path, &str),
+    json: bool,
+) -> Result<u8, String> {
+    let running = match rundir::Installation::find(Some(path)) {
+        rundir::Found::One(installation) => rundir::Lock::holder(&installation.run).is_some(),
+        _ => false,
+    };
+    if running {
+        let command = control::Command::RotateKey {
+            name: name.to_owned(),
+            compromised,
+        };
+        return Ok(crate::commands::rotate(Some(path), json, command));
+    }
+    let how = if compromised {
+        secrets::How::Compromised
+    } else {
+        secrets::How::Overlap
+    };
+    match daemon::rotate_at_rest(text, &check::environment(), name, how) {
+        Ok(lines) => {
+            if json {
+                let fields = serde_json::json!({ "name": name, "lines": lines, "exit": 0 });
+                printer::json("rotated", fields);
+            } else {
+                lines.iter().for_each(|line| printer::out(line));
+            }
+            Ok(0)
+        }
+        Err(why) => {
+            printer::note(&format!("steadfast: {why}"));
+            Ok(1)
+        }
+    }
+}
+
+pub(crate) fn named<'a, 'b>(
+    requests: &'a [Request<'b>],
+    name: &str,
+) -> Result<&'a Request<'b>, String> {
     let found = requests
         .iter()
         .find(|request| request.names.iter().any(|known| known == name));
@@ -87,7 +140,15 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
             .map_or("made at the first start".to_owned(), |origin| {
                 format!("in {origin}")
             });
-        let mut line = format!("{}  {}  {home}", row.name, status(row.status));
+        let mut line = format!("{}  {}", row.name, status(row.status));
+        if row.id != 0 {
+            line = format!("{}  key {}  {}", row.name, row.id, status(row.status));
+        }
+        if let Some(until) = row.until_unix_s {
+            let date = ledger::Zone::UTC.date(until.saturating_mul(1000));
+            line.push_str(&format!(" until {date}"));
+        }
+        line.push_str(&format!("  {home}"));
         if !row.fingerprint.is_empty() {
             line.push_str(&format!("  fingerprint {}", row.fingerprint));
         }
@@ -109,20 +170,31 @@ fn status(status: secrets::Status) -> &'static str {
 }
 
 fn set(request: &Request<'_>, name: &str) -> Result<u8, String> {
-    let mut value = String::new();
-    let read = std::io::stdin()
-        .lock()
-        .take(VALUE_BYTES_MAX)
-        .read_to_string(&mut value);
-    read.map_err(|error| format!("standard input: {error}"))?;
-    let value = Secret::new(value.trim_end_matches(['\n', '\r']));
+    let value = Secret::new(input()?.trim_end_matches(['\n', '\r']));
+    keep(request, name, &value)?;
+    Ok(0)
+}
+
+/// Keeps a value and says where, and what is wrong with it.
+pub(crate) fn keep(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String> {
     let weak = secrets::strength(value.expose());
-    let origin = secrets::set(request, name, &value, &mut SystemRandom)
-        .map_err(|error| error.to_string())?;
+    let origin =
+        secrets::set(request, name, value, &mut SystemRandom).map_err(|error| error.to_string())?;
     printer::note(&format!(
         "{name} is kept in {origin}; programs get it with: steadfast update"
     ));
     weak.iter()
         .for_each(|weak| printer::note(&format!("    weak: {weak}")));
-    Ok(0)
+    Ok(())
+}
+
+/// Standard input, whole.
+pub(crate) fn input() -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(VALUE_BYTES_MAX)
+        .read_to_string(&mut text);
+    read.map_err(|error| format!("standard input: {error}"))?;
+    Ok(text)
 }

@@ -13,6 +13,7 @@ pub(crate) fn kind(body: &Body) -> &'static str {
         Body::Outcomes { .. } => "outcomes",
         Body::Changes { .. } => "changes",
         Body::Plan { .. } => "plan",
+        Body::Rotated { .. } => "rotated",
         Body::Available { .. } => "available",
         Body::Log { .. } => "log",
         Body::History { .. } => "history",
@@ -112,6 +113,14 @@ fn status_line(process: &ProcessInfo, width: usize) -> String {
 
 fn seconds(ms: u64) -> String {
     format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+/// What became of a key and of its programs.
+pub(crate) fn rotated(body: &Body) -> Vec<String> {
+    match body {
+        Body::Rotated { lines, .. } => lines.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// One line for each process that was meant. What was said on the way already is not said again.

@@ -68,6 +68,13 @@ pub enum Command {
     },
     /// What `update` would do. Body: [`Body::Plan`].
     Plan,
+    /// Make a new key and restart the programs that have it, unnoticed. Body: [`Body::Rotated`].
+    RotateKey {
+        /// Name of the key.
+        name: String,
+        /// It leaked: tokens that it signed are refused from now on.
+        compromised: bool,
+    },
     /// Send a signal (number or name). Body: [`Body::Outcomes`].
     Signal {
         /// Which.
@@ -236,6 +243,17 @@ pub enum Body {
     Plan {
         /// One step a line, in order.
         steps: Vec<String>,
+    },
+    /// [`Command::RotateKey`].
+    Rotated {
+        /// The key.
+        name: String,
+        /// Where it was replaced.
+        homes: Vec<RotatedKey>,
+        /// One for each process that was restarted.
+        outcomes: Vec<Outcome>,
+        /// For people.
+        lines: Vec<String>,
     },
     /// [`Command::Available`].
     Available {
@@ -463,4 +481,20 @@ pub struct About {
     pub state: String,
     /// The file on disk differs from what runs.
     pub file_differs: bool,
+}
+
+/// A key in one of its homes, replaced. No values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedKey {
+    /// The file.
+    pub home: String,
+    /// Number of the new value.
+    pub new_id: u32,
+    /// Number of the old one.
+    pub old_id: u32,
+    /// The old one verifies until then, Unix seconds; absent: not any more.
+    #[serde(default)]
+    pub until_s: Option<u64>,
+    /// Programs that read it.
+    pub programs: Vec<String>,
 }

@@ -436,6 +436,7 @@ impl State {
             making: BTreeMap::new(),
             leaving: BTreeSet::new(),
             numbers: 0,
+            rotating: None,
         }
     }
 }

@@ -42,6 +42,7 @@ mod options;
 mod overrides;
 mod report;
 mod resolve;
+mod rotation;
 mod settle;
 mod shutdown;
 mod signals;
@@ -53,6 +54,7 @@ pub use check::{Checked, check};
 pub use foreground::{Ahead, ahead};
 pub use keys::{ProgramKeys, keys};
 pub use options::{DaemonOptions, Printer, Say, Source};
+pub use rotation::rotate_at_rest;
 
 /// Runs the daemon until root closes its socket or everything was shut down; returns the exit status (2: it could not
 /// begin, and has said why).

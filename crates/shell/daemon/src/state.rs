@@ -111,6 +111,8 @@ pub(crate) struct State {
     /// Slots that are being removed: the end of their keeper is expected.
     pub(crate) leaving: BTreeSet<Key>,
     pub(crate) numbers: u64,
+    /// Name of the key that is being rotated.
+    pub(crate) rotating: Option<String>,
 }
 
 /// A keeper that is connected.

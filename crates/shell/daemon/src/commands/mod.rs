@@ -9,6 +9,7 @@ mod logs;
 mod process;
 mod progress;
 mod reload;
+mod rotate;
 mod status;
 
 use control::{Answer, Body, Command, Control, Done, Fault, Outcome, Progress, Request};
@@ -163,6 +164,10 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
             only(reload::reload(daemon, *all, &by("reload"), progress).await)
         }
         Command::Plan => only(config::plan(daemon)),
+        Command::RotateKey { name, compromised } => {
+            let by = by(&format!("rotate {name}"));
+            only(rotate::run(daemon, name, *compromised, by, progress).await)
+        }
         Command::Available => only(config::available(daemon)),
         Command::AddGroup { name } => only(config::add(daemon, name, &by("add"))),
         Command::RemoveGroup { name } => only(config::remove(daemon, name)),
@@ -222,6 +227,14 @@ fn words(command: &Command) -> Option<String> {
         Command::ClearLogs { main: true, .. } => Some("clear the activity log".to_owned()),
         Command::ClearLogs { names, .. } => Some(of("clear", names)),
         Command::Shutdown => Some("shutdown".to_owned()),
+        Command::RotateKey {
+            name,
+            compromised: false,
+        } => Some(format!("rotate {name}")),
+        Command::RotateKey {
+            name,
+            compromised: true,
+        } => Some(format!("rotate {name} as compromised")),
         Command::Stdin { names, .. } => Some(of("write to the standard input of", names)),
         Command::RemoteEvent { kind, .. } => Some(format!("event {kind}")),
         Command::Status { .. }

@@ -94,7 +94,7 @@ fn occupied(daemon: &Shared, keys: &[Key]) -> Vec<(Key, String)> {
 }
 
 /// The steps that start or replace these slots, in order; `all_dependencies` also waits for those outside.
-fn steps_for(daemon: &Shared, keys: &[Key], restart: bool) -> Vec<Step> {
+pub(super) fn steps_for(daemon: &Shared, keys: &[Key], restart: bool) -> Vec<Step> {
     let state = daemon.state.borrow();
     let (desired, observed) = snapshot(&state);
     let after = waits_for(&desired.slots);
@@ -204,7 +204,7 @@ fn begun_outcome(daemon: &Shared, key: &Key) -> Outcome {
     }
 }
 
-fn ended(daemon: &Shared, result: &Ended, already: Fault) -> Outcome {
+pub(super) fn ended(daemon: &Shared, result: &Ended, already: Fault) -> Outcome {
     // Supervisor's startProcess says SPAWN_ERROR wherever `spawnerr` is set, a start that ended too quickly included.
     let status = match (fault(result.outcome, already), daemon.fact(&result.key)) {
         (Fault::AbnormalTermination, Some(fact)) if !fact.spawn_error.is_empty() => {
@@ -383,7 +383,7 @@ fn refuse_overlap(daemon: &Shared, keys: &mut Vec<Key>, outcomes: &mut Vec<Outco
 }
 
 /// `27 requests waited, longest 1.7 s, 0 failed`, for programs behind a gateway.
-async fn waited(daemon: &Shared, key: &Key, before: &Counts) -> Option<String> {
+pub(super) async fn waited(daemon: &Shared, key: &Key, before: &Counts) -> Option<String> {
     let gated = daemon
         .state
         .borrow()

@@ -1,0 +1,326 @@
+//! `secrets rotate`: a new key on disk, the gateway that knows both, then the programs one after the other.
+//!
+//! ```text
+//!  keyring and env file ──> active.json ──> gateway (overlap) ──> program by program (as configured) ──> ready
+//! ```
+//! The gateway knows the new key before any program has it, and the old one for as long as a generation runs with it: it
+//! signs for each generation with the key that this one was started with. A daemon that dies on the way is followed by
+//! one that finds the model that was wanted and goes on with it.
+
+use std::rc::Rc;
+
+use control::{Body, Done, Fault, Outcome, Progress, RotatedKey};
+use ledger::Entry;
+use plan::Key;
+use secrets::{How as Treatment, Rotated};
+use wire::{Cause, Counts, Replace, Why};
+
+use super::change::{Candidate, candidate, load};
+use super::process::{ended, steps_for, waited};
+use super::progress::follow;
+use crate::execute::{How, execute};
+use crate::keys::of_model;
+use crate::model::{Active, Slot};
+use crate::resolve::{difference, refresh_gateway, stamp};
+use crate::rotation::{Affected, Held, affected, rotate, words};
+use crate::state::Shared;
+
+/// Marks a rotation as under way until it is dropped.
+struct UnderWay(Shared);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.state.borrow_mut().rotating = None;
+    }
+}
+
+/// What a rotation is about.
+struct Wanted<'a> {
+    name: &'a str,
+    how: Treatment,
+    by: String,
+    progress: &'a Progress,
+}
+
+/// Rotates a key.
+pub(super) async fn run(
+    daemon: &Shared,
+    name: &str,
+    compromised: bool,
+    by: String,
+    progress: &Progress,
+) -> Done {
+    let how = if compromised {
+        Treatment::Compromised
+    } else {
+        Treatment::Overlap
+    };
+    let wanted = Wanted {
+        name,
+        how,
+        by,
+        progress,
+    };
+    if let Some(other) = daemon.state.borrow().rotating.clone() {
+        let text = format!("{other} is being rotated; rotate {name} when that has ended");
+        return Done::failed(1, text);
+    }
+    daemon.state.borrow_mut().rotating = Some(name.to_owned());
+    let _mark = UnderWay(daemon.clone());
+    match begin(daemon, &wanted) {
+        Ok(begun) => carry_out(daemon, &wanted, begun).await,
+        Err(done) => *done,
+    }
+}
+
+/// The key was replaced on disk; nothing that runs has changed yet.
+struct Begun {
+    affected: Vec<Affected>,
+    homes: Vec<Rotated>,
+    found: Candidate,
+}
+
+fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
+    let refuse = |exit: u8, text: String| Box::new(Done::failed(exit, text));
+    let before = daemon.state.borrow().active.clone();
+    let loaded = load(daemon, &before.base_env);
+    // What else changed in the file is for `update`: a rotation must not bring it into service unasked.
+    if loaded.unreadable || stamp(&loaded) != before.stamp {
+        let text = format!(
+            "the configuration differs from what runs; run: steadfast update, then rotate {} again",
+            wanted.name
+        );
+        return Err(refuse(1, text));
+    }
+    let affected =
+        affected(&loaded.model, wanted.name, wanted.how).map_err(|why| refuse(1, why))?;
+    let state_dir = before.settings.state_dir.clone();
+    let keys = of_model(&loaded.model, &before.base_env, state_dir.as_ref());
+    let homes = rotate(&keys, wanted.name, wanted.how).map_err(|why| refuse(1, why))?;
+    let found = candidate(daemon, &loaded, &before, false);
+    Ok(Begun {
+        affected,
+        homes,
+        found,
+    })
+}
+
+/// The slots of the affected programs get the candidate's definitions; all else stays as it is.
+fn merged(before: &Active, candidate: &Active, affected: &[Affected]) -> Active {
+    let mut merged = before.clone();
+    merged.gateway = candidate.gateway.clone();
+    let theirs = |slot: &Slot| affected.iter().any(|it| it.program == slot.program);
+    for slot in merged.slots.iter_mut() {
+        if slot.first || !slot.in_service() || !theirs(slot) {
+            continue;
+        }
+        let Some(new) = candidate.slot(&slot.key()) else {
+            continue;
+        };
+        *slot = Slot {
+            up: slot.up,
+            number: slot.number,
+            ..new.clone()
+        };
+    }
+    merged
+}
+
+async fn carry_out(daemon: &Shared, wanted: &Wanted<'_>, begun: Begun) -> Done {
+    let before = daemon.state.borrow().active.clone();
+    let mut merged = merged(&before, &begun.found.resolved.active, &begun.affected);
+    let failed = daemon
+        .state
+        .borrow()
+        .failed_listeners
+        .keys()
+        .cloned()
+        .collect();
+    refresh_gateway(&mut merged, &failed, daemon.run_dir.path());
+    let now_ms = sys::clock::wall_ms();
+    for slot in &merged.slots {
+        let parts = before
+            .slot(&slot.key())
+            .map(|old| difference(old, slot))
+            .unwrap_or_default();
+        if !parts.is_empty() && !slot.first {
+            let key = slot.key().to_string();
+            daemon.note(&Entry::config(now_ms, &key, parts, &wanted.by));
+        }
+    }
+    let changed = |key: &Key| {
+        let old = before.slot(key).map(|slot| slot.spec.hash.as_str());
+        old != merged.slot(key).map(|slot| slot.spec.hash.as_str())
+    };
+    let gateways: Vec<Key> = merged
+        .slots
+        .iter()
+        .filter(|slot| slot.first)
+        .map(Slot::key)
+        .filter(changed)
+        .collect();
+    let mut programs: Vec<(Affected, Vec<Key>)> = Vec::new();
+    for one in &begun.affected {
+        let slots = merged.programs().filter(|slot| slot.program == one.program);
+        programs.push((one.clone(), slots.map(Slot::key).collect()));
+    }
+    daemon.state.borrow_mut().active = merged;
+    let mut report = Report {
+        lines: begun
+            .homes
+            .iter()
+            .map(|home| words(wanted.name, home))
+            .collect(),
+        outcomes: Vec::new(),
+    };
+    if let Err(why) = daemon.keep() {
+        return report.failed(wanted, &begun, why);
+    }
+    if let Err(why) = gateway_first(daemon, wanted, &gateways).await {
+        return report.failed(wanted, &begun, why);
+    }
+    for (one, keys) in &programs {
+        if let Err(why) = program(daemon, wanted, &begun, one, keys, &mut report).await {
+            return report.failed(wanted, &begun, why);
+        }
+    }
+    report.done(wanted, &begun)
+}
+
+fn how(wanted: &Wanted<'_>, mode: Option<Replace>) -> How {
+    let cause = Cause {
+        why: Why::Operator,
+        text: wanted.by.clone(),
+    };
+    How {
+        cause: Rc::new(move |_| cause.clone()),
+        window: true,
+        mode,
+    }
+}
+
+/// Gateways learn the new ring before anyone uses it.
+async fn gateway_first(daemon: &Shared, wanted: &Wanted<'_>, keys: &[Key]) -> Result<(), String> {
+    let steps = steps_for(daemon, keys, true);
+    for result in execute(daemon, steps, &how(wanted, None)).await {
+        if !result.is_well() {
+            return Err(format!(
+                "the gateway could not take the new key over ({}); programs still run with the old one",
+                result.text
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One program: its processes one after the other, each until it is ready.
+async fn program(
+    daemon: &Shared,
+    wanted: &Wanted<'_>,
+    begun: &Begun,
+    one: &Affected,
+    keys: &[Key],
+    report: &mut Report,
+) -> Result<(), String> {
+    let since_ms = sys::clock::mono_ms();
+    let is_up = |key: &Key| {
+        let state = daemon.state.borrow();
+        state.active.slot(key).is_some_and(|slot| slot.up)
+    };
+    let (up, down): (Vec<Key>, Vec<Key>) = keys.iter().cloned().partition(is_up);
+    for key in &down {
+        if daemon.fact(key).is_some() {
+            crate::keepers::install(daemon, key).await?;
+        }
+        report.line(key, "is stopped; it gets the new key when it starts");
+    }
+    // Requests of a generation whose key leaked have no place beside those of the new one.
+    let mode = (wanted.how == Treatment::Compromised).then_some(Replace::Hold);
+    let counts = |key: &Key| daemon.fact(key).map(|fact| fact.counts).unwrap_or_default();
+    let before: Vec<(Key, Counts)> = up.iter().map(|key| (key.clone(), counts(key))).collect();
+    let following = follow(daemon, &up, wanted.progress, since_ms);
+    let results = execute(daemon, steps_for(daemon, &up, true), &how(wanted, mode)).await;
+    drop(following);
+    for result in &results {
+        let outcome = ended(daemon, result, Fault::Success);
+        if outcome.status != Fault::Success {
+            let text = format!(
+                "{} could not be restarted with the new key: {}",
+                result.key, result.text
+            );
+            report.outcomes.push(outcome);
+            return Err(text);
+        }
+        report.outcomes.push(outcome);
+    }
+    for (key, before) in before {
+        let home = begun
+            .homes
+            .iter()
+            .find(|home| home.programs.contains(&one.program));
+        let (new, old) = home.map_or((0, 0), |home| (home.new_id, home.old_id));
+        let mut text = format!("restarted with key {new}");
+        if let Some(waited) = waited(daemon, &key, &before).await {
+            text.push_str(": ");
+            text.push_str(&waited);
+        }
+        text.push_str(&match one.held {
+            Some(Held::Gateway) => format!("; the gateway re-signs tokens of key {old}"),
+            Some(Held::Program) => format!("; it reads tokens of key {old} too"),
+            None => format!("; tokens of key {old} are refused"),
+        });
+        report.line(&key, &text);
+    }
+    Ok(())
+}
+
+/// What is told in the end.
+struct Report {
+    lines: Vec<String>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Report {
+    fn line(&mut self, key: &Key, text: &str) {
+        self.lines.push(format!("{key}  {text}"));
+    }
+
+    fn done(mut self, wanted: &Wanted<'_>, begun: &Begun) -> Done {
+        self.lines.push(match wanted.how {
+            Treatment::Overlap => "nobody was signed out".to_owned(),
+            Treatment::Compromised => format!(
+                "whoever held a token of the old {} has to sign in again; sessions of the gateway go on",
+                wanted.name
+            ),
+        });
+        Done::ok(self.body(wanted, begun))
+    }
+
+    fn failed(self, wanted: &Wanted<'_>, begun: &Begun, why: String) -> Done {
+        let error = format!(
+            "{why}\nthe new {} is kept, the old one still verifies where it is in use; mend it and run: steadfast update",
+            wanted.name
+        );
+        Done {
+            exit: 1,
+            error,
+            body: self.body(wanted, begun),
+        }
+    }
+
+    fn body(self, wanted: &Wanted<'_>, begun: &Begun) -> Body {
+        let home = |home: &Rotated| RotatedKey {
+            home: home.origin.to_string(),
+            new_id: home.new_id,
+            old_id: home.old_id,
+            until_s: home.until_unix_s,
+            programs: home.programs.clone(),
+        };
+        Body::Rotated {
+            name: wanted.name.to_owned(),
+            homes: begun.homes.iter().map(home).collect(),
+            outcomes: self.outcomes,
+            lines: self.lines,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `secrets rotate`: whether a key may be replaced without signing anyone out, and the words about it.
+//!
+//! A token that the old key signed must go on being accepted by a program that gets the new one. Two things hold it: the
+//! program reads several keys (`secrets_fallbacks`), or it stands behind the gateway, which signs such tokens again
+//! (`listen = gateway`). With neither, a rotation is refused; `--compromised` is the way to sign everyone out on purpose.
+
+use std::path::{Path, PathBuf};
+
+use conf::Listen;
+use rundir::{Identity, Layout, Surroundings};
+use secrets::{How, Rotated, SystemRandom};
+
+use crate::keys::{ProgramKeys, of_model};
+use crate::machine::{Machine, environment};
+
+/// What holds the tokens of the old key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The gateway signs them again.
+    Gateway,
+    /// The program reads old keys too.
+    Program,
+}
+
+/// A program that gets a new key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Affected {
+    /// Its name.
+    pub(crate) program: String,
+    /// Why its users stay signed in; None for a compromised key.
+    pub(crate) held: Option<Held>,
+}
+
+/// Who gets the new key, or why not.
+pub(crate) fn affected(model: &conf::Model, name: &str, how: How) -> Result<Vec<Affected>, String> {
+    let named = |secrets: &[conf::Spanned<String>]| secrets.iter().any(|key| key.value == name);
+    let mut all = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    for program in model.programs.iter().filter(|it| named(&it.secrets)) {
+        let held = match how {
+            How::Compromised => Ok(None),
+            How::Overlap => held(program, name).map(Some),
+        };
+        match held {
+            Ok(held) => all.push(Affected {
+                program: program.name.clone(),
+                held,
+            }),
+            Err(why) => reasons.push(format!("[program:{}] {why}", program.name)),
+        }
+    }
+    let upstreams = model.upstreams.iter().filter(|it| named(&it.secrets));
+    for upstream in upstreams.filter(|_| how == How::Overlap) {
+        reasons.push(format!(
+            "[upstream:{}] is run by somebody else: Steadfast cannot start it again with a new key",
+            upstream.name
+        ));
+    }
+    all.dedup();
+    if !reasons.is_empty() {
+        return Err(format!(
+            "{name} was not rotated; people would be signed out:\n  {}\nto sign everyone out on purpose, because the key leaked: steadfast secrets rotate {name} --compromised",
+            reasons.join("\n  ")
+        ));
+    }
+    if all.is_empty() && !model.upstreams.iter().any(|it| named(&it.secrets)) {
+        return Err(format!(
+            "no program names {name}; write `secrets = {name}` into its section"
+        ));
+    }
+    Ok(all)
+}
+
+fn held(program: &conf::Program, name: &str) -> Result<Held, String> {
+    match program.tokens.signer(&program.secrets) {
+        Some(signer) if signer == name => {}
+        Some(signer) => {
+            return Err(format!(
+                "signs its tokens with {signer}; what {name} proves, neither the program nor the gateway would accept under a new value"
+            ));
+        }
+        None => {
+            let names: Vec<&str> = program.secrets.iter().map(|it| it.value.as_str()).collect();
+            return Err(format!(
+                "names {}, and not which of them signs its tokens; write: signing = {name}",
+                names.join(", ")
+            ));
+        }
+    }
+    if program.tokens.fallbacks.is_some() {
+        return Ok(Held::Program);
+    }
+    match *program.listen {
+        Listen::Gateway => Ok(Held::Gateway),
+        Listen::Own | Listen::Held => Err(format!(
+            "reads one key and no gateway stands before it, so nothing would accept tokens of the old key; write \
+             listen = gateway (the gateway signs them again), or secrets_fallbacks = {name}_FALLBACKS:json if the app reads several"
+        )),
+    }
+}
+
+/// The first line about a home: `SECRET_KEY  new key 2 made, kept in …; key 1 verifies until 2026-12-24 (…)`.
+pub(crate) fn words(name: &str, rotated: &Rotated) -> String {
+    let old = match rotated.until_unix_s {
+        Some(until) => {
+            let date = ledger::Zone::UTC.date(until.saturating_mul(1000));
+            format!(
+                "key {} verifies until {date} (the last token it signed)",
+                rotated.old_id
+            )
+        }
+        None => format!("key {} verifies nothing any more", rotated.old_id),
+    };
+    format!(
+        "{name}  new key {} made, kept in {}; {old}",
+        rotated.new_id, rotated.origin
+    )
+}
+
+/// Gives the keys their new values. Programs get them at their next start.
+pub(crate) fn rotate(keys: &[ProgramKeys], name: &str, how: How) -> Result<Vec<Rotated>, String> {
+    let now_s = sys::clock::wall_ms() / 1000;
+    let requests: Vec<secrets::Request<'_>> = keys
+        .iter()
+        .filter(|keys| keys.names.iter().any(|known| known == name))
+        .map(|keys| keys.request(now_s))
+        .collect();
+    secrets::rotate(&requests, name, how, &mut SystemRandom).map_err(|why| match why {
+        secrets::Error::NoSuchKey { name } => {
+            format!("{name} has not been made yet; it is made when its program starts first")
+        }
+        why => why.to_string(),
+    })
+}
+
+/// Rotates a key of an installation that does not run: its programs get the new one when they start. Returns lines for
+/// people.
+///
+/// # Errors
+/// In complete sentences: the configuration cannot be read, or the rotation is refused.
+pub fn rotate_at_rest(
+    path: &str,
+    env: &secrets::Env,
+    name: &str,
+    how: How,
+) -> Result<Vec<String>, String> {
+    let loaded = conf::load(path, &Machine::default(), &environment(env));
+    if loaded.unreadable || loaded.model.has_errors {
+        let first = loaded.findings.iter().find(|finding| finding.is_error());
+        let why = first.map_or("it has errors", |finding| finding.message.as_str());
+        return Err(format!("{path}: {why}; see: steadfast check -c {path}"));
+    }
+    affected(&loaded.model, name, how)?;
+    let identity = Identity::of_file(Path::new(path)).map_err(|why| why.to_string())?;
+    let named = loaded
+        .model
+        .steadfast
+        .as_ref()
+        .and_then(|ours| ours.state_dir.as_ref());
+    let state_dir = match named {
+        Some(dir) => PathBuf::from(&dir.value),
+        None => Layout::of(&identity, &Surroundings::here()).state,
+    };
+    let keys = of_model(&loaded.model, env, &state_dir);
+    let rotated = rotate(&keys, name, how)?;
+    let mut lines: Vec<String> = rotated.iter().map(|home| words(name, home)).collect();
+    lines.push("nothing runs: programs get the new key when they start".to_owned());
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, how: How) -> Result<Vec<(String, Option<Held>)>, String> {
+        let path = "/x/supervisord.conf".to_owned();
+        let text = format!("[supervisord]\n{text}");
+        let machine = Machine {
+            memory: Some((path.clone(), text)),
+        };
+        let loaded = conf::load(&path, &machine, &environment(&Default::default()));
+        assert!(!loaded.model.has_errors, "{:#?}", loaded.findings);
+        let all = affected(&loaded.model, "KEY", how)?;
+        Ok(all.into_iter().map(|it| (it.program, it.held)).collect())
+    }
+
+    const APP: &str = "[program:app]\ncommand = uvicorn a:b --port 8001\n";
+
+    #[test]
+    fn either_the_gateway_or_the_program_must_hold_old_tokens() {
+        let refused = |more: &str, part: &str| {
+            let why = check(&format!("{APP}{more}"), How::Overlap).expect_err(more);
+            assert!(why.contains(part) && why.contains("--compromised"), "{why}");
+            let all = check(&format!("{APP}{more}"), How::Compromised);
+            assert!(all.is_ok(), "{all:?}");
+        };
+        refused("secrets = KEY\n", "write listen = gateway");
+        refused(
+            "listen = gateway\nsecrets = KEY, B\n",
+            "write: signing = KEY",
+        );
+        refused(
+            "listen = gateway\nsecrets = KEY, B\nsigning = B\n",
+            "signs its tokens with B",
+        );
+        refused(
+            "listen = gateway\nsecrets = KEY\n[upstream:u]\nconnect = 127.0.0.1:1\nsecrets = KEY\n",
+            "run by somebody else",
+        );
+        let fine = |more: &str, held: Held| {
+            let all = check(&format!("{APP}{more}"), How::Overlap);
+            assert_eq!(all, Ok(vec![("app".to_owned(), Some(held))]));
+        };
+        fine("listen = gateway\nsecrets = KEY\n", Held::Gateway);
+        fine(
+            "listen = gateway\nsecrets = KEY, B\nsigning = KEY\n",
+            Held::Gateway,
+        );
+        fine(
+            "secrets = KEY\nsecrets_fallbacks = OLD:csv\n",
+            Held::Program,
+        );
+        let nobody = check(APP, How::Overlap).expect_err("nobody names it");
+        assert!(nobody.contains("no program names KEY"), "{nobody}");
+    }
+}

@@ -1,0 +1,146 @@
+//! `steadfast secrets export` and `import`: keys on their way to another machine, so that nobody is signed out by a move.
+//!
+//! Values leave by standard output and come by standard input, and only where that was asked for by a flag: a value in
+//! argv is seen by every user of the machine, and one that appears in a terminal by mistake stays in its scrollback.
+
+use secrets::{Request, Secret, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use super::{input, keep, named};
+use crate::printer;
+
+/// Version of the format; a reader refuses a newer one.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Export {
+    steadfast_keys: u32,
+    keys: Vec<Key>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Key {
+    name: String,
+    /// A program that names it: names may be the same in several env files.
+    program: String,
+    /// `signs` or `verifies`.
+    status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_s: Option<u64>,
+    value: String,
+}
+
+/// Prints every value of these keys that still counts; compromised ones stay here.
+pub(super) fn export(
+    requests: &[Request<'_>],
+    names: &[String],
+    stdout: bool,
+) -> Result<u8, String> {
+    if !stdout {
+        return Err(
+            "export prints keys as they are, and whoever reads them can sign in as anybody; if that is meant: \
+             steadfast secrets export --stdout > keys.json, and keep that file to yourself (chmod 600)"
+                .to_owned(),
+        );
+    }
+    for name in names {
+        named(requests, name)?;
+    }
+    let mut keys: Vec<Key> = Vec::new();
+    for request in requests {
+        for name in request.names {
+            if !names.is_empty() && !names.contains(name) {
+                continue;
+            }
+            let ring = secrets::ring(request, name).map_err(|why| why.to_string())?;
+            for kept in ring.iter().filter(|kept| !kept.compromised) {
+                let value = kept.secret.expose();
+                if keys
+                    .iter()
+                    .any(|key| key.name == *name && key.value == value)
+                {
+                    continue;
+                }
+                keys.push(Key {
+                    name: name.clone(),
+                    program: request.program.to_owned(),
+                    status: if kept.signs { "signs" } else { "verifies" }.to_owned(),
+                    until_s: Some(kept.until_unix_s).filter(|until| *until != 0),
+                    value: value.to_owned(),
+                });
+            }
+        }
+    }
+    let export = Export {
+        steadfast_keys: VERSION,
+        keys,
+    };
+    let text = serde_json::to_string_pretty(&export).map_err(|why| why.to_string())?;
+    printer::out(&text);
+    printer::note("these are keys as they are: whoever reads them can sign in as anybody");
+    Ok(0)
+}
+
+/// Takes keys in: what signed there signs here from now on, what was here and what verified there verifies.
+pub(super) fn import(
+    requests: &[Request<'_>],
+    name: Option<&str>,
+    stdin: bool,
+) -> Result<u8, String> {
+    if !stdin {
+        return Err(
+            "a key is read from standard input only, where nobody else sees it: \
+             steadfast secrets import --stdin < keys.json"
+                .to_owned(),
+        );
+    }
+    let text = input()?;
+    if let Some(name) = name {
+        let value = Secret::new(text.trim_end_matches(['\n', '\r']));
+        keep(named(requests, name)?, name, &value)?;
+        return Ok(0);
+    }
+    // serde's words quote what they found, which may be a key.
+    let export: Export = serde_json::from_str(&text).map_err(|why| {
+        format!(
+            "standard input is not what `steadfast secrets export` prints (line {}, column {}); for one bare value \
+             name its key: steadfast secrets import SECRET_KEY --stdin",
+            why.line(),
+            why.column()
+        )
+    })?;
+    if export.steadfast_keys != VERSION {
+        return Err(format!(
+            "these keys are of format {}, this program knows {VERSION}",
+            export.steadfast_keys
+        ));
+    }
+    // Everything is known before anything is written.
+    let mut targets = Vec::new();
+    for key in &export.keys {
+        let own = requests
+            .iter()
+            .find(|request| request.program == key.program && request.names.contains(&key.name));
+        targets.push(match own {
+            Some(request) => request,
+            None => named(requests, &key.name)?,
+        });
+    }
+    for (key, request) in export.keys.iter().zip(&targets) {
+        if key.status == "signs" {
+            keep(request, &key.name, &Secret::new(key.value.as_str()))?;
+        }
+    }
+    let mut retired = 0;
+    for (key, request) in export.keys.iter().zip(&targets) {
+        if key.status != "signs" {
+            let value = [(Secret::new(key.value.as_str()), key.until_s)];
+            retired += secrets::admit(request, &key.name, &value, &mut SystemRandom)
+                .map_err(|why| why.to_string())?;
+        }
+    }
+    if retired > 0 {
+        printer::note(&format!("{retired} older values still verify"));
+    }
+    Ok(0)
+}
