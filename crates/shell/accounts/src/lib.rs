@@ -210,18 +210,12 @@ impl Accounts {
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
         let verdict = self.verify(token, traffic, fresh).await;
-        let session = match &verdict {
-            Verdict::Valid(admission) => Some(admission.session),
-            Verdict::Invalid(_) | Verdict::Unknown(_) => None,
+        let session = match (&verdict, Token::parse(token)) {
+            (Verdict::Valid(admission), _) => Some(admission.session),
+            (Verdict::Invalid(_), Some(token)) => self.door.session_of(&token).await,
+            (Verdict::Invalid(_) | Verdict::Unknown(_), _) => None,
         };
         (verdict, session)
-    }
-
-    /// Counts up whenever a session may have ended, here or at another gateway, and at least once a minute: open
-    /// WebSockets and event streams are then verified again. It never yields if nothing ever ends.
-    #[must_use]
-    pub fn ended(&self) -> tokio::sync::watch::Receiver<u64> {
-        tokio::sync::watch::channel(0).1
     }
 
     /// Opens a session for a user that a program (or a password) vouches for; ends the one it replaces.
