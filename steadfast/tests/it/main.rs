@@ -11,6 +11,7 @@ mod differential;
 mod gateway;
 mod harness;
 mod kept;
+mod keys;
 mod listens;
 mod pid1;
 mod replace;
