@@ -112,6 +112,7 @@ pub(crate) fn with_doctor(run: impl FnOnce(&mut doctor::Io<'_>) -> u8) -> u8 {
     run(&mut doctor::Io {
         out: &mut std::io::stdout(),
         err: &mut std::io::stderr(),
+        input: &mut std::io::stdin(),
         env: crate::check::environment(),
         cwd: cwd.unwrap_or_else(|_| "/".into()),
         now_unix_s: sys::clock::wall_ms() / 1000,

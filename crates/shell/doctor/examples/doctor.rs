@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     let mut io = doctor::Io {
         out: &mut out,
         err: &mut err,
+        input: &mut std::io::stdin(),
         env: std::env::vars().collect(),
         cwd: std::env::current_dir().map_or_else(|_| "/".into(), |d| d.display().to_string()),
         now_unix_s: sys::clock::wall_ms() / 1000,

@@ -20,9 +20,26 @@ pub(crate) struct Args {
     /// What answers at this address (http://HOST:PORT/PATH)
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub(crate) url: Option<String>,
-    /// Proves that file changes do not restart: puts a new file beside the code, watches, takes it away
+    /// Proves that file changes do not restart (puts a new file beside the code, watches, takes it away), measures pings,
+    /// sees who writes there (as root) and what grows
     #[arg(long)]
     pub(crate) live: bool,
+    /// With --live: restarts each program once by its owner's own command, and sees whether it comes back
+    #[arg(long, requires = "live")]
+    pub(crate) allow_restart: bool,
+    /// With --allow-restart: signs in here before (a POST of user and password, as JSON or as a form), to see whether the
+    /// token is valid after the restart
+    #[arg(long, value_name = "URL", requires_all = ["allow_restart", "user"])]
+    pub(crate) login: Option<String>,
+    /// Who signs in at --login; the password is STEADFAST_DOCTOR_PASSWORD, or the first line of standard input
+    #[arg(long, value_name = "NAME", requires = "login")]
+    pub(crate) user: Option<String>,
+    /// Instead of --login: a command that prints a token
+    #[arg(long, value_name = "COMMAND", requires_all = ["allow_restart", "verify"], conflicts_with = "login")]
+    pub(crate) token_from: Option<String>,
+    /// Where the token is verified (GET, 2xx is valid); without it `verify` beside --login
+    #[arg(long, value_name = "URL", requires = "allow_restart")]
+    pub(crate) verify: Option<String>,
     /// Mends what can be mended safely, or only these rules
     #[arg(long, value_name = "CODE", num_args = 0.., value_delimiter = ',')]
     pub(crate) fix: Option<Vec<String>>,

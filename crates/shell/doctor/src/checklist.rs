@@ -25,11 +25,12 @@ pub(crate) struct Point {
 }
 
 /// The six points.
-pub(crate) fn list(scene: &Scene, judged: &Judged, live: Option<&Live>) -> Vec<Point> {
+pub(crate) fn list(scene: &Scene, judged: &Judged) -> Vec<Point> {
+    let live = scene.live.as_ref();
     vec![
         development(scene, judged),
         key(scene, judged),
-        pings(scene, judged),
+        pings(scene, judged, live),
         uptime(scene, judged),
         changes(scene, judged, live),
         sessions(scene, judged, live),
@@ -99,7 +100,7 @@ fn key(scene: &Scene, judged: &Judged) -> Point {
     }
 }
 
-fn pings(scene: &Scene, judged: &Judged) -> Point {
+fn pings(scene: &Scene, judged: &Judged, live: Option<&Live>) -> Point {
     let logs = || scene.subjects.iter().flat_map(|s| &s.logs);
     let (all, ok) = logs().fold((0, 0), |(all, ok), log| {
         (all + log.pings, ok + log.pings_ok)
@@ -113,8 +114,21 @@ fn pings(scene: &Scene, judged: &Judged) -> Point {
         })
         .collect();
     let bad = named(codes(judged, "SF40"));
+    let measured = live.and_then(|l| l.pings.first());
     let (state, evidence) = match (bad.is_empty(), all, well.first()) {
         (false, _, _) => (State::No, bad),
+        (true, _, _) if measured.is_some() => {
+            measured.map_or((State::Unseen, String::new()), |p| {
+                (
+                    if p.answered == p.asked {
+                        State::Yes
+                    } else {
+                        State::No
+                    },
+                    p.words(),
+                )
+            })
+        }
         (true, 1.., _) if ok * 10 >= all * 9 => {
             (State::Yes, format!("{ok} of {all} in the logs answered"))
         }
@@ -133,8 +147,9 @@ fn pings(scene: &Scene, judged: &Judged) -> Point {
 }
 
 fn uptime(scene: &Scene, judged: &Judged) -> Point {
-    let found =
-        named(codes(judged, "SF50").filter(|c| ["SF501", "SF502", "SF506", "SF508"].contains(c)));
+    let found = named(
+        codes(judged, "SF5").filter(|c| ["SF501", "SF502", "SF506", "SF508", "SF515"].contains(c)),
+    );
     let ages = scene
         .subjects
         .iter()
@@ -185,6 +200,18 @@ fn changes(scene: &Scene, judged: &Judged, live: Option<&Live>) -> Point {
 fn sessions(scene: &Scene, judged: &Judged, live: Option<&Live>) -> Point {
     let key = key(scene, judged);
     let restarts = changes(scene, judged, live).state == State::No;
+    let tried = live.and_then(|l| l.restarts.iter().find(|r| r.token_is_valid.is_some()));
+    if let Some(tried) = tried {
+        let state = match tried.token_is_valid {
+            Some(true) => State::Yes,
+            Some(false) | None => State::No,
+        };
+        return Point {
+            name: "sessions persist",
+            state,
+            evidence: tried.words(),
+        };
+    }
     let (state, evidence) = match (key.state, restarts) {
         (State::No, _) => (State::No, key.evidence),
         (State::Yes, true) => (

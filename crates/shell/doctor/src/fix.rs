@@ -196,6 +196,7 @@ fn prove(
     let quiet = Io {
         out: &mut out,
         err: &mut err,
+        input: &mut std::io::empty(),
         env: env.unwrap_or_else(|| io.env.clone()),
         cwd: io.cwd.clone(),
         now_unix_s: io.now_unix_s,

@@ -34,7 +34,7 @@ mod scene;
 mod time;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 
 pub use rules::markdown as rules_markdown;
 
@@ -44,6 +44,8 @@ pub struct Io<'a> {
     pub out: &'a mut dyn Write,
     /// The rest.
     pub err: &'a mut dyn Write,
+    /// Standard input: read only for a password that was asked for.
+    pub input: &'a mut dyn Read,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
     /// Working directory, absolute.

@@ -30,6 +30,8 @@ pub(crate) struct Hit {
     /// What to write, in words; shown if there is no repair.
     pub(crate) advice: Option<String>,
     pub(crate) repair: Option<Repair>,
+    /// A command that must have run before the repair takes effect: a build.
+    pub(crate) prepare: Option<String>,
 }
 
 impl Hit {
@@ -42,6 +44,7 @@ impl Hit {
             effect: None,
             advice: None,
             repair: None,
+            prepare: None,
         }
     }
 

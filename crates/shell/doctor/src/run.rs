@@ -79,29 +79,55 @@ pub(crate) fn doctor(words: &[String], io: &mut Io<'_>) -> u8 {
             return COULD_NOT_LOOK;
         }
     };
-    let judged = judge(&scene, &args);
     if let Some(codes) = &args.fix {
+        let judged = judge(&scene, &args);
         return fix::run(&scene, &judged, codes, &args, io);
     }
-    let live = args.live.then(|| live::run(&scene, io));
-    if let Some(live) = &live {
-        scene.unseen.extend(live.unseen.iter().cloned());
+    if args.live {
+        match experiment(scene, &args, io, &disk) {
+            Ok(after) => scene = after,
+            Err(why) => {
+                let _ = writeln!(io.err, "error: {}", finding::escape(&why));
+                return COULD_NOT_LOOK;
+            }
+        }
     }
-    let list = checklist::list(&scene, &judged, live.as_ref());
+    report(&scene, &args, io)
+}
+
+/// `--live`: the scene with what the experiments showed. Where they restarted something, everything is looked at again.
+fn experiment(scene: Scene, args: &Args, io: &mut Io<'_>, disk: &Disk) -> Result<Scene, String> {
+    let live = live::run(&scene, args, io)?;
+    let mut after = match live.any_restarted() || !live.restarts.is_empty() {
+        true => look(args, io, disk)?,
+        false => scene,
+    };
+    for words in &live.unseen {
+        after.not_seen(words.as_str());
+    }
+    after.live = Some(live);
+    Ok(after)
+}
+
+/// Judges and reports.
+fn report(scene: &Scene, args: &Args, io: &mut Io<'_>) -> u8 {
+    let judged = judge(scene, args);
+    let list = checklist::list(scene, &judged);
     let text = if args.json {
-        report::json(&scene, &judged, &list)
+        report::json(scene, &judged, &list)
     } else if args.sarif {
         report::sarif(&judged)
     } else {
-        report::text(&scene, &judged, &list)
+        report::text(scene, &judged, &list)
     };
     let _ = io.out.write_all(text.as_bytes());
-    let bad = judged
-        .diagnoses
-        .iter()
-        .any(|d| d.severity() <= Severity::Warning);
-    let shaken = live.is_some_and(|l| l.any_restarted());
-    if bad || shaken { FOUND } else { HEALTHY }
+    let bad = |d: &Diagnosis| d.severity() <= Severity::Warning;
+    let shaken = scene.live.as_ref().is_some_and(live::Live::any_restarted);
+    if judged.diagnoses.iter().any(bad) || shaken {
+        FOUND
+    } else {
+        HEALTHY
+    }
 }
 
 /// Gathers the scene that the arguments ask for.
@@ -162,20 +188,10 @@ pub(crate) fn look(args: &Args, io: &Io<'_>, disk: &Disk) -> Result<Scene, Strin
 
 /// A server of which only the address is known.
 fn at_url(url: &str) -> Result<Subject, String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or("only http:// addresses can be asked")?;
-    let (authority, path) = rest
-        .split_once('/')
-        .map_or((rest, None), |(a, p)| (a, Some(format!("/{p}"))));
-    let (host, port) = authority
-        .rsplit_once(':')
-        .map_or((authority, "80"), |(h, p)| (h, p));
-    let port = port.parse().map_err(|_| format!("{port} is not a port"))?;
-    let target = http::Target::Tcp(host.trim_matches(['[', ']']).to_owned(), port);
-    let path = path.filter(|p| p != "/");
+    let (target, authority, path) = http::address(url)?;
+    let path = Some(path).filter(|p| p != "/");
     Ok(Subject {
-        name: authority.to_owned(),
+        name: authority,
         source: Source::Process,
         program: None,
         layers: Vec::new(),
@@ -248,7 +264,9 @@ fn diagnosis(
         Some(Repair::Mode { .. }) => Apply::Nothing,
         Some(Repair::Edit { .. } | Repair::Insert { .. }) | None => rule.apply,
     };
-    let command = about.and_then(|s| command(scene, s, apply));
+    let owners = about.and_then(|s| command(scene, s, apply));
+    let all = hit.prepare.iter().cloned().chain(owners);
+    let command = all.reduce(|first, then| format!("{first} && {then}"));
     Diagnosis {
         rule,
         hit,
@@ -260,7 +278,7 @@ fn diagnosis(
 }
 
 /// The owner's own command.
-fn command(scene: &Scene, subject: &Subject, apply: Apply) -> Option<String> {
+pub(crate) fn command(scene: &Scene, subject: &Subject, apply: Apply) -> Option<String> {
     let word = match apply {
         Apply::Update => "update",
         Apply::Restart => "restart",

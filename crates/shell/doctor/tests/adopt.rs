@@ -28,6 +28,7 @@ fn adopt(words: &[&str]) -> (u8, String, String) {
     let mut io = doctor::Io {
         out: &mut out,
         err: &mut err,
+        input: &mut std::io::empty(),
         env: BTreeMap::new(),
         cwd: "/".to_owned(),
         now_unix_s: sys::clock::wall_ms() / 1000,

@@ -185,17 +185,25 @@ fn check_health(answer: &'static str, after_ms: u64, want: &[&str]) {
 }
 
 #[test]
-fn a_health_endpoint_is_judged_by_what_it_answers() {
+fn a_healthy_endpoint() {
     check_health(
         "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}",
         0,
         &[],
     );
+}
+
+#[test]
+fn a_slow_health_endpoint() {
     check_health(
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         1_100,
         &["SF402"],
     );
+}
+
+#[test]
+fn a_lying_health_endpoint() {
     check_health(
         "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"db\": \"down\"}   ",
         0,
@@ -206,16 +214,28 @@ fn a_health_endpoint_is_judged_by_what_it_answers() {
         0,
         &["SF403"],
     );
+}
+
+#[test]
+fn a_redirecting_health_endpoint() {
     check_health(
         "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
         0,
         &["SF404"],
     );
+}
+
+#[test]
+fn a_health_endpoint_that_wants_a_sign_in() {
     check_health(
         "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
         0,
         &["SF405"],
     );
+}
+
+#[test]
+fn a_health_endpoint_that_fails() {
     check_health(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
         0,

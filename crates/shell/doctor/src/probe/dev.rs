@@ -67,6 +67,10 @@ fn flags(scene: &Scene, subject: &Subject, code: &str) -> Vec<Hit> {
                 let wanted = without(layer, &seen.places);
                 hit = hit.repair(edits::words(scene, subject, layer, &wanted));
             }
+            if let Some(built) = &seen.built {
+                hit = hit.repair(edits::words(scene, subject, layer, &built.argv));
+                hit.prepare = build(subject, built).filter(|_| hit.repair.is_some());
+            }
             hits.push(hit);
         }
     }
@@ -75,6 +79,13 @@ fn flags(scene: &Scene, subject: &Subject, code: &str) -> Vec<Hit> {
     }
     hits.extend(overruled(scene, subject, code));
     hits
+}
+
+/// The command that builds an app, wherever it is pasted.
+fn build(subject: &Subject, built: &tools::Built) -> Option<String> {
+    let dir = subject.dir.as_ref()?.display().to_string();
+    let line = servers::shell_line(&built.build);
+    Some(format!("(cd {} && {line})", servers::shell_line(&[dir])))
 }
 
 /// Definitions of the same program that another one overrules: a flag in them comes back as soon as the other goes.

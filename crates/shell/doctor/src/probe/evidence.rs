@@ -14,6 +14,8 @@ use crate::time::clock;
 pub(crate) const DAY_S: u64 = 86_400;
 /// Restarts that are told one by one.
 const RESTARTS_TOLD_MAX: usize = 5;
+/// Writers that are told of.
+const WRITERS_TOLD_MAX: usize = 5;
 /// Watched paths that are named.
 const PATHS_NAMED_MAX: usize = 3;
 /// Variables by which a reloader marks the child that it starts again and again; it compares times of files, and watches nothing.
@@ -37,6 +39,14 @@ pub(crate) fn running(scene: &Scene, subject: &Subject, hit: &mut Hit) {
     if let Some(told) = &told {
         hit.evidence.extend(told.lines().into_iter().map(Said));
     }
+    hit.evidence.extend(writers(scene, subject).map(Said));
+}
+
+/// Who wrote below the program's directory, if that was looked at.
+fn writers<'a>(scene: &'a Scene, subject: &'a Subject) -> impl Iterator<Item = String> + 'a {
+    let writes = scene.live.iter().flat_map(|live| &live.writes);
+    let of = writes.filter(|write| write.who.is(subject));
+    of.take(WRITERS_TOLD_MAX).map(|write| write.words())
 }
 
 /// `pid 842 has it in argv and watches 214 paths`, and which.

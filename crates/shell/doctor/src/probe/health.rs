@@ -1,5 +1,6 @@
 //! SF4xx: health. One answer was asked for; these say what it means.
 
+use crate::live::pings::Pings;
 use crate::model::Hit;
 use crate::scene::http::{Answer, Health};
 use crate::scene::{Scene, Subject};
@@ -53,7 +54,21 @@ fn on_answer(subject: &Subject, judge: impl Fn(&Answer) -> Option<String>) -> Ve
     found.into_iter().collect()
 }
 
-pub(crate) fn slow(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+/// What several pings showed, if they were sent.
+fn pings<'a>(scene: &'a Scene, subject: &Subject) -> Option<&'a Pings> {
+    let mut all = scene.live.iter().flat_map(|live| &live.pings);
+    all.find(|pings| pings.who.is(subject))
+}
+
+pub(crate) fn slow(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    if let Some(pings) = pings(scene, subject) {
+        // Half of them: one slow answer happens to everyone.
+        let slow = pings.median_us().is_some_and(|us| us >= SLOW_MS * 1_000);
+        return match slow {
+            true => vec![Hit::proved("").said(format!("{}: {}", pings.url, pings.words()))],
+            false => Vec::new(),
+        };
+    }
     on_answer(subject, |a| {
         (a.took_ms >= SLOW_MS).then(|| {
             format!(
@@ -72,10 +87,7 @@ pub(crate) fn lying(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
             return None;
         }
         let body = a.body.to_ascii_lowercase();
-        if a.header("content-type")
-            .is_some_and(|t| t.starts_with("text/html"))
-            && body.contains("<html")
-        {
+        if a.is_page() {
             return Some(format!("{} with a page of HTML", a.status));
         }
         let word = BAD_WORDS.iter().find(|w| body.contains(**w))?;
@@ -107,6 +119,11 @@ pub(crate) fn silent(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     let Some(health) = &subject.health else {
         return Vec::new();
     };
+    if let Some(pings) = pings(scene, subject).filter(|p| p.answered > 0 && p.answered < p.asked) {
+        let why = pings.failure.clone().unwrap_or_default();
+        let hit = Hit::proved("not always").said(format!("{}: {}", pings.url, pings.words()));
+        return vec![hit.said(format!("the last that failed: {why}"))];
+    }
     let why = match &health.answer {
         Ok(answer) if answer.status >= 500 => format!("{}", answer.status),
         Ok(_) => return Vec::new(),

@@ -403,18 +403,37 @@ pub(crate) fn readable(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
     hits
 }
 
+/// Kinds of file systems whose files do not outlive what they belong to (statfs(2)), and what that is.
+const FLEETING: &[(i64, &str)] = &[
+    (
+        0x0102_1994,
+        "it lies in memory (tmpfs): it is gone at the next boot",
+    ),
+    (
+        0x8584_58f6,
+        "it lies in memory (ramfs): it is gone at the next boot",
+    ),
+    (
+        OVERLAY,
+        "it lies in a container's own layer (overlayfs): it is gone when the container is replaced",
+    ),
+];
+/// Also used by some systems that boot from a read-only image, and keep the layer.
+const OVERLAY: i64 = 0x794c_7630;
+
 pub(crate) fn volatile(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
-    const RAMFS_MAGIC: i64 = 0x8584_58f6;
-    let in_memory = |path: &PathBuf| {
-        rustix::fs::statfs(path.as_path())
-            .is_ok_and(|s| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&s.f_type))
-    };
-    let files = key_files(subject).into_iter().filter(in_memory);
-    files
-        .map(|file| {
-            Hit::proved(file.display().to_string())
-                .said("it lies in memory (tmpfs): it is gone at the next boot")
-        })
-        .collect()
+    let mut hits = Vec::new();
+    for file in key_files(subject) {
+        let kind = rustix::fs::statfs(file.as_path()).map(|s| s.f_type);
+        let fleeting = FLEETING.iter().find(|(magic, _)| kind == Ok(*magic));
+        if let Some((magic, words)) = fleeting {
+            let what = file.display().to_string();
+            let hit = match *magic == OVERLAY {
+                true => Hit::likely(what),
+                false => Hit::proved(what),
+            };
+            hits.push(hit.said(*words));
+        }
+    }
+    hits
 }

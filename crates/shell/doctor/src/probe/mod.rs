@@ -7,5 +7,6 @@ pub(crate) mod evidence;
 pub(crate) mod health;
 pub(crate) mod ignore;
 pub(crate) mod keys;
+pub(crate) mod live;
 pub(crate) mod runtime;
 pub(crate) mod tools;

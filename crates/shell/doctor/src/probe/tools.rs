@@ -232,6 +232,60 @@ pub(crate) struct Seen {
     /// These words may be taken away.
     pub(crate) drop: bool,
     pub(crate) advice: &'static str,
+    /// The same app as it was built, if the words say enough to know how.
+    pub(crate) built: Option<Built>,
+}
+
+/// What takes the place of a development server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Built {
+    /// The command line that serves what was built.
+    pub(crate) argv: Vec<String>,
+    /// The command line that builds it.
+    pub(crate) build: Vec<String>,
+}
+
+/// Options of `vite` and `next dev` that mean the same when they serve what was built, and whether a value follows.
+const KEPT: &[(&str, &str, bool)] = &[
+    ("vite", "--host", true),
+    ("vite", "--port", true),
+    ("vite", "--strictPort", false),
+    ("next", "-p", true),
+    ("next", "--port", true),
+    ("next", "-H", true),
+    ("next", "--hostname", true),
+];
+
+/// `vite --port 1` becomes `vite preview --port 1` after `vite build`; `next dev` becomes `next start` after `next build`.
+fn built(layer: &Layer, program: &servers::Program<'_>) -> Option<Built> {
+    let Some(Place::Word(at)) = program.place else {
+        return None;
+    };
+    let (from, to): (&[&str], &str) = match program.name {
+        "vite" => (&["dev", "serve"], "preview"),
+        "next" => (&["dev"], "start"),
+        _ => return None,
+    };
+    let mut argv: Vec<String> = layer.argv.get(..=at)?.to_vec();
+    let build = [argv.clone(), vec!["build".to_owned()]].concat();
+    argv.push(to.to_owned());
+    let mut rest = layer.argv.get(at + 1..)?.iter().peekable();
+    if rest.peek().is_some_and(|w| from.contains(&w.as_str())) {
+        rest.next();
+    }
+    while let Some(word) = rest.next() {
+        let name = word.split('=').next().unwrap_or(word);
+        let kept = KEPT
+            .iter()
+            .find(|(p, n, _)| *p == program.name && *n == name);
+        let (_, _, takes_value) = kept?;
+        argv.push(word.clone());
+        let next = rest.peek().filter(|w| !w.starts_with('-'));
+        if *takes_value && !word.contains('=') && next.is_some() {
+            argv.extend(rest.next().cloned());
+        }
+    }
+    Some(Built { argv, build })
 }
 
 /// Signs of development tools in a command line.
@@ -244,6 +298,9 @@ pub(crate) fn hits(layer: &Layer) -> Vec<Seen> {
         .filter(|tool| tool.names.contains(&program.name))
         .filter_map(|tool| see(tool, &program))
         .collect();
+    for seen in found.iter_mut().filter(|seen| seen.code == "SF103") {
+        seen.built = built(layer, &program);
+    }
     found.extend(rails(layer, &program));
     found.extend(options_of_others(layer, &program));
     // `quart run --reload` is one thing, not two.
@@ -313,6 +370,7 @@ fn see(tool: &Tool, program: &servers::Program<'_>) -> Option<Seen> {
         places: hits.iter().map(|(_, p)| p.clone()).collect(),
         drop: tool.drop,
         advice: tool.advice,
+        built: None,
     })
 }
 
@@ -341,6 +399,7 @@ fn rails(layer: &Layer, program: &servers::Program<'_>) -> Option<Seen> {
         places: vec![place.clone()],
         drop: false,
         advice: "set RAILS_ENV=production",
+        built: None,
     })
 }
 
@@ -375,6 +434,7 @@ fn options_of_others(layer: &Layer, program: &servers::Program<'_>) -> Vec<Seen>
                 places,
                 drop: true,
                 advice: "start it without this option",
+                built: None,
             });
         }
     }
@@ -397,6 +457,7 @@ fn options_of_others(layer: &Layer, program: &servers::Program<'_>) -> Vec<Seen>
                 places: vec![place],
                 drop: false,
                 advice: "remove the variable",
+                built: None,
             });
         }
     }
@@ -421,5 +482,6 @@ fn dev_script(program: &servers::Program<'_>) -> Option<Seen> {
             places: vec![place],
             drop: false,
             advice: BUILT,
+            built: None,
         })
 }

@@ -7,6 +7,7 @@ use finding::{Finding, Severity, Span};
 use serde_json::{Value, json};
 
 use crate::checklist::{Point, State};
+use crate::live::Live;
 use crate::model::{Diagnosis, Evidence};
 use crate::run::{Judged, cause};
 use crate::scene::Scene;
@@ -37,7 +38,7 @@ pub(crate) fn json(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
         .iter()
         .map(|p| json!({ "name": p.name, "state": word(p.state), "evidence": clean(&p.evidence) }))
         .collect();
-    let value = json!({
+    let mut value = json!({
         "steadfast": 1,
         "kind": "doctor",
         "errors": count(Severity::Error),
@@ -52,7 +53,49 @@ pub(crate) fn json(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
         "not_seen": scene.unseen.iter().map(|w| clean(w)).collect::<Vec<_>>(),
         "ignored": judged.ignored.iter().map(|(code, reason)| json!({ "code": code, "reason": clean(reason) })).collect::<Vec<_>>(),
     });
+    if let Some(live) = &scene.live {
+        value["live"] = experiments(live);
+    }
     format!("{value}\n")
+}
+
+/// What `--live` showed.
+fn experiments(live: &Live) -> Value {
+    let touched = live.tests.iter().map(|t| {
+        json!({
+            "program": clean(&t.who.name), "file": clean(&t.file.display().to_string()), "pid": t.pid,
+            "start_unix_s": t.start_unix_s, "restarted": t.restarted, "up_before_s": t.up_before_s, "up_s": t.up_s,
+        })
+    });
+    let pings = live.pings.iter().map(|p| {
+        json!({
+            "program": clean(&p.who.name), "url": clean(&p.url), "asked": p.asked, "answered": p.answered,
+            "min_us": p.min_us(), "median_us": p.median_us(), "max_us": p.max_us(),
+        })
+    });
+    let grown = live.growth.iter().map(|g| {
+        json!({ "program": clean(&g.who.name), "pid": g.pid, "what": g.what, "values": g.values })
+    });
+    let writes = live.writes.iter().map(|w| {
+        json!({
+            "program": clean(&w.who.name), "pid": w.pid, "command": clean(&w.command),
+            "file": clean(&w.path.display().to_string()), "times": w.times,
+        })
+    });
+    let restarts = live.restarts.iter().map(|r| {
+        json!({
+            "program": clean(&r.who.name), "command": clean(&r.command), "pid_before": r.pid_before,
+            "pid_after": r.pid_after, "took_ms": r.took_ms, "token_is_valid": r.token_is_valid,
+            "failure": r.failure.as_deref().map(clean),
+        })
+    });
+    json!({
+        "touched": touched.collect::<Vec<_>>(),
+        "pings": pings.collect::<Vec<_>>(),
+        "grown": grown.collect::<Vec<_>>(),
+        "writes": writes.collect::<Vec<_>>(),
+        "restarts": restarts.collect::<Vec<_>>(),
+    })
 }
 
 fn word(state: State) -> &'static str {

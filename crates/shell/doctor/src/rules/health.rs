@@ -87,7 +87,7 @@ pub(super) const RULES: &[Rule] = &[
         fix: "Look at its log; restart it.",
         ignore: "it is being started",
         apply: Apply::Nothing,
-        follows: &["SF506", "SF507"],
+        follows: &["SF506", "SF507", "SF513"],
         probe: Probe::Each(health::silent),
     },
 ];

@@ -6,6 +6,7 @@ mod configuration;
 mod development;
 mod health;
 mod keys;
+mod live;
 mod runtime;
 
 use finding::Severity;
@@ -67,6 +68,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
         configuration::RULES,
         health::RULES,
         runtime::RULES,
+        live::RULES,
     ]
     .into_iter()
     .flatten()

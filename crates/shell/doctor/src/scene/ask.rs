@@ -30,6 +30,7 @@ pub(crate) fn ask_health(scene: &mut Scene) {
                     let answer = Err("no process of it listens there".to_owned());
                     subject.health = Some(http::Health {
                         url: url.clone(),
+                        at: None,
                         answer,
                     });
                 }

@@ -22,6 +22,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Whether it is a page for people.
+    pub(crate) fn is_page(&self) -> bool {
+        let html = |kind: &str| kind.starts_with("text/html");
+        self.status == 200
+            && self.header("content-type").is_some_and(html)
+            && self.body.to_ascii_lowercase().contains("<html")
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n == name)?;
         Some(&found.1)
@@ -101,13 +109,38 @@ pub(crate) fn ask(target: &Target, request: &[u8]) -> Result<Answer, String> {
 
 /// A GET.
 pub(crate) fn get(target: &Target, host: &str, path: &str) -> Result<Answer, String> {
+    ask(target, head("GET", host, path, "").as_bytes())
+}
+
+/// The head of a request. `more` are whole lines.
+pub(crate) fn head(method: &str, host: &str, path: &str, more: &str) -> String {
     let clean = |text: &str| text.replace(|c: char| c.is_control() || c == ' ', "");
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: steadfast-doctor\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+    format!(
+        "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: steadfast-doctor\r\nAccept: */*\r\nConnection: close\r\n{more}\r\n",
         clean(path),
         clean(host)
-    );
-    ask(target, request.as_bytes())
+    )
+}
+
+/// An address in its parts: whom to ask, `HOST:PORT` as written, the path (`/` if there is none).
+pub(crate) fn address(url: &str) -> Result<(Target, String, String), String> {
+    let rest = url
+        .strip_prefix("http://")
+        .ok_or("only http:// addresses can be asked")?;
+    let (authority, path) = rest
+        .split_once('/')
+        .map_or((rest, "/".to_owned()), |(a, p)| (a, format!("/{p}")));
+    // `[::1]` has colons of its own.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        Some(_) | None => (authority, "80"),
+    };
+    if host.is_empty() {
+        return Err(format!("{url} names no host"));
+    }
+    let port = port.parse().map_err(|_| format!("{port} is not a port"))?;
+    let target = Target::Tcp(host.trim_matches(['[', ']']).to_owned(), port);
+    Ok((target, authority.to_owned(), path))
 }
 
 fn words(error: &io::Error) -> String {
@@ -153,6 +186,11 @@ fn parse(bytes: &[u8], took_ms: u64) -> Option<Answer> {
         .filter_map(|l| l.split_once(':'))
         .map(|(n, v)| (n.trim().to_ascii_lowercase(), v.trim().to_owned()))
         .collect();
+    let is_chunked = headers
+        .iter()
+        .any(|(n, v)| n == "transfer-encoding" && v.eq_ignore_ascii_case("chunked"));
+    let joined = is_chunked.then(|| unchunked(body));
+    let body = joined.as_deref().unwrap_or(body);
     Some(Answer {
         status,
         headers,
@@ -161,11 +199,36 @@ fn parse(bytes: &[u8], took_ms: u64) -> Option<Answer> {
     })
 }
 
+/// A body without the sizes of its chunks (RFC 9112 section 7.1), as far as it goes.
+fn unchunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|w| w == b"\r\n") {
+        let line = String::from_utf8_lossy(&rest[..end]);
+        let size = line.split(';').next().unwrap_or("").trim();
+        let Ok(size) = usize::from_str_radix(size, 16) else {
+            break;
+        };
+        let from = end + 2;
+        let Some(chunk) = from.checked_add(size).and_then(|to| rest.get(from..to)) else {
+            body.extend_from_slice(rest.get(from..).unwrap_or(&[]));
+            break;
+        };
+        if size == 0 {
+            break;
+        }
+        body.extend_from_slice(chunk);
+        rest = rest.get(from + size + 2..).unwrap_or(&[]);
+    }
+    body
+}
+
 /// What a health endpoint answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     /// The address, as people write it.
     pub(crate) url: String,
+    /// Where it can be asked again; `None` if it was seen without asking.
+    pub(crate) at: Option<(Target, String)>,
     pub(crate) answer: Result<Answer, String>,
 }
 
@@ -186,6 +249,7 @@ pub(crate) fn health(target: &Target, path: Option<&str>) -> Option<Health> {
     };
     let ask = |path: &str| Health {
         url: format!("{shown}{path}"),
+        at: Some((target.clone(), path.to_owned())),
         answer: get(target, "localhost", path),
     };
     if let Some(path) = path {
@@ -194,10 +258,42 @@ pub(crate) fn health(target: &Target, path: Option<&str>) -> Option<Health> {
     for path in PATHS {
         let health = ask(path);
         match &health.answer {
-            Ok(answer) if answer.status == 404 => {}
+            // A server of files or of a single-page app answers every path with its page: there is no health check.
+            Ok(answer) if answer.status == 404 || answer.is_page() => {}
             // A server that does not answer at one path is not asked five times.
             Ok(_) | Err(_) => return Some(health),
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_joined_as_far_as_they_go() {
+        let answer = |body: &str| {
+            let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+            parse(text.as_bytes(), 0).expect("an answer").body
+        };
+        assert_eq!(answer("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"), "abcde");
+        assert_eq!(answer("ff\r\nabc"), "abc");
+        assert_eq!(answer("ffffffffffffffff\r\nabc"), "abc");
+        assert_eq!(answer("zz\r\nabc"), "");
+    }
+
+    #[test]
+    fn addresses_in_their_parts() {
+        let (target, host, path) = address("http://[::1]:80/a/b").expect("an address");
+        assert_eq!(target, Target::Tcp("::1".to_owned(), 80));
+        assert_eq!((host.as_str(), path.as_str()), ("[::1]:80", "/a/b"));
+        assert_eq!(
+            address("http://h").expect("an address").0,
+            Target::Tcp("h".to_owned(), 80)
+        );
+        for wrong in ["https://h/", "http://", "http://h:99999/", "http://:80/"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
 }

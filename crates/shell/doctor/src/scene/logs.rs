@@ -15,6 +15,9 @@ const LINE_BYTES_MAX: usize = 2_000;
 /// Distinct tracebacks that are told apart.
 const TRACEBACKS_MAX: usize = 20;
 
+/// What the names of the files of our own touch test begin with: what they cause is not the program's history.
+pub(crate) const TOUCHED: &str = "steadfast_touch_";
+
 /// A restart that a log tells of, caused by a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reload {
@@ -96,7 +99,10 @@ pub(crate) fn parse(text: &str) -> Log {
         if let Some(mut reload) = reload(line) {
             reload.at = at;
             reload.file = reload.file.or(changed.take());
-            log.reloads.push(reload);
+            let is_ours = |file: &String| file.contains(TOUCHED);
+            if !reload.file.as_ref().is_some_and(is_ours) {
+                log.reloads.push(reload);
+            }
         } else if announces(line) {
             log.watcher = Some(line.trim().to_owned());
         }
@@ -295,6 +301,7 @@ mod tests {
         for line in [
             "INFO:     Application startup complete.",
             "user changed, reloading the cart",
+            "WARNING:  WatchFiles detected changes in 'steadfast_touch_7.py'. Reloading...",
             "Restarting the queue",
         ] {
             assert!(parse(line).reloads.is_empty(), "{line}");

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use finding::Span;
 
+use crate::live::Live;
 use crate::model::Env;
 use app::App;
 use keys::Key;
@@ -35,6 +36,8 @@ pub(crate) struct Scene {
     /// What could not be looked at, in words.
     pub(crate) unseen: Vec<String>,
     pub(crate) now_unix_s: u64,
+    /// What experiments showed, if there were any.
+    pub(crate) live: Option<Live>,
 }
 
 impl Scene {

@@ -1,5 +1,7 @@
 //! The doctor called as the binary calls it.
 
+#[allow(dead_code)] // not every test reads the corpus
+pub(crate) mod case;
 #[allow(dead_code)] // not every test has a real supervisord
 pub(crate) mod site;
 
@@ -21,6 +23,12 @@ pub(crate) struct Said {
 /// `steadfast doctor WORDS`, in an environment with a PATH only.
 #[allow(dead_code)] // not every test calls it
 pub(crate) fn doctor(words: &[&str]) -> Said {
+    with_password(words, "")
+}
+
+/// The same with something on standard input.
+#[allow(dead_code)] // few tests sign in
+pub(crate) fn with_password(words: &[&str], input: &str) -> Said {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut env = BTreeMap::new();
     env.insert("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned());
@@ -28,6 +36,7 @@ pub(crate) fn doctor(words: &[&str]) -> Said {
     let mut io = doctor::Io {
         out: &mut out,
         err: &mut err,
+        input: &mut input.as_bytes(),
         env,
         cwd: "/".to_owned(),
         now_unix_s: sys::clock::wall_ms() / 1000,

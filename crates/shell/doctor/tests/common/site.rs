@@ -72,6 +72,9 @@ impl Site {
         let app = dir.path().join("app");
         fs::create_dir(&app).expect("made");
         for (name, text) in files {
+            if let Some(dir) = app.join(name).parent() {
+                fs::create_dir_all(dir).expect("made");
+            }
             fs::write(app.join(name), text).expect("written");
         }
         let command = command.replace("PORT", &port.to_string());

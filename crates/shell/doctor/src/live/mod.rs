@@ -1,0 +1,191 @@
+//! `--live`: what only an experiment shows.
+//!
+//! ```text
+//! plan, said ──> token, if restarts are allowed ──> a new file beside the code, for 4 s ──> restarts ──> token again
+//!                                                    meanwhile: deaths, pings, growth, writers
+//! ```
+//! Everything is said before it is done. Only files of a new name are made, and they are taken away again, also if something fails.
+//! Nothing is restarted without `--allow-restart`, and then only by the owner's own command, which is printed first.
+
+pub(crate) mod growth;
+pub(crate) mod pings;
+pub(crate) mod restart;
+mod shell;
+mod token;
+pub(crate) mod touch;
+pub(crate) mod writes;
+
+use std::time::Duration;
+
+use crate::Io;
+use crate::args::Args;
+use crate::scene::{Scene, Source, Subject};
+use growth::Growth;
+use pings::Pings;
+use restart::Restart;
+use touch::Test;
+use writes::Written;
+
+/// The slowest reloader known looks once a second and may need another second to stop what runs.
+const WAIT_MS: u64 = 4_000;
+/// Looks within that time: at deaths, growth and writes.
+const LOOKS: u32 = 5;
+
+/// Which program a result is about: it may be another process, or stand elsewhere in the scene, after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Who {
+    source: Source,
+    pub(crate) name: String,
+}
+
+impl Who {
+    pub(crate) fn of(subject: &Subject) -> Who {
+        Who {
+            source: subject.source,
+            name: subject.name.clone(),
+        }
+    }
+
+    pub(crate) fn is(&self, subject: &Subject) -> bool {
+        self.source == subject.source && self.name == subject.name
+    }
+}
+
+/// What the experiments showed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Live {
+    pub(crate) tests: Vec<Test>,
+    pub(crate) pings: Vec<Pings>,
+    pub(crate) growth: Vec<Growth>,
+    pub(crate) writes: Vec<Written>,
+    pub(crate) restarts: Vec<Restart>,
+    pub(crate) unseen: Vec<String>,
+}
+
+impl Live {
+    pub(crate) fn any_restarted(&self) -> bool {
+        self.tests.iter().any(|t| t.restarted)
+    }
+
+    /// The touch tests in words.
+    pub(crate) fn words(&self) -> String {
+        let words = self.tests.iter().map(Test::words);
+        words.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Does the experiments that the arguments allow.
+///
+/// # Errors
+/// Why they could not begin: nothing has been done then.
+pub(crate) fn run(scene: &Scene, args: &Args, io: &mut Io<'_>) -> Result<Live, String> {
+    let restarts = if args.allow_restart {
+        restart::plan(scene)
+    } else {
+        Vec::new()
+    };
+    let asker = token::Asker::new(args)?;
+    let processes = touch::settled(scene);
+    let files = touch::files(scene, &processes);
+    announce(scene, &files, &restarts, asker.as_ref(), io);
+    let token = match asker.filter(|_| args.allow_restart) {
+        Some(asker) => Some(asker.ask(io)?),
+        None => None,
+    };
+    let mut live = observe(scene, &processes, &files);
+    for plan in restarts {
+        let restart = restart::run(plan, token.as_ref(), args, io);
+        say(io, &restart.words());
+        live.restarts.push(restart);
+    }
+    for pings in &live.pings {
+        say(
+            io,
+            &format!(
+                "{}: pings of {}: {}",
+                pings.who.name,
+                pings.url,
+                pings.words()
+            ),
+        );
+    }
+    Ok(live)
+}
+
+fn say(io: &mut Io<'_>, words: &str) {
+    let _ = writeln!(io.err, "live: {}", finding::escape(words));
+}
+
+/// Says what is about to be done.
+fn announce(
+    scene: &Scene,
+    files: &touch::Files,
+    restarts: &[restart::Plan],
+    asker: Option<&token::Asker>,
+    io: &mut Io<'_>,
+) {
+    for (dir, name) in files {
+        let path = dir.join(name).display().to_string();
+        let seconds = WAIT_MS / 1_000;
+        say(
+            io,
+            &format!("a new file {path} for {seconds} s, then it is taken away"),
+        );
+    }
+    for health in scene.subjects.iter().filter_map(|s| s.health.as_ref()) {
+        if health.at.is_some() {
+            let count = pings::COUNT;
+            say(io, &format!("{count} pings of {}", health.url));
+        }
+    }
+    if let Some(asker) = asker.filter(|_| !restarts.is_empty()) {
+        say(io, &asker.words());
+    }
+    for plan in restarts {
+        say(
+            io,
+            &format!("{} is restarted by: {}", plan.who.name, plan.command),
+        );
+    }
+}
+
+/// The touch test, and what is looked at meanwhile.
+fn observe(scene: &Scene, processes: &touch::Processes, files: &touch::Files) -> Live {
+    let mut live = Live::default();
+    let writers = match writes::Listening::new(scene, files.keys()) {
+        Ok(writers) => Some(writers),
+        Err(why) => {
+            live.unseen
+                .push(format!("which process writes the watched files: {why}"));
+            None
+        }
+    };
+    let mut growth = growth::Looks::new(scene, processes);
+    let (touched, unseen) = touch::make(files);
+    live.unseen.extend(unseen);
+    let mut watched = touch::watch(processes);
+    watched.retain(|w| {
+        let subject = scene.subjects.get(w.subject);
+        subject.is_some_and(|s| touched.iter().any(|t| t.is_of(s)))
+    });
+    std::thread::scope(|scope| {
+        let pings = pings::start(scope, scene);
+        let mut dead = Vec::new();
+        let slice = Duration::from_millis(WAIT_MS) / LOOKS;
+        for _ in 0..LOOKS {
+            touch::wait(&watched, &mut dead, slice);
+            growth.look();
+            if let Some(writers) = &writers {
+                live.writes = writes::merge(std::mem::take(&mut live.writes), writers.take());
+            }
+            if !dead.is_empty() && touch::all_known(&watched, &dead) {
+                break;
+            }
+        }
+        live.tests = touch::judge(scene, processes, &touched, &watched, &dead);
+        live.pings = pings.into_iter().filter_map(|p| p.join().ok()).collect();
+    });
+    drop(touched);
+    live.growth = growth.grown(scene);
+    live
+}
