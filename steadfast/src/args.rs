@@ -65,12 +65,8 @@ pub(crate) enum Command {
         /// Only these groups.
         groups: Vec<String>,
     },
-    /// As update; with --all everything is replaced, as Supervisor's reload does. With names: send these programs
-    /// their reload_signal.
+    /// As update; with --all everything is replaced, as Supervisor's reload does.
     Reload {
-        /// Programs that reload themselves (reload_signal is set).
-        #[arg(conflicts_with = "all")]
-        names: Vec<String>,
         /// Replace what did not change, too.
         #[arg(long)]
         all: bool,
@@ -155,6 +151,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Secrets,
     },
+    /// Built-in users: who may sign in with a password.
+    Users {
+        /// What to do.
+        #[command(subcommand)]
+        action: Users,
+    },
+    /// Who is signed in.
+    Sessions {
+        /// What to do.
+        #[command(subcommand)]
+        action: Sessions,
+    },
     /// A sample web app behind the gateway, to try everything on.
     Demo(Demo),
     /// Supervisor's own command line, with its texts and exit codes.
@@ -231,6 +239,55 @@ pub(crate) enum Secrets {
         #[arg(long)]
         stdout: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Users {
+    /// Add a user. The password is asked for twice, or read from standard input.
+    Add {
+        /// Name.
+        name: String,
+    },
+    /// Set another password, read likewise. Ends all sessions of the user.
+    Passwd {
+        /// Name.
+        name: String,
+    },
+    /// Let a user not sign in any more, and end all its sessions.
+    Disable {
+        /// Name.
+        name: String,
+    },
+    /// Let a disabled user sign in again.
+    Enable {
+        /// Name.
+        name: String,
+    },
+    /// Names, and who is disabled.
+    List,
+    /// Measure what password hashes may cost on this machine, while nothing else runs.
+    Calibrate {
+        /// One hash is to take so long, milliseconds.
+        #[arg(long, default_value_t = 100)]
+        ms: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sessions {
+    /// Living sessions, newest activity first.
+    List,
+    /// End a session, or all of a user.
+    Revoke {
+        /// Its id, from `sessions list`.
+        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        id: Option<String>,
+        /// All sessions of this user.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Give up sessions of a lost store: their holders have to sign in again.
+    ForgetStore,
 }
 
 #[derive(Debug, Args)]

@@ -47,12 +47,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
             json,
             views::changes,
         ),
-        Args::Reload { names, .. } if !names.is_empty() => show(
-            ask(config, json, Command::ReloadPrograms { names }),
-            json,
-            views::outcomes,
-        ),
-        Args::Reload { all, .. } => show(
+        Args::Reload { all } => show(
             ask(config, json, Command::Reload { all }),
             json,
             views::changes,
@@ -111,6 +106,8 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
         Args::Run(_)
         | Args::Check(_)
         | Args::Secrets { .. }
+        | Args::Users { .. }
+        | Args::Sessions { .. }
         | Args::Demo(_)
         | Args::Ctl { .. }
         | Args::Doctor { .. }

@@ -4,6 +4,7 @@
 //! root and by keepers.
 #![allow(clippy::exit)] // exit codes are this file's business
 
+mod accounts_command;
 mod args;
 mod check;
 mod client;
@@ -73,6 +74,8 @@ fn dispatch(cli: Cli) -> u8 {
             check::check(check.file.as_deref().or(config), check.dev, cli.json)
         }
         Command::Secrets { action } => secrets_command::run(action, config, cli.json),
+        Command::Users { action } => accounts_command::users(action, config, cli.json),
+        Command::Sessions { action } => accounts_command::sessions(action, config, cli.json),
         Command::Demo(demo) => roles::demo(&demo, cli.json),
         Command::Ctl { args } => {
             let mut words: Vec<String> = Vec::new();

@@ -31,6 +31,13 @@ pub(crate) fn note(line: &str) {
         .and_then(|()| stderr.write_all(b"\n"));
 }
 
+/// Writes a question whose answer is typed behind it.
+pub(crate) fn ask(question: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(question.as_bytes());
+    let _ = stderr.flush();
+}
+
 /// The envelope of every `--json` answer: `{"steadfast": 1, "kind": …, …}`.
 pub(crate) fn json(kind: &str, mut value: serde_json::Value) {
     let mut envelope = serde_json::Map::new();

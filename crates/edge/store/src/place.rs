@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use session::{Alarm, StoreId};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 /// Which file stands under a name: device and inode.
@@ -105,6 +105,7 @@ impl Place {
                 .open(&staged)?;
             writeln!(file, "{id}")?;
             file.sync_all()?;
+            self.hand_over(&staged).map_err(std::io::Error::other)?;
             fs::rename(&staged, self.marker())?;
             File::open(&self.dir)?.sync_all()
         };
@@ -156,6 +157,16 @@ impl Place {
         made.map_err(Failure::at(Step::Files))
     }
 
+    /// A command that root runs makes files for the directory's owner, not for root: the gateway has to write them.
+    /// SQLite does the same for the files beside its database.
+    pub(crate) fn hand_over(&self, path: &Path) -> Result<(), Failure> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let dir = fs::metadata(&self.dir).map_err(Failure::at(Step::Files))?;
+        chown(path, Some(dir.uid()), Some(dir.gid())).map_err(Failure::at(Step::Files))
+    }
+
     fn make(&self, id: StoreId) -> Result<(Connection, About), OpenError> {
         // Made by us first, so that it is never readable by others, not even for a moment.
         let made = OpenOptions::new()
@@ -165,6 +176,7 @@ impl Place {
             .mode(0o600)
             .open(self.database());
         drop(made.map_err(Failure::at(Step::Files))?);
+        self.hand_over(&self.database())?;
         let mut db = schema::open_writer(&self.database(), true).map_err(|it| self.told(it))?;
         schema::migrate(&mut db, Some(id)).map_err(|it| self.told(it))?;
         let about = schema::about(&db).map_err(|it| self.told(it))?;

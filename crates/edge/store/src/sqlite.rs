@@ -57,6 +57,7 @@ impl Sqlite {
         let place = Place::new(dir);
         let (db, about) = place.open(new_id)?;
         let count = Arc::new(Count::open(&place.count(), about.revocations)?);
+        place.hand_over(&place.count())?;
         let writer = Writer::start(db, place.clone(), about.id, Arc::clone(&count))?;
         let shelf = Shelf {
             ours: about.id,

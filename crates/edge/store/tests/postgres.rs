@@ -277,7 +277,7 @@ async fn identity() {
     assert_eq!(alarm(dir.path()).await, None);
     run("UPDATE steadfast.meta SET used = FALSE, version = 99").await;
     assert_eq!(alarm(dir.path()).await, Some(Alarm::Unreadable));
-    run("UPDATE steadfast.meta SET version = 1, id = '\\x0102030405060708'").await;
+    run("UPDATE steadfast.meta SET version = 2, id = '\\x0102030405060708'").await;
     assert_eq!(alarm(dir.path()).await, Some(Alarm::Foreign));
     run("DROP SCHEMA steadfast CASCADE").await;
     assert_eq!(

@@ -10,7 +10,7 @@
 use crate::Role;
 use crate::cache::Cache;
 use crate::kept::{Kept, Place};
-use crate::limits::{FIRST_SWEEP_MS, OPEN_AGAIN_MS, SWEEP_MS, TEND_MS};
+use crate::limits::{FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
 use session::judge::sweep;
 use session::{Clocks, Policy, Reading, Time, Unsure};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,6 +24,8 @@ pub(crate) struct Door {
     state: Mutex<State>,
     pub(crate) cache: Mutex<Cache>,
     clocks: Mutex<Now>,
+    /// Counts up when sessions may have ended.
+    news: tokio::sync::watch::Sender<u64>,
     /// One attempt to open at a time.
     opening: tokio::sync::Mutex<u64>,
 }
@@ -65,6 +67,7 @@ impl Door {
                 clocks: None,
                 shared: None,
             }),
+            news: tokio::sync::watch::Sender::new(0),
             opening: tokio::sync::Mutex::new(0),
         });
         door.try_open().await;
@@ -106,7 +109,7 @@ impl Door {
         // Somebody else has just tried, while we waited for the lock.
         let now_ms = steady_ms();
         let shut = self.kept().is_err();
-        if shut && *tried_ms != 0 && now_ms < tried_ms.saturating_add(OPEN_AGAIN_MS / 5) {
+        if shut && *tried_ms != 0 && now_ms < tried_ms.saturating_add(LOOK_MS / 5) {
             return;
         }
         let opened = self.place.open().await;
@@ -157,6 +160,10 @@ impl Door {
         }
     }
 
+    pub(crate) fn news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
     async fn renew(&self, kept: &Kept) {
         if let (Kept::Postgres(store), Role::Gateway) = (kept, self.role) {
             let asked_ms = steady_ms();
@@ -194,27 +201,53 @@ impl Now {
     }
 }
 
+/// When what is to be done next. Milliseconds of the steady clock.
+struct Due {
+    tend_ms: u64,
+    news_ms: u64,
+    sweep_ms: u64,
+    /// The count that was told last.
+    told: Option<u64>,
+}
+
 /// Runs as long as somebody holds the door.
 async fn tend(door: Weak<Door>) {
-    let mut sweep_at_ms = steady_ms() + FIRST_SWEEP_MS;
+    let now_ms = steady_ms();
+    let mut due = Due {
+        tend_ms: now_ms + TEND_MS,
+        news_ms: now_ms + NEWS_MS,
+        sweep_ms: now_ms + FIRST_SWEEP_MS,
+        told: door.upgrade().and_then(|door| door.revocations()),
+    };
     loop {
-        let open = match door.upgrade() {
-            None => return,
-            Some(door) => door.kept().is_ok(),
-        };
-        let wait_ms = if open { TEND_MS } else { OPEN_AGAIN_MS };
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
         let Some(door) = door.upgrade() else { return };
-        let Ok(kept) = door.kept() else {
-            door.try_open().await;
-            continue;
-        };
-        door.renew(&kept).await;
-        door.look_again(&kept).await;
+        door.look(&mut due).await;
+    }
+}
+
+impl Door {
+    async fn look(&self, due: &mut Due) {
         let now_ms = steady_ms();
-        if now_ms >= sweep_at_ms {
-            sweep_at_ms = now_ms + SWEEP_MS;
-            door.sweep(&kept).await;
+        let Ok(kept) = self.kept() else {
+            self.try_open().await;
+            return;
+        };
+        if now_ms >= due.tend_ms {
+            due.tend_ms = now_ms + TEND_MS;
+            self.renew(&kept).await;
+            self.look_again(&kept).await;
+        }
+        let count = self.revocations();
+        // Also once a minute: sessions end by time as well.
+        if count != due.told || now_ms >= due.news_ms {
+            due.told = count;
+            due.news_ms = now_ms + NEWS_MS;
+            self.news.send_modify(|news| *news += 1);
+        }
+        if now_ms >= due.sweep_ms {
+            due.sweep_ms = now_ms + SWEEP_MS;
+            self.sweep(&kept).await;
         }
     }
 }

@@ -30,14 +30,14 @@ use session::cookie::Channel;
 use session::judge::{Traffic, open};
 use session::revoke::Scope;
 use session::{
-    Admission, Entropy, Hidden, Kind, Policy, Sid, StoreId, Token, Unsure, UserId, Verdict, Why,
+    Admission, Entropy, Hidden, Policy, Sid, StoreId, Token, Unsure, UserId, Verdict, Why,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 use store::Store as _;
 use throttle::Throttle;
 
+pub use session::Kind;
 pub use store::Listed;
 pub use users::Account;
 
@@ -171,19 +171,6 @@ impl Accounts {
         self.door.revocations().unwrap_or(0)
     }
 
-    /// Ready once sessions were ended since the count `since`; says the new one. Long-lived connections ask
-    /// [`Accounts::over`] then.
-    pub async fn changed(&self, since: u64) -> u64 {
-        loop {
-            match self.door.revocations() {
-                Some(count) if count != since => return count,
-                Some(_) | None => {
-                    tokio::time::sleep(Duration::from_millis(limits::CHANGED_POLL_MS)).await;
-                }
-            }
-        }
-    }
-
     /// Whether this session is known to be over: its WebSocket or event stream is to be closed.
     pub async fn over(&self, session: Sid) -> bool {
         self.door.over(session).await
@@ -209,13 +196,17 @@ impl Accounts {
         traffic: Traffic,
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
-        let verdict = self.verify(token, traffic, fresh).await;
-        let session = match (&verdict, Token::parse(token)) {
-            (Verdict::Valid(admission), _) => Some(admission.session),
-            (Verdict::Invalid(_), Some(token)) => self.door.session_of(&token).await,
-            (Verdict::Invalid(_) | Verdict::Unknown(_), _) => None,
-        };
-        (verdict, session)
+        match verdicts::parsed(token) {
+            Ok(token) => self.identify(&token, traffic, fresh).await,
+            Err(verdict) => (verdict, None),
+        }
+    }
+
+    /// Counts up whenever a session may have ended, here or at another gateway, and at least once a minute: open
+    /// WebSockets and event streams are then verified again. It never yields if nothing ever ends.
+    #[must_use]
+    pub fn ended(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.door.news()
     }
 
     /// Opens a session for a user that a program (or a password) vouches for; ends the one it replaces.

@@ -25,7 +25,7 @@ use store::{Answer, Listed, RefreshAsk, Refreshed, Store as _, User, UserChange}
 /// Names of settings in the store.
 const DEVICE_KEY: &str = "device_key";
 const COST: &str = "argon2";
-/// A shorter password is not taken. NIST SP 800-63B and OWASP ASVS name eight as the least.
+/// A shorter password deserves a warning: NIST SP 800-63B and OWASP ASVS name eight as the least. The operator decides.
 const PASSWORD_CHARS_MIN: usize = 8;
 
 /// Signed in.
@@ -335,6 +335,16 @@ impl Accounts {
         Ok(cost.to_string())
     }
 
+    /// What is to be said about a password that is taken all the same.
+    #[must_use]
+    pub fn weak(password: &str) -> Option<String> {
+        (password.chars().count() < PASSWORD_CHARS_MIN).then(|| {
+            format!(
+                "the password has fewer than {PASSWORD_CHARS_MIN} characters and can be guessed"
+            )
+        })
+    }
+
     async fn revoked(&self, scope: Scope) -> Result<usize, String> {
         self.kept_or_why().await?;
         let ended = self.end(scope, Why::Revoked).await;
@@ -351,10 +361,8 @@ impl Accounts {
     }
 
     async fn hashed(&self, password: &str) -> Result<String, String> {
-        if password.chars().count() < PASSWORD_CHARS_MIN {
-            return Err(format!(
-                "the password has fewer than {PASSWORD_CHARS_MIN} characters; nothing was changed"
-            ));
+        if password.is_empty() {
+            return Err("the password is empty; nothing was changed".to_owned());
         }
         if password.len() > PASSWORD_BYTES_MAX {
             return Err(format!(

@@ -126,14 +126,6 @@ impl Door {
         at_dispatch(admission, admitted, now, || look)
     }
 
-    /// The session that a token is of, if the store still has its row, ended or not.
-    pub(crate) async fn session_of(&self, token: &Token) -> Option<Sid> {
-        match self.kept().ok()?.find(token).await {
-            Answer::Row(row) => Some(row.id),
-            Answer::Nothing | Answer::Unreachable(_) | Answer::Distrusted(_) => None,
-        }
-    }
-
     /// Whether the session is known to be over. A store that does not answer ends nothing.
     pub(crate) async fn over(&self, session: Sid) -> bool {
         let Ok(kept) = self.kept() else { return false };

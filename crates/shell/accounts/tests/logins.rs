@@ -252,7 +252,11 @@ async fn another_password_and_a_disabled_account_end_all_sessions() {
     );
     for (said, wanted) in [
         (command.add_user("ada", PASSWORD).await, "already"),
-        (command.add_user("bob", "short").await, "8 characters"),
+        (command.add_user("bob", "").await, "empty"),
+        (
+            command.add_user("bob", &"a".repeat(1025)).await,
+            "1024 bytes",
+        ),
         (command.add_user("", PASSWORD).await, "user name"),
         (command.set_password("bob", PASSWORD).await, "no user bob"),
         (command.set_disabled("bob", true).await, "no user bob"),
@@ -260,6 +264,7 @@ async fn another_password_and_a_disabled_account_end_all_sessions() {
         let text = said.expect_err("refused");
         assert!(text.contains(wanted), "{text}");
     }
+    assert!(Accounts::weak("short").is_some() && Accounts::weak(PASSWORD).is_none());
     let users = command.users().await.expect("listed");
     assert_eq!(users.len(), 1);
     assert_eq!((users[0].name.as_str(), users[0].disabled), ("ada", false));

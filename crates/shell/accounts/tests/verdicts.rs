@@ -27,14 +27,16 @@ async fn a_sign_out_in_one_worker_ends_it_in_the_other() {
             assert_eq!(admission.session, opened.session);
             assert_eq!(admission.user, user("ada"));
         }
-        let before = two.revocations();
+        let mut news = two.ended();
+        let before = *news.borrow_and_update();
         one.sign_out(Scope::One(opened.session), Why::SignedOut)
             .await
             .expect("kept");
         let ended = Verdict::Invalid(Refusal::Ended(Why::SignedOut));
         assert_eq!(verdict(&two, &text).await, ended, "{kind:?}");
         assert_eq!(verdict(&one, &text).await, ended, "{kind:?}");
-        assert!(two.changed(before).await > before);
+        news.changed().await.expect("news");
+        assert!(*news.borrow() > before);
         assert!(two.over(opened.session).await);
     }
 }

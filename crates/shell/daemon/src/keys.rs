@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rundir::{Identity, Layout, Surroundings};
 
 use crate::machine::{Machine, environment};
-use crate::resolve::life_s;
+use crate::resolve::{keeps_sessions, life_s, session_settings};
 
 /// A program with keys: what `secrets::Request` is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,21 @@ impl ProgramKeys {
 /// # Errors
 /// If the configuration cannot be read; in complete sentences.
 pub fn keys(path: &str, env: &secrets::Env) -> Result<Vec<ProgramKeys>, String> {
+    let (model, state_dir) = read(path, env)?;
+    Ok(of_model(&model, env, &state_dir))
+}
+
+/// Where the configuration at `path` keeps sessions, and whether anything in it asks for them.
+///
+/// # Errors
+/// If the configuration cannot be read; in complete sentences.
+pub fn sessions(path: &str, env: &secrets::Env) -> Result<(routes::Sessions, bool), String> {
+    let (model, state_dir) = read(path, env)?;
+    Ok((session_settings(&model, &state_dir), keeps_sessions(&model)))
+}
+
+/// The configuration, and the directory of its state.
+fn read(path: &str, env: &secrets::Env) -> Result<(conf::Model, PathBuf), String> {
     let loaded = conf::load(path, &Machine::default(), &environment(env));
     if loaded.unreadable {
         let first = loaded
@@ -63,7 +78,7 @@ pub fn keys(path: &str, env: &secrets::Env) -> Result<Vec<ProgramKeys>, String> 
         .as_ref()
         .and_then(|ours| ours.state_dir.as_ref());
     let state_dir = named.map_or(layout.state, |dir| PathBuf::from(&dir.value));
-    Ok(of_model(&loaded.model, env, &state_dir))
+    Ok((loaded.model, state_dir))
 }
 
 /// Likewise, of a configuration that was read. Upstreams come last, as `upstream:NAME`.

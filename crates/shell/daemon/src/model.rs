@@ -182,8 +182,6 @@ pub(crate) struct Slot {
     pub(crate) parts: String,
     /// Owner of its sockets' directory.
     pub(crate) owner: Option<u32>,
-    /// What the daemon itself does about it.
-    pub(crate) extras: crate::extras::Extras,
 }
 
 impl Slot {
@@ -215,18 +213,7 @@ impl Slot {
         self.removed_until_ms == 0
     }
     /// Identity of everything that an update compares.
-    #[allow(clippy::type_complexity, reason = "compared whole, never taken apart")]
-    pub(crate) fn definition(
-        &self,
-    ) -> (
-        &str,
-        bool,
-        i64,
-        i64,
-        &[String],
-        &[routes::Listener],
-        &crate::extras::Extras,
-    ) {
+    pub(crate) fn definition(&self) -> (&str, bool, i64, i64, &[String], &[routes::Listener]) {
         (
             &self.spec.hash,
             self.autostart,
@@ -234,7 +221,6 @@ impl Slot {
             self.priority,
             &self.depends_on,
             &self.derived,
-            &self.extras,
         )
     }
 }

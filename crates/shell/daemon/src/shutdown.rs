@@ -93,8 +93,7 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
         tokio::time::sleep(ANSWERED).await;
-        let status = daemon.exit_status.get();
-        daemon.root.order(&Order::Exit { status }, Vec::new());
+        daemon.root.order(&Order::Exit { status: 0 }, Vec::new());
     });
     Done::ok(Body::Nothing)
 }

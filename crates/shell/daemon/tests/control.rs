@@ -203,12 +203,12 @@ fn reread_tells_and_update_does() {
     assert_eq!(
         steps,
         [
-            "stop gone (gone from the file)",
+            "stop gone",
             "define changed",
-            "restart changed (command cat -> cat -u; environment +A)",
+            "restart changed",
             "make a place for new",
             "define new",
-            "start new (new)"
+            "start new"
         ]
     );
 

@@ -20,8 +20,6 @@ pub(super) struct Made {
     pub(super) key: u32,
     /// Every value of that key.
     pub(super) ring: Vec<secrets::Kept>,
-    /// Names that `env_file` sets and nothing else beats.
-    pub(super) from_file: Vec<String>,
 }
 
 /// The environment of one process.
@@ -108,8 +106,7 @@ pub(super) fn environment(
             .push(format!("{}  {what} {}", key.name, key.origin));
     }
     let mut secret: Vec<String> = resolved.keys.iter().map(|key| key.name.clone()).collect();
-    let from_file: Vec<String> = resolved.env_file.keys().cloned().collect();
-    secret.extend(from_file.iter().cloned());
+    secret.extend(resolved.env_file.keys().cloned());
     let added: Vec<(String, String)> = resolved
         .variables()
         .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
@@ -124,7 +121,6 @@ pub(super) fn environment(
         secret,
         key: 0,
         ring,
-        from_file,
     };
     if !made.ring.is_empty() {
         made.key = made

@@ -20,7 +20,7 @@ mod tokens;
 
 pub(crate) use difference::{GroupChanges, difference, group_changes};
 pub(crate) use gateways::{refresh_gateway, wanted_addresses};
-pub(crate) use tokens::life_s;
+pub(crate) use tokens::{keeps_sessions, life_s, settings as session_settings};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

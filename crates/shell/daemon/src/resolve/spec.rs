@@ -321,9 +321,7 @@ pub(super) fn parts(
         .iter()
         .chain(env.all.iter().filter(|(name, _)| env.secret.contains(name)))
     {
-        let from_file = env.from_file.contains(name) && !process.environment.contains_key(name);
-        let source = if from_file { "env_file" } else { "environment" };
-        put(&format!("{source} {name}"), hash(value.as_bytes()));
+        put(&format!("environment {name}"), hash(value.as_bytes()));
     }
     parts
 }

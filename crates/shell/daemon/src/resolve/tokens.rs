@@ -155,13 +155,30 @@ pub(super) fn sessions(
     dry: bool,
     out: &mut Resolved,
 ) -> Option<Sessions> {
+    if !keeps_sessions(model) {
+        return None;
+    }
+    let kept = settings(model, Path::new(&out.active.settings.state_dir));
+    let dir = Path::new(&kept.state_dir);
+    if !dry && let Err(why) = make(dir, owner) {
+        let text = format!("sessions cannot be kept in {}: {why}", dir.display());
+        let span = model.sessions.as_ref().map(|own| own.header.clone());
+        out.findings.push(Finding::error("sessions", text).at(span));
+    }
+    Some(kept)
+}
+
+/// Whether anything asks for sessions.
+pub(crate) fn keeps_sessions(model: &conf::Model) -> bool {
     let asked = model
         .gateways
         .iter()
         .any(|gateway| *gateway.auth != conf::Auth::Off || gateway.forward_auth.is_some());
-    if model.sessions.is_none() && !asked {
-        return None;
-    }
+    model.sessions.is_some() || asked
+}
+
+/// What the configuration says about sessions, the rest by default.
+pub(crate) fn settings(model: &conf::Model, state_dir: &Path) -> Sessions {
     let defaults = Sessions::default();
     let ms = |time: &Option<Spanned<std::time::Duration>>, default: u64| {
         time.as_ref().map_or(default, |time| {
@@ -170,18 +187,13 @@ pub(super) fn sessions(
     };
     let own = model.sessions.as_ref();
     let store = own.map_or("sqlite", |own| own.store.value.as_str());
-    let dir = Path::new(&out.active.settings.state_dir).join(SESSIONS_DIR);
-    if !dry && let Err(why) = make(&dir, owner) {
-        let text = format!("sessions cannot be kept in {}: {why}", dir.display());
-        let span = own.map(|own| own.header.clone());
-        out.findings.push(Finding::error("sessions", text).at(span));
-    }
+    let dir = state_dir.join(SESSIONS_DIR);
     let store = if store == "sqlite" {
         format!("sqlite:{}", dir.display())
     } else {
         store.to_owned()
     };
-    Some(Sessions {
+    Sessions {
         store,
         state_dir: dir.display().to_string(),
         prefix: own
@@ -196,7 +208,7 @@ pub(super) fn sessions(
         absolute_ms: own.map_or(defaults.absolute_ms, |own| {
             ms(&own.absolute_timeout, defaults.absolute_ms)
         }),
-    })
+    }
 }
 
 /// Makes the directory, for the gateway's user alone; who is not us must be able to pass through those above.

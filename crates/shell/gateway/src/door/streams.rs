@@ -1,22 +1,23 @@
 //! Open WebSockets and event streams of sessions: a revocation closes them.
 //!
 //! The store's side only says *something has ended*, so that nothing has to be told apart between machines; each open
-//! stream's session is then looked at again. Looks are bounded in time, not in number: a store that is busy with sign-outs
+//! stream's token is then verified again. Looks are bounded in time, not in number: a store that is busy with sign-outs
 //! is not asked about the same streams more than [`LOOK_MS_MIN`] apart.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use session::Sid;
+use session::judge::Traffic;
+use session::{Refusal, Verdict};
 
-use crate::door::{Door, Pass, in_time};
+use crate::door::{Door, Pass};
 use crate::handle::Handle;
 use crate::limits::LOOK_MS_MIN;
 
 /// An open stream.
 #[derive(Debug)]
 pub(crate) struct Open {
-    session: Sid,
+    token: String,
     handle: Rc<Handle>,
 }
 
@@ -38,14 +39,17 @@ impl Drop for Watched {
 
 /// A stream begins. It is watched while the value lives.
 pub(crate) fn watch(door: &Rc<Door>, pass: &Pass, handle: &Rc<Handle>) -> Option<Watched> {
+    let token = match (&pass.admission, &pass.token) {
+        (Some(_), Some(token)) => token.clone(),
+        (Some(_) | None, _) => return None,
+    };
     let open = Open {
-        session: pass.session()?,
+        token,
         handle: handle.clone(),
     };
-    let first = door.open.borrow().is_empty();
     door.open.borrow_mut().push(open);
-    if first || door.count() != pass.count {
-        // It may have been ended since it was verified; and while nothing is open, nobody listens.
+    if door.count() != pass.count {
+        // It may have been ended since it was verified.
         door.look.notify_one();
     }
     Some(Watched {
@@ -56,10 +60,11 @@ pub(crate) fn watch(door: &Rc<Door>, pass: &Pass, handle: &Rc<Handle>) -> Option
 
 /// Looks at open streams whenever something has ended, for good.
 pub(crate) async fn follow(door: Rc<Door>) {
-    let mut since = door.count();
+    let mut ended = door.ended.clone();
+    let mut told = true;
     loop {
         tokio::select! {
-            count = door.accounts.changed(since), if !door.open.borrow().is_empty() => since = count,
+            changed = ended.changed(), if told => told = changed.is_ok(),
             () = door.look.notified() => {}
         }
         look(&door).await;
@@ -67,17 +72,24 @@ pub(crate) async fn follow(door: Rc<Door>) {
     }
 }
 
-/// Time was judged when they were let in; a store that does not answer ends nothing.
 async fn look(door: &Door) {
-    let mut sessions: Vec<Sid> = door.open.borrow().iter().map(|open| open.session).collect();
-    sessions.sort_unstable();
-    sessions.dedup();
-    for session in sessions {
-        if !in_time(door.accounts.over(session)).await.unwrap_or(false) {
-            continue;
-        }
+    let mut tokens: Vec<String> = door
+        .open
+        .borrow()
+        .iter()
+        .map(|open| open.token.clone())
+        .collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    for token in tokens {
+        let (verdict, _) = door.verify(&token, Traffic::Passive).await;
+        let over = match verdict {
+            // Time was judged when it was let in; a store that does not answer ends nothing.
+            Verdict::Valid(_) | Verdict::Unknown(_) | Verdict::Invalid(Refusal::Idle) => false,
+            Verdict::Invalid(_) => true,
+        };
         for open in door.open.borrow().iter() {
-            if open.session == session {
+            if over && open.token == token {
                 open.handle.end_stream();
             }
         }

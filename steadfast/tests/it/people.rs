@@ -1,0 +1,268 @@
+//! `steadfast users` and `steadfast sessions`, with and without a daemon, beside a gateway that serves.
+
+use crate::harness::{Backend, Wanted, exe, seconds};
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use storm::installation::Installation;
+use storm::wait;
+
+const PASSWORD: &str = "correct horse battery";
+
+/// A command with this on its standard input: exit status, data, notes.
+fn piped(installation: &Installation, args: &[&str], input: &str) -> (i32, String, String) {
+    let mut command = installation.command();
+    command.args(args).arg("-c").arg(installation.config());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    let mut stdin = child.stdin.take().expect("piped");
+    // A command that reads nothing may have ended.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("ended");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let status = output.status.code().unwrap_or(-1);
+    (status, text(&output.stdout), text(&output.stderr))
+}
+
+fn json(installation: &Installation, args: &[&str]) -> Value {
+    let (status, out, notes) = piped(installation, &[args, &["--json"]].concat(), "");
+    assert_eq!(status, 0, "{args:?}: {notes}");
+    let value: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(value["steadfast"], 1);
+    value
+}
+
+/// One request to the API of sessions, as a browser on the gateway's own page sends it: status and body.
+fn api(port: u16, method: &str, path: &str, credential: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    stream.set_read_timeout(Some(seconds(20))).expect("set");
+    let head = format!(
+        "{method} /_steadfast{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n\
+         Sec-Fetch-Site: same-origin\r\n{credential}Content-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let status = answer.split(' ').nth(1).and_then(|text| text.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map_or("", |parts| parts.1);
+    (
+        status.expect("a status"),
+        serde_json::from_str(body).unwrap_or(Value::Null),
+    )
+}
+
+fn login(port: u16, password: &str) -> (u16, Value) {
+    let body = format!("{{\"username\":\"ada\",\"password\":\"{password}\",\"mode\":\"bearer\"}}");
+    api(port, "POST", "/login", "", &body)
+}
+
+#[test]
+fn users_and_sessions_on_the_command_line_beside_a_gateway() {
+    let wanted = Wanted {
+        sections: "[sessions]\n",
+        ..Wanted::default()
+    };
+    // The first user is added before anything has ever run.
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let port = crate::harness::free_port();
+    let config = wanted.config(installation.dir(), port);
+    installation.configure(&config).expect("written");
+    let added = piped(
+        &installation,
+        &["users", "add", "ada"],
+        &format!("{PASSWORD}\n"),
+    );
+    assert_eq!(added.0, 0, "{}", added.2);
+    assert_eq!(
+        piped(&installation, &["users", "add", "ada"], PASSWORD).0,
+        1,
+        "only once"
+    );
+    assert_eq!(
+        piped(&installation, &["users", "add", "eve"], "\n").0,
+        1,
+        "no password"
+    );
+    installation.run().expect("started");
+    let mut backend = Backend {
+        installation,
+        port,
+        config,
+    };
+    backend.come_up();
+    let installation = &backend.installation;
+
+    let (status, said) = login(port, PASSWORD);
+    assert_eq!(status, 200, "{said}");
+    let bearer = format!(
+        "Authorization: Bearer {}\r\n",
+        said["token"].as_str().expect("a token")
+    );
+    let verify = || api(port, "GET", "/verify", &bearer, "").0;
+    assert_eq!(verify(), 200);
+
+    let users = json(installation, &["users", "list"]);
+    assert_eq!(users["kind"], "users");
+    assert_eq!(users["users"][0]["name"], "ada");
+    assert_eq!(users["users"][0]["disabled"], false);
+    let listed = json(installation, &["sessions", "list"]);
+    assert_eq!(listed["kind"], "sessions");
+    let rows = listed["sessions"].as_array().expect("rows");
+    assert_eq!(rows.len(), 1, "{listed}");
+    assert_eq!(
+        (&rows[0]["id"], &rows[0]["user"]),
+        (&said["session"], &"ada".into())
+    );
+    assert!(rows[0]["seen_at_s"].as_u64() > Some(1_700_000_000));
+    let text = piped(installation, &["sessions", "list"], "").1;
+    assert!(
+        text.starts_with(said["session"].as_str().expect("an id")),
+        "{text}"
+    );
+    assert!(!text.contains("sf1."), "no token is shown");
+
+    let id = said["session"].as_str().expect("an id");
+    assert_eq!(piped(installation, &["sessions", "revoke", id], "").0, 0);
+    assert_eq!(verify(), 401, "at the next verification");
+    assert_eq!(
+        piped(installation, &["sessions", "revoke", id], "").0,
+        1,
+        "it is over"
+    );
+    assert_eq!(
+        piped(installation, &["sessions", "revoke", "no id"], "").0,
+        1
+    );
+
+    let bearers: Vec<String> = (0..2)
+        .map(|_| {
+            let said = login(port, PASSWORD).1;
+            format!(
+                "Authorization: Bearer {}\r\n",
+                said["token"].as_str().expect("a token")
+            )
+        })
+        .collect();
+    let revoked = json(installation, &["sessions", "revoke", "--user", "ada"]);
+    assert_eq!(
+        (&revoked["kind"], &revoked["ended"]),
+        (&"revoked".into(), &2.into())
+    );
+    for bearer in &bearers {
+        assert_eq!(api(port, "GET", "/verify", bearer, "").0, 401);
+    }
+
+    let said = login(port, PASSWORD).1;
+    let bearer = format!(
+        "Authorization: Bearer {}\r\n",
+        said["token"].as_str().expect("a token")
+    );
+    assert_eq!(piped(installation, &["users", "disable", "ada"], "").0, 0);
+    assert_eq!(api(port, "GET", "/verify", &bearer, "").0, 401, "disabled");
+    assert_eq!(login(port, PASSWORD).0, 401);
+    assert_eq!(piped(installation, &["users", "enable", "ada"], "").0, 0);
+    let bearer = {
+        let said = login(port, PASSWORD).1;
+        format!(
+            "Authorization: Bearer {}\r\n",
+            said["token"].as_str().expect("a token")
+        )
+    };
+    let another = "another long password";
+    assert_eq!(
+        piped(installation, &["users", "passwd", "ada"], another).0,
+        0
+    );
+    assert_eq!(
+        api(port, "GET", "/verify", &bearer, "").0,
+        401,
+        "another password"
+    );
+    assert_eq!(
+        (login(port, PASSWORD).0, login(port, another).0),
+        (401, 200)
+    );
+
+    let forgotten = json(installation, &["sessions", "forget-store"]);
+    assert_eq!(forgotten["kind"], "store");
+    let said = login(port, another).1;
+    assert_eq!(said["valid"], true, "what is readable is kept: {said}");
+    for secret in [PASSWORD, another, "sf1.", "argon2id"] {
+        let log = installation.output();
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// A terminal of our own: what is typed on it, and what is seen.
+struct Terminal {
+    ours: std::fs::File,
+    theirs: OwnedFd,
+}
+
+fn terminal() -> Terminal {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&ours).expect("granted");
+    unlockpt(&ours).expect("unlocked");
+    let name = ptsname(&ours, Vec::new()).expect("a name");
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let theirs = rustix::fs::open(name.as_c_str(), flags, rustix::fs::Mode::empty());
+    Terminal {
+        ours: ours.into(),
+        theirs: theirs.expect("opened"),
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_twice_and_not_shown() {
+    let installation = Installation::new(exe()).expect("a directory");
+    let dir = installation.dir().display().to_string();
+    let config = format!("[supervisord]\n[steadfast]\nstate_dir = {dir}/state\n[sessions]\n");
+    installation.configure(&config).expect("written");
+    for (typed, status) in [
+        (["my own long password", "my own long password"], 0),
+        (["my own long password", "my own lang password"], 1),
+        (["\u{3}", "\u{3}"], 1),
+    ] {
+        let Terminal { mut ours, theirs } = terminal();
+        let stdin = theirs.try_clone().expect("cloned");
+        let mut command: Command = installation.command();
+        command
+            .args(["users", "add", "ada", "-c"])
+            .arg(installation.config());
+        command.stdin(stdin).stderr(theirs);
+        let mut child = command.stdout(Stdio::null()).spawn().expect("started");
+        let mut seen = String::new();
+        let mut read = |until: &str, seen: &mut String| {
+            let mut byte = [0];
+            while !seen.contains(until) && matches!(ours.read(&mut byte), Ok(1)) {
+                seen.push(char::from(byte[0]));
+            }
+            ours.try_clone().expect("cloned")
+        };
+        let mut typing = read("password for ada: ", &mut seen);
+        typing
+            .write_all(format!("{}\n", typed[0]).as_bytes())
+            .expect("typed");
+        if typed[0] != "\u{3}" {
+            let mut typing = read("once more: ", &mut seen);
+            typing
+                .write_all(format!("{}\n", typed[1]).as_bytes())
+                .expect("typed");
+        }
+        let ended = wait::until(seconds(20), || child.try_wait().expect("waited"));
+        assert_eq!(ended.and_then(|it| it.code()), Some(status), "{seen}");
+        assert!(!seen.contains("my own"), "it was shown: {seen}");
+        let users = json(&installation, &["users", "list"]);
+        let count = users["users"].as_array().map_or(0, Vec::len);
+        assert_eq!(
+            count, 1,
+            "the first one was added, the others changed nothing"
+        );
+    }
+}
