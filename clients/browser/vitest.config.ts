@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.{ts,tsx}"], setupFiles: ["test/setup.ts"] } },
+      {
+        test: {
+          name: "chromium",
+          include: ["test/chromium/**/*.test.ts"],
+          // One browser at a time: two cores.
+          fileParallelism: false,
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+        },
+      },
+    ],
+  },
+});
