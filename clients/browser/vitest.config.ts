@@ -9,7 +9,7 @@ export default defineConfig({
           name: "chromium",
           include: ["test/chromium/**/*.test.ts"],
           // One browser at a time: two cores.
-          fileParallelism: false,
+          poolOptions: { forks: { singleFork: true } },
           testTimeout: 90_000,
           hookTimeout: 90_000,
         },

@@ -18,17 +18,8 @@ export const retryAfter = (headers: Headers): number => {
   return Math.min(Math.max(ms || 0, 0), RETRY_MS_MAX);
 };
 
-export const none = (lost: Answer["lost"]): Exchange => ({
-  lost,
-  status: 0,
-  json: undefined,
-  challenge: null,
-  nonce: null,
-  source: null,
-  session: null,
-  retry: 0,
-  html: false,
-});
+/** No answer: what is not there, is not there. */
+export const none = (lost: Answer["lost"]): Exchange => ({ lost }) as Exchange;
 
 /** Reads an answer, its body included. */
 export const read = async (response: Response): Promise<Exchange> => {

@@ -274,7 +274,7 @@ export const createSession = (options: Options = {}): Session => {
       const { answer, verdict, reason } = await judge(verifyAt, bearer);
       if (verdict == "other") return soon();
       settle(verdict, reason, answer);
-      retry = answer.retry;
+      retry = answer.retry || 0;
       if (verdict == "valid" || state.who == "out") return;
       if (verdict == "unknown") {
         if (!--tries || retry > PATIENCE_MS) return;

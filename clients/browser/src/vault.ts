@@ -68,6 +68,6 @@ export const openVault = (name: string, lost: () => void): Vault => {
 export const newKey = (): Promise<CryptoKey> =>
   crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
 
-/** a = HMAC(ci, t) in base64url. */
+/** a = HMAC(ci, t) in base64url; t is the token's secret as it is written. */
 export const proof = async ({ ci, token }: Pair): Promise<string> =>
-  base64url(new Uint8Array(await crypto.subtle.sign("HMAC", ci, new TextEncoder().encode(token))));
+  base64url(new Uint8Array(await crypto.subtle.sign("HMAC", ci, new TextEncoder().encode(token.split(".")[5]))));
