@@ -14,6 +14,7 @@
 
 mod api;
 mod cache;
+mod client;
 mod door;
 mod kept;
 mod limits;
@@ -257,17 +258,6 @@ impl Accounts {
     pub fn max_age_s(&self) -> u64 {
         self.config.absolute_ms / 1000
     }
-
-    /// The client for browsers, if this build has one.
-    pub(crate) fn client(&self) -> Option<Client> {
-        None
-    }
-}
-
-/// The client for browsers.
-pub(crate) struct Client {
-    pub(crate) text: &'static str,
-    pub(crate) etag: String,
 }
 
 /// The OpenAPI document of the API.

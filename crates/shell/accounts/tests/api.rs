@@ -657,3 +657,20 @@ async fn the_description_is_the_one_in_docs() {
         assert!(said.json["paths"].get(path).is_some(), "{path}");
     }
 }
+
+#[tokio::test]
+async fn the_client_for_browsers_is_served_once_and_again_when_it_changed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = worker(&config(dir.path())).await;
+    let said = ask("GET", "/client.js").to(&accounts).await;
+    assert_eq!(said.status, 200);
+    assert!(said.text.contains("createSession"), "{}", said.text.len());
+    let kind = said.header("content-type");
+    assert!(kind.starts_with("text/javascript"), "{kind}");
+    let etag = said.header("etag");
+    assert!(etag.len() > 10, "{etag}");
+    let again = ask("GET", "/client.js").with("if-none-match", etag);
+    assert_eq!(again.to(&accounts).await.status, 304);
+    let other = ask("GET", "/client.js").with("if-none-match", "\"other\"");
+    assert_eq!(other.to(&accounts).await.status, 200);
+}
