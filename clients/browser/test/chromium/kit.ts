@@ -43,7 +43,7 @@ export const openBrowser = (): Promise<Browser> =>
 
 let bundle: Promise<string> | undefined;
 const script = () =>
-  (bundle ??= build({ absWorkingDir: here, entryPoints: ["src/index.ts"], bundle: true, write: false, format: "iife", globalName: "steadfast", target: "es2022" }).then((it) => it.outputFiles[0]!.text));
+  (bundle ??= build({ absWorkingDir: here, entryPoints: ["src/index.ts"], bundle: true, write: false, format: "iife", globalName: "steadfast", footer: { js: "globalThis.steadfast = steadfast" }, target: "es2022" }).then((it) => it.outputFiles[0]!.text));
 
 /** Tabs of one browser profile, each with a session of its own. */
 export class Tabs {
@@ -58,7 +58,7 @@ export class Tabs {
     const context = await browser.newContext();
     const tabs = new Tabs(context, url);
     await context.addInitScript({ content: await script() });
-    await context.addInitScript((options) => {
+    await context.addInitScript((options: unknown) => {
       const it = globalThis as any;
       it.shown = [];
       it.session = it.steadfast.createSession(options);
@@ -66,7 +66,7 @@ export class Tabs {
         const { status, reason } = it.session.getSnapshot();
         it.shown.push({ status, reason, at: Date.now() });
       });
-    }, options);
+    }, options as unknown);
     for (let n = 0; n < count; n++) await tabs.more();
     return tabs;
   }
@@ -91,8 +91,7 @@ export class Tabs {
     return (await Promise.all(this.pages.map((page) => page.evaluate(() => (globalThis as any).shown.splice(0))))).flat();
   }
   async all(status: string, within?: number): Promise<void> {
-    let last: string[] = [];
-    await until(`every tab is ${status}`, async () => (last = await this.statuses()).every((it) => it == status), within).catch(async (error) => {
+    await until(`every tab is ${status}`, async () => (await this.statuses()).every((it) => it == status), within).catch(async (error) => {
       throw new Error(`${error.message}: ${JSON.stringify(await this.snapshots())}`);
     });
   }

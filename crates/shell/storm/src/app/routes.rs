@@ -141,10 +141,15 @@ async fn login(app: &App, request: Request<Incoming>) -> Response<Body> {
         .unwrap_or("guest");
     let now_s = sys::clock::wall_ms() / 1000;
     let token = token::issue(&app.key, user, now_s, TOKEN_S);
-    json(
+    let mut response = json(
         StatusCode::OK,
         &serde_json::json!({"token": token, "access_token": token, "token_type": "bearer"}),
-    )
+    );
+    // Where the gateway keeps sessions, this one line opens one; elsewhere it strips it.
+    if let Ok(user) = hyper::header::HeaderValue::from_str(user) {
+        response.headers_mut().insert("steadfast-sign-in", user);
+    }
+    response
 }
 
 fn verify(app: &App, request: &Request<Incoming>) -> Response<Body> {
