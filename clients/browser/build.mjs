@@ -1,6 +1,6 @@
-// Builds dist/ (what npm gets) and the bundle that the binary serves. `--check`: only says whether that one is fresh.
+// Builds dist/ (what npm gets) and the bundle that the binary serves. `--dist`: only dist/.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -26,20 +26,18 @@ export const embedded = () =>
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const fresh = await embedded();
-  if (process.argv.includes("--check")) {
-    if (readFileSync(EMBEDDED, "utf8") !== fresh) throw new Error(`${EMBEDDED} is not what the sources say; run: npm run build`);
-  } else {
-    rmSync(here + "dist", { recursive: true, force: true });
-    await build({
-      ...options,
-      minify: false,
-      splitting: true,
-      chunkNames: "[name]-[hash]",
-      entryPoints: ["src/index.ts", "src/react.ts", "src/element.ts"],
-      external: ["react"],
-      outdir: "dist",
-    });
-    execFileSync(process.execPath, [here + "node_modules/typescript/bin/tsc", "-p", here + "tsconfig.json"], { stdio: "inherit" });
+  rmSync(here + "dist", { recursive: true, force: true });
+  await build({
+    ...options,
+    minify: false,
+    splitting: true,
+    chunkNames: "[name]-[hash]",
+    entryPoints: ["src/index.ts", "src/react.ts", "src/element.ts"],
+    external: ["react"],
+    outdir: "dist",
+  });
+  execFileSync(process.execPath, [here + "node_modules/typescript/bin/tsc", "-p", here + "tsconfig.json"], { stdio: "inherit" });
+  if (!process.argv.includes("--dist")) {
     mkdirSync(dirname(EMBEDDED), { recursive: true });
     writeFileSync(EMBEDDED, fresh);
   }

@@ -4,6 +4,7 @@
 //! silence: what cannot be had ends the chore.
 
 mod bench;
+mod browser;
 mod setup;
 mod shell;
 mod test;
@@ -14,6 +15,7 @@ const USAGE: &str = "cargo xtask CHORE
 
   test               install what the tests need, check format and lints, run every test
   test FILTER…       only the tests whose names contain a filter, without format and lints
+  browser            only the browser client: types, unit tests, package, Chromium
   ci                 the same as test, as .ci/run calls it
   bench gateway      the gateway beside nginx
   bench supervise    supervision beside supervisord and s6
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let ended = match words.as_slice() {
         ["ci" | "test"] => test::all(),
+        ["browser"] => browser::checks(),
         ["test", filters @ ..] => test::some(filters),
         ["bench"] => bench::gateway::run().and_then(|()| bench::supervise::run()),
         ["bench", "gateway"] => bench::gateway::run(),

@@ -43,6 +43,22 @@ pub(crate) const TESTS: [Needed; 6] = [
     },
 ];
 
+/// For the browser client.
+pub(crate) const BROWSER: [Needed; 3] = [
+    Needed {
+        program: "node",
+        package: "nodejs",
+    },
+    Needed {
+        program: "npm",
+        package: "npm",
+    },
+    Needed {
+        program: "chromium",
+        package: "chromium",
+    },
+];
+
 /// For the benches.
 pub(crate) const BENCHES: [Needed; 3] = [
     Needed {

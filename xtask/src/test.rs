@@ -19,7 +19,14 @@ pub(crate) fn all() -> Result<(), String> {
         "-D",
         "warnings",
     ]))?;
-    tests(&venv, &node, &[])
+    let browser = crate::browser::checks();
+    if let Err(why) = &browser {
+        note(&format!(
+            "the browser client: {why}; the other tests follow"
+        ));
+    }
+    tests(&venv, &node, &[])?;
+    browser
 }
 
 /// Only the tests whose names contain one of `filters`.

@@ -5,13 +5,14 @@
  * |---|---|
  * | network error | GET, HEAD, OPTIONS, calls with `Idempotency-Key`, PUT and DELETE without `If-*` |
  * | 503 with Retry-After | the same; any call if it is the gateway's word: it has handed nothing over |
- * | 401 about the credential | once, if there is another credential now |
+ * | 401 about the credential | once, if there is another credential now; the repeatable ones also if `verify` says valid |
  * | anything else | never |
  *
  * A body that is a stream goes out once.
  */
 import { decide } from "./decide.js";
 import type { Env } from "./env.js";
+import type { Snapshot } from "./types.js";
 import { read, retryAfter } from "./answer.js";
 
 export interface Inside {
@@ -26,7 +27,7 @@ export interface Inside {
   /** Names the sign-in. */
   g: () => string | undefined;
   refresh: ((used: string | undefined) => Promise<boolean>) | undefined;
-  verify: () => Promise<unknown>;
+  verify: () => Promise<Snapshot>;
   soon: () => void;
 }
 
@@ -77,10 +78,10 @@ export const makeFetch = ({ env, origin, deadline, backoff, ...it }: Inside) =>
         refreshed = true;
         const { verdict } = decide(await read(response.clone()), it.asked(nonce, bearer));
         if (verdict != "unknown") {
-          if (it.refresh) await it.refresh(bearer);
-          else if (verdict == "weak") void it.verify();
-          else await it.verify();
-          if (it.g() != g || (await it.token().catch(() => bearer)) != bearer) {
+          const better = it.refresh && (await it.refresh(bearer));
+          // A denial that `verify` does not share was somebody's fumble; a new sign-in has its own credential.
+          const { status } = better ? { status: "" } : await it.verify();
+          if (better || it.g() != g || (await it.token().catch(() => bearer)) != bearer || (repeatable && status == "signed-in")) {
             void response.body?.cancel();
             continue;
           }

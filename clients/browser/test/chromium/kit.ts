@@ -105,6 +105,8 @@ export class Tabs {
 const run = (file: string, args: string[], env: NodeJS.ProcessEnv, input = "") =>
   new Promise<{ exit: number; out: string }>((done) => {
     const child = execFile(file, args, { env }, (error, out, err) => done({ exit: error ? Number(error.code ?? -1) : 0, out: out + err }));
+    // It may have ended without reading.
+    child.stdin?.on("error", () => {});
     child.stdin?.end(input);
   });
 

@@ -119,6 +119,16 @@ test("a 401 about the session before is repeated with the new one", async () => 
   expect(await outcome(tab.session.fetch("/private/x"))).toBe("200 done");
 });
 
+test("a false 401 of one call: verified, and repeated if that can do no harm", async () => {
+  const { tab, ran } = await signedIn(FOREIGN);
+  first(1, faults.denying);
+  expect(await outcome(tab.session.fetch("/api/x"), 1_000)).toBe("200 done");
+  first(1, faults.denying);
+  expect((await outcome(tab.session.fetch("/api/x", { method: "POST", body: "pay" }), 1_000)).slice(0, 3)).toBe("401");
+  expect(ran).toEqual(["GET "]);
+  expect(tab.shown).not.toContain("signed-out");
+});
+
 test("an application's own Authorization is left alone, and its 401 says nothing about the session", async () => {
   const { tab } = await signedIn();
   expect((await outcome(tab.session.fetch("/private/x", { headers: { authorization: "Bearer other" } }), 100)).slice(0, 3)).toBe("401");
