@@ -9,7 +9,7 @@ import { build } from "esbuild";
 const here = fileURLToPath(new URL(".", import.meta.url));
 export const EMBEDDED = fileURLToPath(new URL("../../crates/shell/accounts/assets/client.js", import.meta.url));
 /** Bytes of the core, minified and gzipped: what a page pays. */
-export const CORE_BYTES_MAX = 5_000;
+export const CORE_BYTES_MAX = 6_500;
 
 const options = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none" };
 const text = async (more) => (await build({ ...options, ...more, write: false })).outputFiles[0].text;
