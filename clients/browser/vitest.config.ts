@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.{ts,tsx}"], setupFiles: ["test/setup.ts"] } },
+      { esbuild: { jsx: "automatic" }, test: { name: "unit", include: ["test/unit/**/*.test.{ts,tsx}"], setupFiles: ["test/setup.ts"] } },
       {
         test: {
           name: "chromium",

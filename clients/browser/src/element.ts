@@ -48,7 +48,7 @@ const make = () =>
       const style = document.createElement("style");
       style.textContent = STYLE;
       this.#badge = document.createElement("span");
-      this.#badge.part.add("badge");
+      this.#badge.setAttribute("part", "badge");
       // Said when it changes, without taking the focus.
       this.#badge.setAttribute("role", "status");
       this.#badge.setAttribute("aria-live", "polite");
@@ -84,9 +84,9 @@ const make = () =>
       if (status) this.setAttribute("status", status);
       if (!word) return this.#badge.replaceChildren();
       const [dot, text] = [document.createElement("span"), document.createElement("span")];
-      dot.part.add("dot");
+      dot.setAttribute("part", "dot");
       dot.setAttribute("aria-hidden", "true");
-      text.part.add("text");
+      text.setAttribute("part", "text");
       text.textContent = word;
       this.#badge.replaceChildren(dot, text);
     }

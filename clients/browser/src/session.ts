@@ -6,12 +6,10 @@
 import { none, read, type Exchange } from "./answer.js";
 import { decide, type Answer, type Asked, type Verdict } from "./decide.js";
 import { browser, type Env } from "./env.js";
-import { makeFetch } from "./fetch.js";
-import { LOCK_MS_MAX, locked } from "./lock.js";
 import { pause, reduce, start, status, type Event, type Trouble } from "./machine.js";
 import { openTabs, type Rec } from "./tabs.js";
 import type { Options, Session, Snapshot } from "./types.js";
-import { newKey, openVault, proof, type Pair } from "./vault.js";
+import type { Pair } from "./vault.js";
 
 /** Tabs that wake together verify once within this time. */
 const SOON_MS = 1_000;
@@ -32,7 +30,8 @@ export const createSession = (options: Options = {}): Session => {
   };
   const pingAt = pingEvery > 0 ? address("ping") : "";
   // Steadfast's cookie and bearer sessions are not refreshed: the gateway sees every request.
-  const refreshAt = own && mode != "rotating" && !options.refresh ? "" : address("refresh");
+  const rotating = mode == "rotating";
+  const refreshAt = own && !rotating && !options.refresh ? "" : address("refresh");
   const { origin } = new URL(verifyAt);
   const home = origin == new URL(env.base).origin;
   const name = "steadfast " + verifyAt;
@@ -40,6 +39,7 @@ export const createSession = (options: Options = {}): Session => {
   const { signal } = shut;
   const listeners = new Set<() => void>();
 
+  const idle = () => {};
   /** The vault is this page's memory. */
   let lost = false;
   /** Counts sign-ins and sign-outs that this page knows of: an answer to a question from before is dropped. */
@@ -58,9 +58,11 @@ export const createSession = (options: Options = {}): Session => {
     if (told?.g) {
       const news = told.g != rec?.g || told.in != (state.who == "in");
       rec = told;
-      if (lost || pair) lost = true;
+      if (pair) {
+        lost = true;
+        renewal().then(({ vault }) => vault(() => pair), idle);
+      }
       if (lost) tabs.set("", told, told.in);
-      if (pair) void vault(() => pair);
       if (!news) return render();
       epoch++;
       dispatch({ type: told.in ? "in" : "out", reason: told.why });
@@ -71,7 +73,6 @@ export const createSession = (options: Options = {}): Session => {
     }
   };
   const tabs = openTabs(name, env, signal, (news) => heard(news));
-  const vault = openVault(name, () => (lost = true));
   const readRec = () => {
     const found = tabs.get("");
     if (found?.g) rec = found;
@@ -116,15 +117,39 @@ export const createSession = (options: Options = {}): Session => {
     render();
   };
   const dropPair = (g: string) => {
-    if (mode == "rotating") vault((old) => (old?.g == g ? null : undefined)).catch(() => {});
+    if (rotating) renewal().then(({ drop }) => drop(g)).catch(idle);
   };
+  /** A part that is loaded by those who need it; what the network refuses is asked for again. */
+  const part = <T>(load: () => Promise<T>) => {
+    let loading: Promise<T> | undefined;
+    return () =>
+      (loading ||= load().catch((error) => {
+        loading = undefined;
+        throw error;
+      }));
+  };
+  const renewal = part(async () =>
+    (await import("./renew.js")).openRenewal({
+      env,
+      name,
+      rotating,
+      byCookie,
+      token,
+      claim: tabs.claim,
+      judge: (bearer, body) => judge(refreshAt, bearer, body),
+      lost: () => (lost = true),
+      keep: (change, pair) => keep({ ...rec!, ...change }, pair),
+      forgetful: () => lost,
+    }),
+  );
+  const refresh = async (used: string | undefined) => (await renewal()).refresh(used);
 
   /** The credential; it rejects if it cannot be read now. */
   const token = async (): Promise<string | undefined> => {
     readRec();
     if (!rec?.in || byCookie()) return;
-    if (mode != "rotating" || rec.token) return rec.token;
-    const pair = await vault();
+    if (!rotating || rec.token) return rec.token;
+    const pair = await (await renewal()).vault();
     // Another tab is between its vault and its record.
     if (pair && pair.g != rec.g) throw 0;
     return pair?.token;
@@ -195,7 +220,7 @@ export const createSession = (options: Options = {}): Session => {
     // Somebody has signed in or out meanwhile: this answer is about what was.
     if (signal.aborted || era != epoch || g != rec?.g) verdict = "other";
     const reason = row == "no-answer" ? answer.lost : row == "http" ? "http-" + answer.status : row;
-    return { answer, verdict, reason };
+    return { answer, verdict, reason, settle: () => settle(verdict, reason, answer) };
   };
 
   const troubleOf = ({ lost, status }: Answer): Trouble =>
@@ -214,37 +239,12 @@ export const createSession = (options: Options = {}): Session => {
         user: json.user ?? rec?.user,
       };
       if (JSON.stringify(next) != JSON.stringify(rec)) keep(next);
+      // The network is there: what a call will need in a restart is fetched now.
+      calls().catch(idle);
     }
     const event: Event = { type: "verdict", verdict, reason, trouble: troubleOf(answer) };
     dispatch(event);
     if (verdict == "valid" || verdict == "unknown") tabs.tell({ event, g: rec?.g });
-  };
-
-  /** One refresh at a time in all tabs; true: there is another credential than `used` now. */
-  let refreshing: Promise<boolean> | undefined;
-  const refresh = (used: string | undefined): Promise<boolean> =>
-    (refreshing ||= locked(env.locks, name, env.after, () => refreshOnce(used))
-      .catch(() => false)
-      .finally(() => (refreshing = undefined)));
-  const refreshOnce = async (used: string | undefined): Promise<boolean> => {
-    const bearer = await token();
-    if (bearer != used) return true;
-    if (!bearer && (!byCookie() || tabs.claim("refresh", LOCK_MS_MAX))) return byCookie();
-    const pair = mode == "rotating" ? await vault() : undefined;
-    if (mode == "rotating" && !pair) return false;
-    const body = pair ? { token: bearer, a: await proof(pair) } : bearer ? { token: bearer } : {};
-    const { answer, verdict, reason } = await judge(refreshAt, pair ? undefined : bearer, body);
-    if (verdict != "valid") settle(verdict, reason, answer);
-    if (verdict != "valid" || !bearer) return verdict == "valid";
-    const fresh = answer.json.token ?? answer.json.access_token;
-    if (typeof fresh != "string") return false;
-    if (!pair) keep({ ...rec!, token: fresh });
-    else {
-      // Kept before it is used, and only in place of the one that it follows.
-      await vault((old) => (old?.token == bearer ? { ...old, token: fresh } : undefined));
-      if (lost) keep(rec!, await vault());
-    }
-    return true;
   };
 
   let verifying: Promise<Snapshot> | undefined;
@@ -260,8 +260,8 @@ export const createSession = (options: Options = {}): Session => {
   const wait = () => pause(state, verifyEvery, backoff, retry, env.random());
   const cycle = async () => {
     if (signal.aborted || (!(await sendLogout()) && state.who == "out")) return;
-    let refreshed = mode == "rotating";
-    if (refreshed) await token().then(refresh);
+    let refreshed = rotating;
+    if (rotating) await token().then(refresh);
     // One more for the second of two strong verdicts, one for a refresh.
     for (let tries = attempts, turns = attempts + 2; tries > 0 && turns-- > 0; ) {
       if (signal.aborted || (state.who == "out" && !byCookie())) return;
@@ -271,9 +271,9 @@ export const createSession = (options: Options = {}): Session => {
         // The record says that somebody is signed in, and their token is gone for good.
         return dispatch({ type: "out", reason: "no-credential" });
       }
-      const { answer, verdict, reason } = await judge(verifyAt, bearer);
+      const { answer, verdict, settle } = await judge(verifyAt, bearer);
       if (verdict == "other") return soon();
-      settle(verdict, reason, answer);
+      settle();
       retry = answer.retry || 0;
       if (verdict == "valid" || state.who == "out") return;
       if (verdict == "unknown") {
@@ -305,8 +305,24 @@ export const createSession = (options: Options = {}): Session => {
     if (ok ? state.tries : state.who == "in") soon();
   };
 
+  const calls = part(async () =>
+    (await import("./fetch.js")).makeFetch({
+      env,
+      origin,
+      deadline,
+      backoff,
+      byCookie,
+      token,
+      headersFor,
+      asked,
+      g: () => rec?.g,
+      refresh: refreshAt ? refresh : undefined,
+      verify,
+      soon,
+    }),
+  );
+
   // Timers. Hidden pages have none; one that fires asks first whether another tab has done it.
-  const idle = () => {};
   let pingTimer = idle;
   let verifyTimer = idle;
   let soonTimer = idle;
@@ -396,10 +412,9 @@ export const createSession = (options: Options = {}): Session => {
       const g = env.name();
       epoch++;
       let pair: Pair | undefined;
-      if (mode == "rotating" && bearer)
+      if (rotating && bearer)
         try {
-          const next: Pair = { g, token: bearer, ci: await newKey() };
-          pair = await vault(() => next);
+          pair = await (await renewal()).bind(g, bearer);
         } catch {
           // No crypto without https: the token is used as it is, and never replaced.
         }
@@ -412,7 +427,7 @@ export const createSession = (options: Options = {}): Session => {
           in: true,
           why: "sign-in",
           token: pair ? undefined : bearer,
-          sid: session || (own && json?.session) || (mode == "rotating" ? bearer?.split(".")[3] : undefined),
+          sid: session || (own && json?.session) || (rotating ? bearer?.split(".")[3] : undefined),
           user: json?.user,
           sf: rec?.sf,
         },
@@ -434,20 +449,7 @@ export const createSession = (options: Options = {}): Session => {
       return snapshot!;
     },
     verify,
-    fetch: makeFetch({
-      env,
-      origin,
-      deadline,
-      backoff,
-      byCookie,
-      token,
-      headersFor,
-      asked,
-      g: () => rec?.g,
-      refresh: refreshAt ? refresh : undefined,
-      verify,
-      soon,
-    }),
+    fetch: async (input, init) => (await calls())(input, init),
     subscribe(listener) {
       listeners.add(listener);
       return () => {

@@ -1,5 +1,3 @@
-import { base64url } from "./env.js";
-
 /**
  * Where a rotating token and its client key live: IndexedDB, because only it keeps a key that no script can read,
  * and because both change in one transaction. The key proves that a refresh comes from the browser that made it.
@@ -64,10 +62,3 @@ export const openVault = (name: string, lost: () => void): Vault => {
     return seen;
   };
 };
-
-export const newKey = (): Promise<CryptoKey> =>
-  crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-
-/** a = HMAC(ci, t) in base64url; t is the token's secret as it is written. */
-export const proof = async ({ ci, token }: Pair): Promise<string> =>
-  base64url(new Uint8Array(await crypto.subtle.sign("HMAC", ci, new TextEncoder().encode(token.split(".")[5]))));
