@@ -142,6 +142,17 @@ fn configuration(
     let dir = installation.dir().display();
     let exe = options.exe.display();
     let broken = if broken { " --broken" } else { "" };
+    // A storm measures the app alone; a page has buttons, and somebody who is signed in.
+    let (signing, routes, operator) = match options.storm {
+        Some(_) => ("", format!("route = / -> {PROGRAM}\n"), String::new()),
+        None => (
+            "signing = SECRET_KEY\n",
+            format!(
+                "route = / -> {PROGRAM}, /demo -> operator\nauth = optional\nlogin = /api/auth/login\n"
+            ),
+            operator(options, installation),
+        ),
+    };
     format!(
         "[supervisord]
 logfile = {dir}/supervisord.log
@@ -170,14 +181,34 @@ stdout_logfile = {dir}/{PROGRAM}.log
 listen = gateway
 env_file = .env
 secrets = SECRET_KEY
-ready = http:/api/health
+{signing}ready = http:/api/health
 keepalive = 1s
 unhealthy = restart after 3
 replace = overlap
 
 [gateway:web]
 listen = 127.0.0.1:{port}
-route = / -> {PROGRAM}
+{routes}{operator}"
+    )
+}
+
+/// The hand on the page's buttons, and where sessions are kept.
+fn operator(options: &DemoOptions, installation: &Installation) -> String {
+    let dir = installation.dir().display();
+    let config = installation.config();
+    let (exe, config) = (options.exe.display(), config.display());
+    format!(
+        "
+[program:operator]
+command = \"{exe}\" __demo-app --operate \"{config}\" --port 0
+steadfast_command = \"{exe}\" __demo-app --operate \"{config}\" --uds %(socket)s
+directory = {dir}
+redirect_stderr = true
+stdout_logfile = {dir}/operator.log
+listen = gateway
+
+[sessions]
+store = sqlite
 "
     )
 }

@@ -5,6 +5,7 @@
 //! that a request which ran twice is seen even if the app died in between.
 
 mod effects;
+mod operator;
 mod page;
 mod routes;
 mod token;
@@ -37,10 +38,12 @@ pub struct Options {
     pub broken: bool,
     /// Never listen.
     pub stuck: bool,
+    /// Be the hand on the demo page's buttons, for the installation with this configuration.
+    pub operate: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads `--uds PATH | --port N [--boot-ms N] [--broken] [--stuck]`.
+    /// Reads `--uds PATH | --port N [--boot-ms N] [--broken] [--stuck] [--operate CONFIG]`.
     pub fn parse(args: &[String]) -> Result<Options, String> {
         let mut options = Options::default();
         let mut rest = args.iter();
@@ -61,6 +64,7 @@ impl Options {
                 "--boot-ms" => options.boot_ms = Some(number(name, &value()?)?),
                 "--broken" => options.broken = true,
                 "--stuck" => options.stuck = true,
+                "--operate" => options.operate = Some(PathBuf::from(value()?)),
                 _ => return Err(format!("unknown argument {arg}")),
             }
         }
@@ -118,10 +122,29 @@ enum Socket {
     Unix(UnixListener),
 }
 
+/// What this process is.
+#[derive(Clone)]
+enum Part {
+    App(Rc<routes::App>),
+    Operator(Rc<operator::Operator>),
+}
+
+impl Part {
+    async fn answer(self, request: hyper::Request<hyper::body::Incoming>) -> routes::Reply {
+        match self {
+            Part::App(app) => routes::answer(app, request).await,
+            Part::Operator(operator) => operator::answer(operator, request).await,
+        }
+    }
+}
+
 async fn serve(options: Options, log: &mut dyn Write) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let app = Rc::new(routes::App::from_environment(log)?);
+    let part = match &options.operate {
+        Some(config) => Part::Operator(Rc::new(operator::Operator::new(config.clone())?)),
+        None => Part::App(Rc::new(routes::App::from_environment(log)?)),
+    };
     tokio::time::sleep(Duration::from_millis(options.boot_ms.unwrap_or(BOOT_MS))).await;
     if options.stuck {
         std::future::pending::<()>().await;
@@ -137,9 +160,8 @@ async fn serve(options: Options, log: &mut dyn Write) -> std::io::Result<()> {
             _ = interrupt.recv() => break,
         };
         let Ok(stream) = accepted else { continue };
-        let app = app.clone();
-        let service =
-            hyper::service::service_fn(move |request| routes::answer(app.clone(), request));
+        let part = part.clone();
+        let service = hyper::service::service_fn(move |request| part.clone().answer(request));
         let connection = graceful.watch(builder.serve_connection(stream, service));
         tokio::task::spawn_local(async move {
             // A client that goes away is not the app's concern.

@@ -62,7 +62,7 @@ impl App {
 }
 
 type Body = BoxBody<Bytes, Infallible>;
-type Reply = Result<Response<Body>, Infallible>;
+pub(super) type Reply = Result<Response<Body>, Infallible>;
 
 /// Answers one request.
 pub(super) async fn answer(app: Rc<App>, request: Request<Incoming>) -> Reply {
@@ -72,6 +72,11 @@ pub(super) async fn answer(app: Rc<App>, request: Request<Incoming>) -> Reply {
         (&Method::GET | &Method::HEAD, "/") => {
             text(StatusCode::OK, "text/html; charset=utf-8", page::PAGE)
         }
+        (&Method::GET | &Method::HEAD, "/client.js") => text(
+            StatusCode::OK,
+            "text/javascript; charset=utf-8",
+            page::CLIENT,
+        ),
         (&Method::GET | &Method::HEAD, "/api/health") => health(&app),
         (&Method::POST, "/api/auth/login") => login(&app, request).await,
         (_, "/api/auth/verify") => verify(&app, &request),
@@ -82,18 +87,22 @@ pub(super) async fn answer(app: Rc<App>, request: Request<Incoming>) -> Reply {
         (&Method::GET, "/api/events") => events(),
         (
             _,
-            "/" | "/api/health" | "/api/auth/login" | "/api/effect" | "/api/slow" | "/api/hang"
-            | "/api/events",
-        ) => json(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &serde_json::json!({"error": "method not allowed"}),
-        ),
+            "/" | "/client.js" | "/api/health" | "/api/auth/login" | "/api/effect" | "/api/slow"
+            | "/api/hang" | "/api/events",
+        ) => not_allowed(),
         _ => json(
             StatusCode::NOT_FOUND,
             &serde_json::json!({"error": "no such page"}),
         ),
     };
     Ok(reply)
+}
+
+pub(super) fn not_allowed() -> Response<Body> {
+    json(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &serde_json::json!({"error": "method not allowed"}),
+    )
 }
 
 fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
@@ -111,7 +120,7 @@ fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Respo
     response
 }
 
-fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     text(status, "application/json", value.to_string())
 }
 
