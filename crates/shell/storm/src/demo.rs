@@ -148,7 +148,7 @@ fn configuration(
         None => (
             "signing = SECRET_KEY\n",
             format!(
-                "route = / -> {PROGRAM}, /demo -> operator\nauth = optional\nlogin = /api/auth/login\n"
+                "route = / -> {PROGRAM}\n    /demo -> operator\nauth = optional\nlogin = /api/auth/login\n"
             ),
             operator(options, installation),
         ),
