@@ -2,6 +2,7 @@
 
 EFFECT_LOG   a line with the id is appended in one write when a POST /api/effect has been read
 SECRET_KEY   signs tokens (HS256)
+APP_KEY      beats it: a key that somebody forgot in an image
 BOOT_S       sleeps so long on import
 GRANDCHILD   starts `sleep` with this argument once, in a process of its own
 """
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 
-KEY = os.environ.get("SECRET_KEY", "").encode() or os.urandom(32)
+KEY = (os.environ.get("APP_KEY") or os.environ.get("SECRET_KEY", "")).encode() or os.urandom(32)
 LOG = os.open(os.environ["EFFECT_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if os.environ.get("EFFECT_LOG") else None
 
 time.sleep(float(os.environ.get("BOOT_S", "0")))

@@ -327,3 +327,29 @@ fn keys_move_to_another_machine_only_where_that_is_asked_for() {
         assert_eq!(verify(&there, token).status, 200);
     }
 }
+
+#[test]
+fn a_deploy_with_a_wrong_key_is_found_before_anyone_is_sent_to_it() {
+    let backend =
+        Wanted::keys("replace = overlap\nprove = /api/auth/verify\nready_timeout = 3s").start();
+    let (old, pid) = (token(&backend), backend.pid());
+    backend.say(&["restart", "backend"], 0);
+    assert_ne!(backend.pid(), pid, "a right key is no obstacle");
+
+    let pid = backend.pid();
+    let broken = backend.config.replace(
+        "PYTHONDONTWRITEBYTECODE=\"1\"",
+        "APP_KEY=\"forgotten-in-an-image\"",
+    );
+    assert_ne!(broken, backend.config);
+    backend.installation.configure(&broken).expect("written");
+    let said = backend.say(&["update"], 1);
+    assert!(
+        said.text().contains(
+            "it does not accept a token signed with key 1 of SECRET_KEY: /api/auth/verify answered 401"
+        ),
+        "{}",
+        said.text()
+    );
+    assert_eq!((backend.pid(), verify(&backend, &old).status), (pid, 200));
+}

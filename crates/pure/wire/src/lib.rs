@@ -22,7 +22,7 @@ pub mod spec;
 pub use codec::{Error, Field};
 pub use fact::{Counts, Fact, Leaving, Phase, State};
 pub use message::*;
-pub use spec::{Address, Autorestart, Credentials, Ready, Replace, Sink, Spec, Text};
+pub use spec::{Address, Autorestart, Credentials, Prove, Ready, Replace, Sink, Spec, Text};
 
 #[cfg(test)]
 #[allow(missing_docs, unreachable_pub)]

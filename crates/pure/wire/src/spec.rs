@@ -149,6 +149,22 @@ record! {
 }
 
 record! {
+    /// What a program has to accept before it is ready. It names the key; the value is in the environment.
+    pub struct Prove {
+        /// Path of the GET.
+        1 => path: String,
+        /// Variable of the key.
+        2 => variable: String,
+        /// `HS256`, `HS384` or `HS512`.
+        3 => alg: String,
+        /// Whose token it is.
+        4 => user: String,
+        /// As `session::claims::Shape` reads it.
+        5 => claims: String,
+    }
+}
+
+record! {
     /// See the module.
     pub struct Spec {
         /// Name of the `[program:x]` section.
@@ -239,6 +255,8 @@ record! {
         43 => log_prefix: String,
         /// `log_format = json`: its output is written as one JSON object a line.
         44 => log_json: bool,
+        /// `prove`: readiness waits until the program accepts a token that is signed with its own key.
+        48 => prove: Option<Prove>,
     }
 }
 

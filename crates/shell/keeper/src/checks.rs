@@ -1,5 +1,6 @@
 //! Readiness and keepalive checks, one connection at a time, never blocking the loop.
 
+use crate::prove::Proof;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -36,6 +37,9 @@ pub(crate) struct Check {
     since_ms: u64,
     next_at_ms: u64,
     running: Option<Running>,
+    /// What comes after the check itself has passed.
+    proof: Option<Proof>,
+    proving: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +76,8 @@ impl Check {
                         PAUSE_FIRST_MS
                     },
                 running: None,
+                proof: None,
+                proving: false,
             }),
             Ready::Lived {}
             | Ready::Descriptor { .. }
@@ -79,6 +85,12 @@ impl Check {
             | Ready::Notify {}
             | Ready::Exec { .. } => None,
         }
+    }
+
+    /// It passes only when the program has accepted a token too.
+    pub(crate) fn then(mut self, proof: Option<Proof>) -> Check {
+        self.proof = proof;
+        self
     }
 
     pub(crate) fn timer(&self) -> u64 {
@@ -116,6 +128,17 @@ impl Check {
             None => self.begin(now_ms),
             Some(running) => running.step(now_ms),
         };
+        let found = match (found, &self.proof) {
+            (Found::Passed, Some(_)) if !self.proving => {
+                self.running = None;
+                self.proving = true;
+                self.begin(now_ms)
+            }
+            (Found::Failed(answer), Some(proof)) if self.proving => {
+                Found::Failed(proof.refused(&answer))
+            }
+            (found, _) => found,
+        };
         if found != Found::Nothing {
             let begun_ms = self
                 .running
@@ -134,6 +157,16 @@ impl Check {
 
     fn begin(&mut self, now_ms: u64) -> Found {
         let request = match &self.ready {
+            ready if self.proving => {
+                let host = match ready {
+                    Ready::Http { host, .. } => host.as_str(),
+                    _ => "localhost",
+                };
+                let proof = self.proof.as_ref();
+                proof.map_or_else(String::new, |proof| {
+                    proof.request(sys::clock::wall_ms(), host)
+                })
+            }
             Ready::Http { path, host } => format!(
                 "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: steadfast-check\r\nAccept: */*\r\nConnection: close\r\n\r\n"
             ),

@@ -20,6 +20,7 @@ mod logs;
 mod notify;
 mod plain;
 mod probe;
+mod prove;
 mod root;
 mod start;
 

@@ -119,6 +119,7 @@ fn check_address(one: &Program<'_>, handed: &Handed) -> Result<(), Box<Finding>>
         program.ready.as_ref().map(|ready| &ready.value),
         Some(Ready::Http { .. } | Ready::Tcp)
     );
+    let over_network = over_network || program.prove.is_some();
     if over_network && handed.address == (Address::Unknown {}) {
         let span = program.ready.as_ref().and_then(|ready| ready.span.clone());
         let message = format!(

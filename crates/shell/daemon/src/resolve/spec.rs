@@ -109,6 +109,7 @@ pub(super) fn spec(
         gated,
         restart_window_ms: duration_ms(*program.restart_window),
         key: env.key,
+        prove: prove(program),
         open_socket: handed.open_socket && place.gateway_user.is_some_and(|user| user.uid != 0),
         ..Spec::default()
     };
@@ -171,8 +172,27 @@ fn replace(program: &conf::Program, public: &[String], out: &mut Resolved) -> wi
     }
 }
 
+fn prove(program: &conf::Program) -> Option<wire::Prove> {
+    let path = program.prove.as_ref()?;
+    let variable = program.tokens.signer(&program.secrets)?;
+    let text = |value: &Option<conf::Spanned<String>>, default: &str| {
+        value
+            .as_ref()
+            .map_or_else(|| default.to_owned(), |value| value.value.clone())
+    };
+    Some(wire::Prove {
+        path: path.value.clone(),
+        variable: variable.to_owned(),
+        alg: text(&program.tokens.alg, "HS256"),
+        user: text(&program.prove_user, "steadfast"),
+        claims: text(&program.tokens.claims, ""),
+    })
+}
+
 fn ready(program: &conf::Program, gated: bool) -> wire::Ready {
     match program.ready.as_ref().map(|ready| &ready.value) {
+        // RUNNING means ready: a program that refuses the token has not started.
+        None if program.prove.is_some() => wire::Ready::Tcp {},
         None if gated => wire::Ready::Connect {},
         None => wire::Ready::Lived {},
         Some(Ready::Http { path }) => wire::Ready::Http {
@@ -292,6 +312,13 @@ pub(super) fn parts(
     put("stopwaitsecs", program.stopwaitsecs.to_string());
     put("stdout_logfile", format!("{:?}", process.stdout.file.value));
     put("stderr_logfile", format!("{:?}", process.stderr.file.value));
+    put(
+        "prove",
+        program
+            .prove
+            .as_ref()
+            .map_or(String::new(), |path| path.value.clone()),
+    );
     put(
         "ready",
         program

@@ -5,6 +5,7 @@ use crate::checks::{Check, Found};
 use crate::format::Lines;
 use crate::notify::{NotifySocket, Said};
 use crate::probe::Probe;
+use crate::prove::Proof;
 use crate::start::{Pipes, Place};
 use process::CheckMode;
 use rustix::event::PollFlags;
@@ -185,7 +186,12 @@ impl Child {
             CheckMode::UntilReady => 0,
             CheckMode::KeepAlive(period_ms) => period_ms,
         };
-        self.check = Check::new(&spec.ready, &self.place.address, period_ms, mono_ms);
+        let proof = match mode {
+            CheckMode::UntilReady => Proof::of(spec),
+            CheckMode::KeepAlive(_) => None,
+        };
+        self.check = Check::new(&spec.ready, &self.place.address, period_ms, mono_ms)
+            .map(|check| check.then(proof));
         if let Ready::Exec { argv } = &spec.ready {
             let (spec, argv, place) = (spec.clone(), argv.clone(), self.place.clone());
             self.probe = Some(Probe::new(spec, argv, place, period_ms, mono_ms));

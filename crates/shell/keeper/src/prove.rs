@@ -1,0 +1,119 @@
+//! `prove`: a token of ours that the program must accept before it counts as ready, so that a program with a wrong key is
+//! found when it is deployed, not by its users.
+//!
+//! The token is made here, for each try: a definition lives for months, and a token in it would have expired at the next
+//! crash. Its key is the one in the program's own environment, of which the keeper knows the name.
+
+use session::claims::Shape;
+use session::jws::Alg;
+use session::{Admission, Sid, UserId};
+use wire::{Prove, Spec, Text};
+
+/// What is asked, and with which token.
+#[derive(Clone)]
+pub(crate) struct Proof {
+    prove: Prove,
+    key: Vec<u8>,
+    number: u32,
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proof")
+            .field("path", &self.prove.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Proof {
+    /// What the definition asks for; None where it asks for nothing.
+    pub(crate) fn of(spec: &Spec) -> Option<Proof> {
+        let prove = spec.prove.clone()?;
+        let key = spec.env.iter().find(|(name, _)| *name == prove.variable);
+        let key = match key {
+            Some((_, Text::Plain { text })) => text.clone().into_bytes(),
+            Some((_, Text::Socket { .. } | Text::Port { .. })) | None => Vec::new(),
+        };
+        Some(Proof {
+            prove,
+            key,
+            number: spec.key,
+        })
+    }
+
+    /// The request, with a token that is valid now.
+    pub(crate) fn request(&self, wall_ms: u64, host: &str) -> String {
+        let path = &self.prove.path;
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: steadfast-check\r\nAccept: */*\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            self.token(wall_ms)
+        )
+    }
+
+    fn token(&self, wall_ms: u64) -> String {
+        let alg = Alg::parse(&self.prove.alg).unwrap_or_default();
+        // What the daemon checked when it read the file.
+        let shape = Shape::parse(&self.prove.claims).unwrap_or_default();
+        let user = UserId::parse(&self.prove.user).or_else(|| UserId::parse("steadfast"));
+        let Some(user) = user else {
+            return String::new();
+        };
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&wall_ms.to_be_bytes());
+        let admission = Admission {
+            session: Sid(id),
+            user,
+            at_ms: wall_ms,
+            touch: None,
+        };
+        shape.token(&admission, alg, &self.key, wall_ms / 1000, id)
+    }
+
+    /// Words for a program that did not accept it.
+    pub(crate) fn refused(&self, answer: &str) -> String {
+        let Prove { path, variable, .. } = &self.prove;
+        let number = self.number;
+        format!(
+            "it does not accept a token signed with key {number} of {variable}: {path} answered {answer}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::jws::Compact;
+
+    #[test]
+    fn each_try_has_a_fresh_token_of_the_programs_own_key() {
+        let spec = Spec {
+            env: vec![("KEY".into(), "the key".into())],
+            key: 3,
+            prove: Some(Prove {
+                path: "/verify".into(),
+                variable: "KEY".into(),
+                alg: "HS384".into(),
+                user: "7".into(),
+                claims: "simplejwt".into(),
+            }),
+            ..Spec::default()
+        };
+        let proof = Proof::of(&spec).expect("asked for");
+        let request = proof.request(2_000_000_000_000, "localhost");
+        let (_, rest) = request.split_once("Bearer ").expect("a token");
+        let (token, _) = rest.split_once("\r\n").expect("a line");
+        let token = Compact::read(token).expect("reads");
+        assert!(token.proved_by(b"the key") && !token.proved_by(b"another"));
+        let claims = token.claims().expect("claims");
+        assert_eq!(
+            (&claims["sub"], &claims["user_id"]),
+            (&"7".into(), &"7".into())
+        );
+        assert!(claims["exp"].as_u64() > Some(2_000_000_000));
+        let said = format!("{proof:?} {}", proof.refused("401 Unauthorized"));
+        assert!(
+            said.contains("key 3 of KEY") && !said.contains("the key"),
+            "{said}"
+        );
+    }
+}
