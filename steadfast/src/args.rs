@@ -65,8 +65,12 @@ pub(crate) enum Command {
         /// Only these groups.
         groups: Vec<String>,
     },
-    /// As update; with --all everything is replaced, as Supervisor's reload does.
+    /// As update; with --all everything is replaced, as Supervisor's reload does. With names: send these programs
+    /// their reload_signal.
     Reload {
+        /// Programs that reload themselves (reload_signal is set).
+        #[arg(conflicts_with = "all")]
+        names: Vec<String>,
         /// Replace what did not change, too.
         #[arg(long)]
         all: bool,

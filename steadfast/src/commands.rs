@@ -47,7 +47,12 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
             json,
             views::changes,
         ),
-        Args::Reload { all } => show(
+        Args::Reload { names, .. } if !names.is_empty() => show(
+            ask(config, json, Command::ReloadPrograms { names }),
+            json,
+            views::outcomes,
+        ),
+        Args::Reload { all, .. } => show(
             ask(config, json, Command::Reload { all }),
             json,
             views::changes,

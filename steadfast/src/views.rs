@@ -164,6 +164,11 @@ fn outcome(outcome: &Outcome) -> String {
         | Fault::CantReread => "failed",
     };
     let text = outcome.text.trim_end();
+    // The way there said the pid already.
+    let text = match outcome.status {
+        Fault::Success if is_pid(text) => "",
+        _ => text,
+    };
     let mut lines = text.lines().filter(|line| !line.is_empty());
     let first = match lines.next().filter(|line| *line != word) {
         None => word.to_owned(),
@@ -180,6 +185,11 @@ fn outcome(outcome: &Outcome) -> String {
     format!("{name}  {first}{rest}{hint}")
 }
 
+fn is_pid(text: &str) -> bool {
+    text.strip_prefix("pid ")
+        .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// `reread` and `update`.
 pub(crate) fn changes(body: &Body) -> Vec<String> {
     let Body::Changes {
@@ -194,19 +204,68 @@ pub(crate) fn changes(body: &Body) -> Vec<String> {
         return Vec::new();
     };
     let mut lines: Vec<String> = findings.clone();
-    for (names, word) in [
-        (added, "new"),
-        (changed, "changed"),
-        (removed, "gone from the file"),
-    ] {
-        lines.extend(names.iter().map(|name| format!("{name}  {word}")));
+    lines.extend(added.iter().map(|name| format!("{name}: new")));
+    let mut told = vec![false; detail.len()];
+    for group in changed {
+        lines.push(format!(
+            "{group}: changed{}",
+            parts(group, detail, &mut told)
+        ));
     }
-    lines.extend(detail.iter().map(|line| format!("    {line}")));
+    lines.extend(
+        removed
+            .iter()
+            .map(|name| format!("{name}: gone from the file")),
+    );
+    let rest = detail.iter().zip(&told).filter(|(line, told)| {
+        let whole = added.iter().chain(removed).any(|name| {
+            line.strip_prefix(name.as_str())
+                .is_some_and(|rest| rest == ": new" || rest == ": removed")
+        });
+        !**told && !whole
+    });
+    lines.extend(rest.map(|(line, _)| format!("    {line}")));
     if added.is_empty() && changed.is_empty() && removed.is_empty() && outcomes.is_empty() {
         lines.push("nothing differs".into());
     }
     lines.extend(outcomes.iter().map(outcome));
     lines
+}
+
+/// ` (env_file: +DEBUG)`: what changed of a group, where it is the same for each of its processes that changed.
+fn parts(group: &str, detail: &[String], told: &mut [bool]) -> String {
+    let of_group: Vec<(usize, &str, &str)> = detail
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| {
+            let (process, part) = line.split_once(": ")?;
+            let own = process == group || process.strip_prefix(group)?.starts_with(':');
+            own.then_some((at, process, part))
+        })
+        .collect();
+    let of = |wanted: &str| -> Vec<&str> {
+        let mine = of_group.iter().filter(|(_, process, _)| *process == wanted);
+        mine.map(|(_, _, part)| *part).collect()
+    };
+    let Some((_, first, _)) = of_group.first() else {
+        return String::new();
+    };
+    let text = of(first);
+    if of_group.iter().any(|(_, process, _)| of(process) != text) {
+        return String::new();
+    }
+    of_group.iter().for_each(|(at, _, _)| told[*at] = true);
+    let which: std::collections::BTreeSet<&str> = of_group
+        .iter()
+        .map(|(_, process, _)| *process)
+        .filter(|process| *process != group)
+        .collect();
+    let which = match which.len() {
+        0 => String::new(),
+        1..=4 => format!("{}: ", which.into_iter().collect::<Vec<_>>().join(", ")),
+        many => format!("{many} processes: "),
+    };
+    format!(" ({which}{})", text.join("; "))
 }
 
 /// The steps of `plan`.
@@ -258,6 +317,16 @@ pub(crate) fn history(body: &Body) -> Vec<String> {
     ledger::history(&entries(body), zone())
 }
 
+fn memory(info: &ProcessInfo) -> Option<ledger::Memory> {
+    Some(ledger::Memory {
+        bytes: info.memory_bytes?,
+        first_bytes: info.memory_first_bytes?,
+        first_ms: info.memory_first_ms?,
+        max_bytes: info.memory_max_bytes,
+        limit_bytes: info.memory_limit_bytes.unwrap_or(0),
+    })
+}
+
 /// Why it restarted.
 pub(crate) fn explain(info: &ProcessInfo, body: &Body) -> Vec<String> {
     let now = ledger::Now {
@@ -276,6 +345,7 @@ pub(crate) fn explain(info: &ProcessInfo, body: &Body) -> Vec<String> {
         },
         keeper: None,
         reloader: None,
+        memory: memory(info),
     };
     ledger::explain(&label(&info.group, &info.name), &entries(body), &now)
 }

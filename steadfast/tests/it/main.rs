@@ -4,6 +4,7 @@
 //! `cargo xtask test` makes the venv that they need. STEADFAST_LONG=1 makes the load tests as long as the
 //! figures in the README were measured (24 s each instead of 8 s).
 
+mod asked_for;
 mod bad_input;
 mod crashes;
 mod differential;

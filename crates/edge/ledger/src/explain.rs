@@ -24,6 +24,12 @@ const REFUSED_LISTED_MAX: usize = 3;
 const LOOP_ENDS: usize = 3;
 /// ... within this time: what a person still calls "all the time".
 const LOOP_MS: u64 = 10 * 60 * 1000;
+/// Less than this says nothing about a trend: programs fill their caches first.
+const GROWTH_MS_MIN: u64 = 30 * 60 * 1000;
+/// Growth an hour that is worth a line.
+const GROWTH_BYTES_MIN: u64 = 1 << 20;
+/// What lies further ahead is no prediction.
+const PREDICTED_MS_MAX: u64 = 24 * 3600 * 1000;
 /// Lines of last output that are shown for a process that is not up.
 const OUTPUT_LINES_MAX: usize = 5;
 
@@ -48,6 +54,23 @@ pub struct Now {
     pub keeper: Option<Keeper>,
     /// What makes it restart by itself in development (`--reload`), if its command or environment has it.
     pub reloader: Option<String>,
+    /// Its memory, if it was sampled.
+    pub memory: Option<Memory>,
+}
+
+/// Memory of a process's tree over its present life, bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Now.
+    pub bytes: u64,
+    /// At the first sample.
+    pub first_bytes: u64,
+    /// When that was, wall clock, ms.
+    pub first_ms: u64,
+    /// `memory_max`; 0 = none.
+    pub max_bytes: u64,
+    /// What it could take at all; 0 = not known.
+    pub limit_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -286,6 +309,52 @@ fn last_output(mine: &[(u64, &Happened)], now: &Now) -> Vec<String> {
     lines
 }
 
+/// Where its memory is heading, if that can be said.
+fn memory(name: &str, now: &Now) -> Vec<String> {
+    let Some(memory) = now.memory else {
+        return Vec::new();
+    };
+    let time_ms = now.wall_ms.saturating_sub(memory.first_ms);
+    let grown = memory.bytes.saturating_sub(memory.first_bytes);
+    let per_hour = u64::try_from(u128::from(grown) * 3_600_000 / u128::from(time_ms.max(1)));
+    let per_hour = per_hour.unwrap_or(u64::MAX);
+    let grows = time_ms >= GROWTH_MS_MIN
+        && per_hour >= GROWTH_BYTES_MIN
+        && grown.saturating_mul(20) >= memory.first_bytes;
+    if !grows {
+        return Vec::new();
+    }
+    let end = match memory.max_bytes {
+        0 => memory.limit_bytes,
+        max => max,
+    };
+    let left_ms = u128::from(end.saturating_sub(memory.bytes)) * 3_600_000 / u128::from(per_hour);
+    let left_ms = u64::try_from(left_ms).unwrap_or(u64::MAX);
+    let pace = format!(
+        "Most likely next: memory grew {} MB per hour since {}",
+        per_hour >> 20,
+        now.zone.time(memory.first_ms).get(..5).unwrap_or("")
+    );
+    if end == 0 || left_ms > PREDICTED_MS_MAX {
+        return vec![format!("{pace}.")];
+    }
+    let at = now.zone.time(now.wall_ms.saturating_add(left_ms));
+    let at = at.get(..5).unwrap_or("");
+    if memory.max_bytes > 0 {
+        let max = memory.max_bytes >> 20;
+        return vec![format!(
+            "{pace}; at this pace it reaches memory_max = {max}MB at about {at} and is replaced."
+        )];
+    }
+    // Room to grow, but well below where the kernel ends it.
+    let wanted = (memory.bytes + memory.bytes / 2).min(end / 4 * 3);
+    let wanted = (wanted >> 20).div_ceil(50) * 50;
+    vec![
+        format!("{pace}; at this pace it ends at about {at}."),
+        format!("  try: memory_max = {wanted}MB in [program:{name}]"),
+    ]
+}
+
 fn hints(process: &str, mine: &[(u64, &Happened)], now: &Now) -> Vec<String> {
     let name = finding::escape(process);
     let mut lines = Vec::new();
@@ -322,6 +391,7 @@ fn hints(process: &str, mine: &[(u64, &Happened)], now: &Now) -> Vec<String> {
             count(out_of_memory as u64, "time", "times")
         ));
     }
+    lines.extend(memory(&name, now));
     match now.phase.as_str() {
         "fatal" => {
             lines.push("Its start retries are used up. When it is mended:".to_owned());

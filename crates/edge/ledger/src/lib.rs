@@ -28,7 +28,7 @@ mod read;
 mod words;
 
 pub use entry::{Entry, Happened, Keeper, LINE_VERSION, Mark, TEXT_BYTES_MAX, What};
-pub use explain::{Now, explain};
+pub use explain::{Memory, Now, explain};
 pub use file::{FILE_BYTES_MAX, FILE_NAME, Ledger, Written};
 pub use history::history;
 pub use read::{Filter, LINE_BYTES_MAX, read};

@@ -448,3 +448,43 @@ fn a_program_that_never_got_up_was_tried_not_started() {
         "{text}"
     );
 }
+
+#[test]
+fn memory_that_grows_says_where_it_is_heading() {
+    const MB: u64 = 1 << 20;
+    let mut now = now("ready");
+    let hours = 2;
+    let growing = crate::Memory {
+        bytes: 580 * MB,
+        first_bytes: 500 * MB,
+        first_ms: now.wall_ms - hours * 3_600_000,
+        max_bytes: 0,
+        limit_bytes: 820 * MB,
+    };
+    now.memory = Some(growing);
+    let text = |now: &Now| explain("backend", &evening().entries, now).join("\n");
+    let shown = text(&now);
+    assert!(
+        shown.contains("Most likely next: memory grew 40 MB per hour since "),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("; at this pace it ends at about "),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\n  try: memory_max = 650MB in [program:backend]"),
+        "{shown}"
+    );
+    now.memory = Some(crate::Memory {
+        max_bytes: 600 * MB,
+        ..growing
+    });
+    assert!(text(&now).contains("it reaches memory_max = 600MB at about "));
+    // A cache that fills in the first minutes is no trend.
+    now.memory = Some(crate::Memory {
+        first_ms: now.wall_ms - 60_000,
+        ..growing
+    });
+    assert!(!text(&now).contains("memory grew"));
+}

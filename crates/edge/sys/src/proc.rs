@@ -114,6 +114,45 @@ pub fn command_line(pid: i32, bytes_max: usize) -> String {
     text.trim_end().to_owned()
 }
 
+/// Bytes of a process that are in memory, pages shared with others counted whole (`RssAnon` and the rest of
+/// /proc/PID/status would cost more to read); 0 where it is gone.
+pub fn rss_bytes(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages: u64 = text
+        .split_ascii_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
+}
+
+/// Bytes of a process with each shared page divided by its users (`Pss`); None where it may not be read. The kernel
+/// walks its page tables for it: milliseconds for a large one.
+pub fn pss_bytes(pid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kb: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kb * 1024)
+}
+
+/// What programs can still get: `MemAvailable` of /proc/meminfo, or what is left of the container's limit.
+pub fn memory_available_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kb: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    // A container has its own limit (cgroup v2, as it sees itself).
+    let number = |name: &str| -> Option<u64> {
+        let text = fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let own = number("memory.max")
+        .zip(number("memory.current"))
+        .map(|(max, current)| max.saturating_sub(current));
+    Some(own.map_or(kb * 1024, |own| own.min(kb * 1024)))
+}
+
 /// `oom_kill` of /proc/vmstat: how many processes the kernel has killed for memory; None where it is not told.
 pub fn oom_kills() -> Option<u64> {
     let text = fs::read_to_string("/proc/vmstat").ok()?;

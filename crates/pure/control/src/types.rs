@@ -66,6 +66,11 @@ pub enum Command {
         /// Everything.
         all: bool,
     },
+    /// Send each of these programs its `reload_signal`. Body: [`Body::Outcomes`].
+    ReloadPrograms {
+        /// Which.
+        names: Names,
+    },
     /// What `update` would do. Body: [`Body::Plan`].
     Plan,
     /// Make a new key and restart the programs that have it, unnoticed. Body: [`Body::Rotated`].
@@ -436,6 +441,24 @@ pub struct ProcessInfo {
     pub listens: String,
     /// A slot of ours (gateway).
     pub hidden: bool,
+    /// Memory of its tree now, bytes; only where single processes are asked for.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// The first sample of this life, bytes; None = no sample yet.
+    #[serde(default)]
+    pub memory_first_bytes: Option<u64>,
+    /// When that was, wall clock, ms.
+    #[serde(default)]
+    pub memory_first_ms: Option<u64>,
+    /// `memory_max`, bytes; 0 = none.
+    #[serde(default)]
+    pub memory_max_bytes: u64,
+    /// How much its tree could take at all: what it has and what is left on the machine, bytes.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
+    /// It runs to its end (`oneshot`).
+    #[serde(default)]
+    pub oneshot: bool,
 }
 
 /// One process of the file, as Supervisor's getAllConfigInfo.

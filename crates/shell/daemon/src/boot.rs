@@ -107,6 +107,8 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
         state: RefCell::new(State::empty(listeners)),
         exit: Cell::new(None),
         exiting: Notify::new(),
+        exit_status: Cell::new(0),
+        tended: Notify::new(),
     });
     let serving = tokio::task::spawn_local(root::serve(daemon.clone(), conn, orders));
     match begin(&daemon, restarted).await {
@@ -114,6 +116,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
             tokio::task::spawn_local(commands::serve(daemon.clone(), calls));
             tokio::task::spawn_local(fronts::serve_control(control, handle));
             tokio::task::spawn_local(settle::retry(daemon.clone()));
+            tokio::task::spawn_local(crate::tend::tend(daemon.clone()));
         }
         Err(CouldNot(text)) => {
             daemon.exit.set(Some(COULD_NOT));
@@ -437,6 +440,8 @@ impl State {
             leaving: BTreeSet::new(),
             numbers: 0,
             rotating: None,
+            news: Default::default(),
+            samples: BTreeMap::new(),
         }
     }
 }

@@ -102,7 +102,7 @@ pub(crate) fn cwd() -> String {
     std::env::current_dir().map_or_else(|_| "/".to_owned(), |dir| dir.display().to_string())
 }
 
-fn hostname() -> String {
+pub(crate) fn hostname() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

@@ -182,6 +182,8 @@ pub(crate) struct Slot {
     pub(crate) parts: String,
     /// Owner of its sockets' directory.
     pub(crate) owner: Option<u32>,
+    /// What the daemon itself does about it.
+    pub(crate) extras: crate::extras::Extras,
 }
 
 impl Slot {
@@ -213,7 +215,18 @@ impl Slot {
         self.removed_until_ms == 0
     }
     /// Identity of everything that an update compares.
-    pub(crate) fn definition(&self) -> (&str, bool, i64, i64, &[String], &[routes::Listener]) {
+    #[allow(clippy::type_complexity, reason = "compared whole, never taken apart")]
+    pub(crate) fn definition(
+        &self,
+    ) -> (
+        &str,
+        bool,
+        i64,
+        i64,
+        &[String],
+        &[routes::Listener],
+        &crate::extras::Extras,
+    ) {
         (
             &self.spec.hash,
             self.autostart,
@@ -221,6 +234,7 @@ impl Slot {
             self.priority,
             &self.depends_on,
             &self.derived,
+            &self.extras,
         )
     }
 }

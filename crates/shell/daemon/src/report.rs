@@ -26,6 +26,7 @@ pub(crate) fn came(daemon: &Shared, key: &Key, life: u64, report: Report, fds: V
             if let Some(keeper) = daemon.state.borrow_mut().keepers.get_mut(key) {
                 keeper.take(fact.clone());
             }
+            crate::news::fact(daemon, key, fact);
         }
         Report::Answer { op, outcome, text } => {
             let waiting = daemon
@@ -121,6 +122,7 @@ fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
 }
 
 fn say(daemon: &Shared, key: &Key, transition: &Transition) {
+    crate::news::happened(daemon, key, transition);
     let start_secs = daemon
         .state
         .borrow()

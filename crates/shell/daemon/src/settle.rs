@@ -58,6 +58,7 @@ pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> V
             .filter_map(|step| not_done(step, &why))
             .collect();
     }
+    daemon.tended.notify_one();
     let many = steps.len() >= STEPS_MANY;
     let ends = execute(daemon, steps, &How::as_configured(cause)).await;
     if many {

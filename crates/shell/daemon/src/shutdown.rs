@@ -93,7 +93,8 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
         tokio::time::sleep(ANSWERED).await;
-        daemon.root.order(&Order::Exit { status: 0 }, Vec::new());
+        let status = daemon.exit_status.get();
+        daemon.root.order(&Order::Exit { status }, Vec::new());
     });
     Done::ok(Body::Nothing)
 }

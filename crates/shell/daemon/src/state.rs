@@ -52,6 +52,10 @@ pub(crate) struct Daemon {
     pub(crate) exit: Cell<Option<i32>>,
     /// Told when it is.
     pub(crate) exiting: Notify,
+    /// Exit status of everything, once the shutdown is over: 0, or that of an essential program.
+    pub(crate) exit_status: Cell<i32>,
+    /// Told when the model changed: what is tended may be other than before.
+    pub(crate) tended: Notify,
 }
 
 /// Supervisor's moods (states.py).
@@ -113,6 +117,10 @@ pub(crate) struct State {
     pub(crate) numbers: u64,
     /// Name of the key that is being rotated.
     pub(crate) rotating: Option<String>,
+    /// What was told to `notify`, and what is known for it.
+    pub(crate) news: crate::news::News,
+    /// Memory of programs, as sampled.
+    pub(crate) samples: BTreeMap<Key, crate::tend::Samples>,
 }
 
 /// A keeper that is connected.

@@ -203,12 +203,12 @@ fn reread_tells_and_update_does() {
     assert_eq!(
         steps,
         [
-            "stop gone",
+            "stop gone (gone from the file)",
             "define changed",
-            "restart changed",
+            "restart changed (command cat -> cat -u; environment +A)",
             "make a place for new",
             "define new",
-            "start new"
+            "start new (new)"
         ]
     );
 

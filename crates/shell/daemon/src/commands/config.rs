@@ -103,12 +103,41 @@ pub(super) fn plan(daemon: &Shared) -> Done {
     let desired = desired_of(&merged, &wanted_addresses(&merged));
     let mut steps: Vec<String> = reconcile(&desired, &observed, Intent::Update)
         .iter()
-        .map(line)
+        .map(|step| match reason(&state.active, &merged, step) {
+            Some(reason) => format!("{} ({reason})", line(step)),
+            None => line(step),
+        })
         .collect();
     if steps.is_empty() {
         steps.push("nothing to do".to_owned());
     }
     Done::ok(Body::Plan { steps })
+}
+
+/// Why a step is taken: what differs, or that there is nothing to compare with.
+fn reason(active: &Active, merged: &Active, step: &plan::Step) -> Option<String> {
+    use plan::Step;
+    let key = step.slot()?;
+    let (before, after) = (
+        active.slot(key).filter(|slot| slot.in_service()),
+        merged.slot(key).filter(|slot| slot.in_service()),
+    );
+    match (step, before, after) {
+        (Step::Restart { .. }, Some(before), Some(after)) if after.first => {
+            Some(if before.spec.config == after.spec.config {
+                difference(before, after).join("; ")
+            } else {
+                "its listeners or routes".to_owned()
+            })
+        }
+        (Step::Restart { .. }, Some(before), Some(after)) => {
+            Some(difference(before, after).join("; ")).filter(|text| !text.is_empty())
+        }
+        (Step::Start { .. }, None, Some(_)) => Some("new".to_owned()),
+        (Step::Start { .. }, Some(_), Some(_)) => Some("it should run".to_owned()),
+        (Step::Stop { .. } | Step::Remove { .. }, _, None) => Some("gone from the file".to_owned()),
+        _ => None,
+    }
 }
 
 fn desired_of(model: &Active, addresses: &BTreeSet<String>) -> plan::Desired {

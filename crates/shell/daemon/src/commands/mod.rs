@@ -163,6 +163,7 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
         Command::Reload { all } => {
             only(reload::reload(daemon, *all, &by("reload"), progress).await)
         }
+        Command::ReloadPrograms { names } => only(process::reload(daemon, names).await),
         Command::Plan => only(config::plan(daemon)),
         Command::RotateKey { name, compromised } => {
             let by = by(&format!("rotate {name}"));
@@ -222,6 +223,7 @@ fn words(command: &Command) -> Option<String> {
         Command::Update { groups } => Some(of("update", groups)),
         Command::Reload { all: true } => Some("reload everything".to_owned()),
         Command::Reload { all: false } => Some("reload".to_owned()),
+        Command::ReloadPrograms { names } => Some(of("reload", names)),
         Command::AddGroup { name } => Some(format!("add {name}")),
         Command::RemoveGroup { name } => Some(format!("remove {name}")),
         Command::ClearLogs { main: true, .. } => Some("clear the activity log".to_owned()),

@@ -407,6 +407,50 @@ pub(super) async fn waited(daemon: &Shared, key: &Key, before: &Counts) -> Optio
     ))
 }
 
+/// Sends each its `reload_signal`.
+pub(super) async fn reload(daemon: &Shared, names: &[String]) -> Done {
+    let (keys, mut outcomes) = meant(daemon, names);
+    for key in keys {
+        let number = {
+            let state = daemon.state.borrow();
+            let slot = state.active.slot(&key);
+            slot.map_or(0, |slot| slot.extras.reload_signal)
+        };
+        if number == 0 {
+            let text = format!(
+                "has no reload_signal; write reload_signal = HUP, or run: steadfast restart {key}"
+            );
+            outcomes.push(outcome(&key, Fault::Failed, text));
+            continue;
+        }
+        let sent = send_signal(daemon, &key, number).await;
+        outcomes.push(match sent.status {
+            Fault::Success => Outcome {
+                text: format!("{} sent", sys::signal::name(number)),
+                ..sent
+            },
+            _ => sent,
+        });
+    }
+    done(outcomes, &[])
+}
+
+async fn send_signal(daemon: &Shared, key: &Key, number: i32) -> Outcome {
+    let state = daemon.fact(key).map_or(State::Stopped, |fact| fact.state);
+    if !matches!(state, State::Running | State::Starting | State::Stopping) {
+        return outcome(key, Fault::NotRunning, "not running");
+    }
+    let answer = daemon
+        .ask(key, |op| Command::Signal { op, signal: number }, Vec::new())
+        .await;
+    let (status, text) = match answer {
+        Ok((wire::Outcome::Refused, text)) => (Fault::NotRunning, text),
+        Ok((result, text)) => (fault(result, Fault::Success), text),
+        Err(text) => (Fault::Failed, text),
+    };
+    outcome(key, status, text)
+}
+
 /// Signal.
 pub(super) async fn signal(daemon: &Shared, names: &[String], signal: &str) -> Done {
     let (keys, mut outcomes) = meant(daemon, names);
@@ -421,24 +465,7 @@ pub(super) async fn signal(daemon: &Shared, names: &[String], signal: &str) -> D
         return done(outcomes, &[]);
     };
     for key in keys {
-        let state = daemon.fact(&key).map_or(State::Stopped, |fact| fact.state);
-        if !matches!(state, State::Running | State::Starting | State::Stopping) {
-            outcomes.push(outcome(&key, Fault::NotRunning, "not running"));
-            continue;
-        }
-        let answer = daemon
-            .ask(
-                &key,
-                |op| Command::Signal { op, signal: number },
-                Vec::new(),
-            )
-            .await;
-        let (status, text) = match answer {
-            Ok((wire::Outcome::Refused, text)) => (Fault::NotRunning, text),
-            Ok((result, text)) => (fault(result, Fault::Success), text),
-            Err(text) => (Fault::Failed, text),
-        };
-        outcomes.push(outcome(&key, status, text));
+        outcomes.push(send_signal(daemon, &key, number).await);
     }
     done(outcomes, &[])
 }

@@ -21,7 +21,15 @@ pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool) -> Done {
     let state = daemon.state.borrow();
     let processes: Vec<ProcessInfo> = keys
         .iter()
-        .filter_map(|key| Some(info(&state, key, state.active.slot(key)?)))
+        .filter_map(|key| {
+            let slot = state.active.slot(key)?;
+            let mut info = info(&state, key, slot);
+            // Looking at every process's tree is not what a plain `status` of a thousand is for.
+            if !names.is_empty() {
+                remember(&state, key, slot, &mut info);
+            }
+            Some(info)
+        })
         .collect();
     if !bad.is_empty() {
         let error: Vec<String> = bad.into_iter().map(|outcome| outcome.text).collect();
@@ -53,7 +61,12 @@ fn info(state: &State, key: &Key, slot: &Slot) -> ProcessInfo {
         group: key.group.clone(),
         state: shown.to_string(),
         state_code: shown.code(),
-        phase,
+        // What runs to its end gets ready by ending.
+        phase: if slot.spec.oneshot && phase == "starting" {
+            "running".to_owned()
+        } else {
+            phase
+        },
         pid: fact.pid,
         started_ms,
         stopped_ms: fact.stopped_wall_ms,
@@ -86,7 +99,26 @@ fn info(state: &State, key: &Key, slot: &Slot) -> ProcessInfo {
         unhealthy: fact.unhealthy,
         listens: listens(state, slot),
         hidden: slot.first,
+        memory_max_bytes: slot.extras.memory_max,
+        oneshot: slot.spec.oneshot,
+        ..ProcessInfo::default()
     }
+}
+
+/// Its memory, and where that began.
+fn remember(state: &State, key: &Key, slot: &Slot, info: &mut ProcessInfo) {
+    if info.pid <= 0 {
+        return;
+    }
+    let bytes = crate::tend::tree_bytes(info.pid, slot.extras.memory_max);
+    let first = state
+        .samples
+        .get(key)
+        .and_then(|samples| samples.first(info.pid));
+    info.memory_bytes = Some(bytes);
+    info.memory_first_ms = first.map(|(at_ms, _)| at_ms);
+    info.memory_first_bytes = first.map(|(_, bytes)| bytes);
+    info.memory_limit_bytes = sys::proc::memory_available_bytes().map(|left| left + bytes);
 }
 
 /// Where it is reached, or why it is not.

@@ -46,18 +46,32 @@ pub(crate) fn group_changes(active: &Active, candidate: &Active) -> GroupChanges
     }
 }
 
-/// What differs between two definitions of one slot, one part each: `command a -> b`, `environment +LOG_LEVEL`. No values
-/// of variables, nothing that looks secret.
+/// What differs between two definitions of one slot, one part each: `command a -> b`, `environment +LOG_LEVEL`,
+/// `env_file: +DEBUG -OLD ~CHANGED`. No values of variables, nothing that looks secret.
 pub(crate) fn difference(before: &Slot, after: &Slot) -> Vec<String> {
     let (before_parts, after_parts) = (parts(before), parts(after));
     let names: BTreeSet<&String> = before_parts.keys().chain(after_parts.keys()).collect();
     let mut words = Vec::new();
+    let mut in_file: Vec<String> = Vec::new();
     for name in names {
         let (old, new) = (before_parts.get(name), after_parts.get(name));
         if old == new {
             continue;
         }
-        let text = match (name.strip_prefix("environment "), old, new) {
+        let variable = name.strip_prefix("environment ");
+        if let Some(variable) = name.strip_prefix("env_file ") {
+            in_file.push(match (old, new) {
+                (None, _) => format!("+{variable}"),
+                (_, None) => format!("-{variable}"),
+                (Some(_), Some(_)) => format!("~{variable}"),
+            });
+            continue;
+        }
+        if let Some(key) = name.strip_prefix("hidden ") {
+            words.push(format!("{key} changed"));
+            continue;
+        }
+        let text = match (variable, old, new) {
             (Some(variable), None, _) => format!("environment +{variable}"),
             (Some(variable), _, None) => format!("environment -{variable}"),
             (Some(variable), Some(_), Some(_)) => format!("environment {variable} changed"),
@@ -70,6 +84,9 @@ pub(crate) fn difference(before: &Slot, after: &Slot) -> Vec<String> {
             }
         };
         words.push(text);
+    }
+    if !in_file.is_empty() {
+        words.push(format!("env_file: {}", in_file.join(" ")));
     }
     if words.is_empty() && before.definition() != after.definition() {
         words.push("its definition".to_owned());
@@ -146,6 +163,7 @@ mod tests {
                 ("command", "x --a"),
                 ("environment KEY", "h1"),
                 ("environment OLD", "h"),
+                ("env_file TOKEN", "h1"),
             ],
         );
         let after = slot(
@@ -155,6 +173,9 @@ mod tests {
                 ("command", "x --b"),
                 ("environment KEY", "h2"),
                 ("environment NEW", "h"),
+                ("env_file DEBUG", "h"),
+                ("env_file TOKEN", "h2"),
+                ("hidden notify", "h"),
                 ("ready", "tcp"),
             ],
         );
@@ -165,7 +186,9 @@ mod tests {
                 "environment KEY changed",
                 "environment +NEW",
                 "environment -OLD",
-                "ready (none) -> tcp"
+                "notify changed",
+                "ready (none) -> tcp",
+                "env_file: +DEBUG ~TOKEN"
             ]
         );
         assert_eq!(

@@ -20,6 +20,8 @@ pub(super) struct Made {
     pub(super) key: u32,
     /// Every value of that key.
     pub(super) ring: Vec<secrets::Kept>,
+    /// Names that `env_file` sets and nothing else beats.
+    pub(super) from_file: Vec<String>,
 }
 
 /// The environment of one process.
@@ -106,7 +108,8 @@ pub(super) fn environment(
             .push(format!("{}  {what} {}", key.name, key.origin));
     }
     let mut secret: Vec<String> = resolved.keys.iter().map(|key| key.name.clone()).collect();
-    secret.extend(resolved.env_file.keys().cloned());
+    let from_file: Vec<String> = resolved.env_file.keys().cloned().collect();
+    secret.extend(from_file.iter().cloned());
     let added: Vec<(String, String)> = resolved
         .variables()
         .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
@@ -121,6 +124,7 @@ pub(super) fn environment(
         secret,
         key: 0,
         ring,
+        from_file,
     };
     if !made.ring.is_empty() {
         made.key = made

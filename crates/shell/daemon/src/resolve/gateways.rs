@@ -128,11 +128,18 @@ pub(super) fn definition(
                 .into_iter()
                 .collect(),
         };
-        out.listeners.extend(
-            addresses
-                .into_iter()
-                .map(|at| listener(gateway, at, &trusted)),
-        );
+        let page = gateway.maintenance_page.as_ref().or_else(|| {
+            let routed = gateway.routes.iter();
+            routed
+                .filter_map(|route| model.program(&route.target))
+                .find_map(|program| program.extras.maintenance_page.as_ref())
+        });
+        let page = crate::extras::page(page, &mut resolved.findings);
+        out.listeners
+            .extend(addresses.into_iter().map(|at| Listener {
+                maintenance_page: page.clone(),
+                ..listener(gateway, at, &trusted)
+            }));
     }
     out
 }

@@ -211,11 +211,16 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         } else {
             key.to_string()
         };
+        let page = program.extras.maintenance_page.as_ref();
+        let page = crate::extras::page(page, &mut out.findings);
         handed
             .public
             .iter()
             .filter(|address| !super::gateways::replaces_derived(one.model, &program.name, address))
-            .map(|address| derived(address, &target, &program.name, &handed.trusted))
+            .map(|address| routes::Listener {
+                maintenance_page: page.clone(),
+                ..derived(address, &target, &program.name, &handed.trusted)
+            })
             .collect()
     } else {
         Vec::new()
@@ -231,6 +236,7 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         out,
     );
     let mut parts = parts(program, process, &env);
+    parts.extend(crate::extras::parts(program));
     parts.insert(
         "user".into(),
         spec.credentials
@@ -259,6 +265,7 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         config: serde_json::to_string(&info).unwrap_or_default(),
         parts: serde_json::to_string(&parts).unwrap_or_default(),
         owner: spec.credentials.as_ref().map(|user| user.uid),
+        extras: crate::extras::Extras::of(one.model, program),
         spec,
         ..Slot::default()
     };

@@ -348,7 +348,9 @@ pub(super) fn parts(
         .iter()
         .chain(env.all.iter().filter(|(name, _)| env.secret.contains(name)))
     {
-        put(&format!("environment {name}"), hash(value.as_bytes()));
+        let from_file = env.from_file.contains(name) && !process.environment.contains_key(name);
+        let source = if from_file { "env_file" } else { "environment" };
+        put(&format!("{source} {name}"), hash(value.as_bytes()));
     }
     parts
 }
