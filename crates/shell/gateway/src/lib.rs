@@ -60,7 +60,7 @@ use crate::worker::Worker;
 
 /// The configuration, which stands in a crate of its own so that the daemon can write it.
 pub mod config {
-    pub use routes::{Config, Listener, Route, Slot, Target};
+    pub use routes::{Auth, Config, Jwt, JwtKey, Listener, Route, Sessions, Slot, Target};
 }
 
 /// Environment variable with the number of the descriptor that holds the configuration.

@@ -17,12 +17,12 @@ use routes::Auth;
 use session::cookie;
 use session::csrf::Forged;
 use session::judge::Traffic;
-use session::{Admission, Kind as Use, Refusal, Sid, Token, Unsure, Verdict};
+use session::{Kind as Use, Refusal, Sid, Token, Unsure, Verdict};
 
 use crate::client::Client;
 use crate::door::asked::{self, Act, InCookie, InHeader};
 use crate::door::marks::{Marks, Source, line};
-use crate::door::{Door, Pass, Way};
+use crate::door::{Door, Pass, Way, in_time};
 use crate::exchange::Flight;
 use crate::own::Ours;
 
@@ -51,7 +51,6 @@ pub(crate) async fn admit(
     let clean_cookies = site.watched && head.has(Kind::Cookie);
     let mut pass = Pass {
         admission: None,
-        token: None,
         count: 0,
         required: auth == Auth::Required && way == Way::Plain,
         open,
@@ -97,7 +96,7 @@ pub(crate) async fn admit(
         return Ok(Some(Box::new(pass)));
     }
     pass.count = door.count();
-    let (verdict, session) = look(door, sent.clone(), bearer, &mut pass).await;
+    let (verdict, session) = look(door, sent.clone(), bearer).await;
     settle(pass, verdict, session, &sent)
 }
 
@@ -115,26 +114,15 @@ fn is_preflight(head: &RequestHead, buf: &[u8]) -> bool {
 }
 
 /// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in.
-async fn look(
-    door: &Door,
-    sent: InCookie,
-    bearer: InHeader,
-    pass: &mut Pass,
-) -> (Verdict, Option<Sid>) {
+async fn look(door: &Door, sent: InCookie, bearer: InHeader) -> (Verdict, Option<Sid>) {
     let by_cookie = match sent {
         InCookie::None => None,
         InCookie::Several => Some((Verdict::Invalid(Refusal::Malformed), None)),
-        InCookie::One(token) => {
-            let found = verify(door, &token, |kind| kind == Use::Cookie).await;
-            pass.token = Some(token);
-            Some(found)
-        }
+        InCookie::One(token) => Some(verify(door, &token, |kind| kind == Use::Cookie).await),
     };
     match (by_cookie, bearer) {
         (Some((Verdict::Invalid(_), _)) | None, InHeader::Ours(token)) => {
-            let found = verify(door, &token, |kind| kind != Use::Cookie).await;
-            pass.token = Some(token);
-            found
+            verify(door, &token, |kind| kind != Use::Cookie).await
         }
         (Some(found), _) => found,
         (None, InHeader::Bearer) => (Verdict::Invalid(Refusal::Malformed), None),
@@ -170,7 +158,7 @@ fn settle(
             return Err(unauthorized(refusal, clear, session, &pass.marks));
         }
         Verdict::Unknown(why) if pass.way != Way::Login => return Err(unsure(why, &pass.marks)),
-        Verdict::Invalid(_) | Verdict::Unknown(_) => pass.token = None,
+        Verdict::Invalid(_) | Verdict::Unknown(_) => {}
     }
     Ok(Some(Box::new(pass)))
 }
@@ -180,20 +168,19 @@ fn settle(
 pub(crate) async fn look_again(client: &Client, flight: &Flight) -> Option<Ours> {
     let pass = flight.pass.as_deref()?;
     let door = client.site.door.as_ref()?;
-    let (Some(Admission { session, .. }), Some(token)) = (&pass.admission, &pass.token) else {
-        return None;
-    };
-    if flight.request.waited_ms().is_none() && door.count() == pass.count {
+    let admission = pass.admission.as_ref()?;
+    if door.count() == pass.count {
         return None;
     }
-    let (verdict, _) = door.verify(token, Traffic::Passive).await;
-    let over = match verdict {
-        Verdict::Valid(_) | Verdict::Invalid(Refusal::Idle | Refusal::Absolute) => return None,
+    let still = door.accounts.still(admission.clone(), pass.count);
+    let late = Verdict::Unknown(Unsure::Unreachable);
+    let over = match in_time(still).await.unwrap_or(late) {
+        Verdict::Valid(_) => return None,
         Verdict::Unknown(why) => unsure(why, &pass.marks),
         Verdict::Invalid(refusal) => {
             let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
             let clear = (pass.cookie && !replaced).then(|| cookie::clear(pass.channel));
-            unauthorized(refusal, clear.flatten(), Some(*session), &pass.marks)
+            unauthorized(refusal, clear.flatten(), pass.session(), &pass.marks)
         }
     };
     Some(over.about(flight))

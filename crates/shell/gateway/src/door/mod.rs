@@ -32,7 +32,7 @@ use session::cookie::Channel;
 use session::csrf::Forged;
 use session::judge::Traffic;
 use session::{Admission, Sid, Unsure, Verdict};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::door::marks::{Marks, Source};
 use crate::door::streams::Open;
@@ -45,7 +45,6 @@ pub(crate) struct Door {
     pub(crate) config: routes::Sessions,
     open: RefCell<Vec<Open>>,
     look: Notify,
-    ended: watch::Receiver<u64>,
 }
 
 /// The place of a request's path among those that mean something.
@@ -64,8 +63,6 @@ pub(crate) enum Way {
 pub(crate) struct Pass {
     /// Signed in, if so.
     pub(crate) admission: Option<Admission>,
-    /// The session's token, to look again after a wait.
-    token: Option<String>,
     /// Revocations known before the verdict.
     count: u64,
     /// The route wants somebody to be signed in.
@@ -112,7 +109,6 @@ impl Door {
     pub(crate) async fn open(config: routes::Sessions) -> Result<Door, String> {
         let accounts = Accounts::open(&config).await?;
         Ok(Door {
-            ended: accounts.ended(),
             accounts,
             config,
             open: RefCell::default(),
@@ -122,7 +118,7 @@ impl Door {
 
     /// Revocations that are known now.
     pub(crate) fn count(&self) -> u64 {
-        *self.ended.borrow()
+        self.accounts.revocations()
     }
 
     /// The verdict about a token, and the session that it is about; *unknown* if it takes too long.

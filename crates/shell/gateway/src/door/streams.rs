@@ -1,23 +1,22 @@
 //! Open WebSockets and event streams of sessions: a revocation closes them.
 //!
 //! The store's side only says *something has ended*, so that nothing has to be told apart between machines; each open
-//! stream's token is then verified again. Looks are bounded in time, not in number: a store that is busy with sign-outs
+//! stream's session is then looked at again. Looks are bounded in time, not in number: a store that is busy with sign-outs
 //! is not asked about the same streams more than [`LOOK_MS_MIN`] apart.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use session::judge::Traffic;
-use session::{Refusal, Verdict};
+use session::Sid;
 
-use crate::door::{Door, Pass};
+use crate::door::{Door, Pass, in_time};
 use crate::handle::Handle;
 use crate::limits::LOOK_MS_MIN;
 
 /// An open stream.
 #[derive(Debug)]
 pub(crate) struct Open {
-    token: String,
+    session: Sid,
     handle: Rc<Handle>,
 }
 
@@ -39,17 +38,14 @@ impl Drop for Watched {
 
 /// A stream begins. It is watched while the value lives.
 pub(crate) fn watch(door: &Rc<Door>, pass: &Pass, handle: &Rc<Handle>) -> Option<Watched> {
-    let token = match (&pass.admission, &pass.token) {
-        (Some(_), Some(token)) => token.clone(),
-        (Some(_) | None, _) => return None,
-    };
     let open = Open {
-        token,
+        session: pass.session()?,
         handle: handle.clone(),
     };
+    let first = door.open.borrow().is_empty();
     door.open.borrow_mut().push(open);
-    if door.count() != pass.count {
-        // It may have been ended since it was verified.
+    if first || door.count() != pass.count {
+        // It may have been ended since it was verified; and while nothing is open, nobody listens.
         door.look.notify_one();
     }
     Some(Watched {
@@ -60,11 +56,10 @@ pub(crate) fn watch(door: &Rc<Door>, pass: &Pass, handle: &Rc<Handle>) -> Option
 
 /// Looks at open streams whenever something has ended, for good.
 pub(crate) async fn follow(door: Rc<Door>) {
-    let mut ended = door.ended.clone();
-    let mut told = true;
+    let mut ended = door.accounts.ended();
     loop {
         tokio::select! {
-            changed = ended.changed(), if told => told = changed.is_ok(),
+            Ok(()) = ended.changed(), if !door.open.borrow().is_empty() => {}
             () = door.look.notified() => {}
         }
         look(&door).await;
@@ -72,24 +67,17 @@ pub(crate) async fn follow(door: Rc<Door>) {
     }
 }
 
+/// Time was judged when they were let in; a store that does not answer ends nothing.
 async fn look(door: &Door) {
-    let mut tokens: Vec<String> = door
-        .open
-        .borrow()
-        .iter()
-        .map(|open| open.token.clone())
-        .collect();
-    tokens.sort_unstable();
-    tokens.dedup();
-    for token in tokens {
-        let (verdict, _) = door.verify(&token, Traffic::Passive).await;
-        let over = match verdict {
-            // Time was judged when it was let in; a store that does not answer ends nothing.
-            Verdict::Valid(_) | Verdict::Unknown(_) | Verdict::Invalid(Refusal::Idle) => false,
-            Verdict::Invalid(_) => true,
-        };
+    let mut sessions: Vec<Sid> = door.open.borrow().iter().map(|open| open.session).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    for session in sessions {
+        if !in_time(door.accounts.over(session)).await.unwrap_or(false) {
+            continue;
+        }
         for open in door.open.borrow().iter() {
-            if over && open.token == token {
+            if open.session == session {
                 open.handle.end_stream();
             }
         }

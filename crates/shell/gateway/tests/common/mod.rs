@@ -1,6 +1,8 @@
 //! A gateway in this process, a keeper played by a thread, programs that do as they are told.
 #![allow(dead_code, unreachable_pub)] // each test binary uses its part
 
+pub mod door;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
