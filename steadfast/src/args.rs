@@ -77,6 +77,8 @@ pub(crate) enum Command {
     },
     /// Say what update would do, step by step.
     Plan,
+    /// Print what Prometheus reads from /metrics of Supervisor's HTTP servers.
+    Metrics,
     /// Print the end of a log.
     Tail {
         /// Process.
@@ -175,6 +177,21 @@ pub(crate) enum Command {
         /// Arguments as for supervisorctl.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
+    },
+    /// Print the manual page, or write all of them into a directory.
+    Man {
+        /// Write steadfast.1 and a page for each command there.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Make supervisord and supervisorctl beside this program, as links to it. Nothing that is there is replaced.
+    Links {
+        /// Another directory.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Remove the links that this made.
+        #[arg(long)]
+        remove: bool,
     },
     /// Print completions for a shell.
     Completions {

@@ -57,6 +57,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
             json,
             views::changes,
         ),
+        Args::Metrics => show(ask(config, json, Command::Metrics), json, views::metrics),
         Args::Plan => show(ask(config, json, Command::Plan), json, views::plan),
         Args::Signal { signal, names } => show(
             ask(config, json, Command::Signal { names, signal }),
@@ -117,6 +118,8 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
         | Args::Ctl { .. }
         | Args::Doctor { .. }
         | Args::Adopt { .. }
+        | Args::Man { .. }
+        | Args::Links { .. }
         | Args::Completions { .. } => {
             unreachable!("dispatched before")
         }

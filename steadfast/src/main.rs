@@ -11,6 +11,7 @@ mod client;
 mod commands;
 mod compat;
 mod follow;
+mod install;
 mod printer;
 mod roles;
 mod run;
@@ -98,6 +99,8 @@ fn dispatch(cli: Cli) -> u8 {
         Command::Explain { name } if roles::is_finding(&name) => {
             roles::with_doctor(|io| doctor::explain(&name, io))
         }
+        Command::Man { dir } => install::man(dir.as_deref()),
+        Command::Links { dir, remove } => install::links(dir.as_deref(), remove, cli.json),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut text);

@@ -17,6 +17,7 @@ pub(crate) fn kind(body: &Body) -> &'static str {
         Body::Available { .. } => "available",
         Body::Log { .. } => "log",
         Body::History { .. } => "history",
+        Body::Metrics { .. } => "metrics",
         Body::About(_) => "about",
     }
 }
@@ -266,6 +267,14 @@ fn parts(group: &str, detail: &[String], told: &mut [bool]) -> String {
         many => format!("{many} processes: "),
     };
     format!(" ({which}{})", text.join("; "))
+}
+
+/// The text of `metrics`.
+pub(crate) fn metrics(body: &Body) -> Vec<String> {
+    match body {
+        Body::Metrics { text } => text.lines().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The steps of `plan`.

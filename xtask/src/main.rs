@@ -5,6 +5,7 @@
 
 mod bench;
 mod browser;
+mod dist;
 mod setup;
 mod shell;
 mod test;
@@ -17,6 +18,9 @@ const USAGE: &str = "cargo xtask CHORE
   test FILTER…       only the tests whose names contain a filter, without format and lints
   browser            only the browser client: types, unit tests, package, Chromium
   ci                 the same as test, as .ci/run calls it
+  dist               build the release binary and pack it: .tar.gz, .deb, Python wheel
+  dist --binary FILE --out DIR --fast
+                     pack this binary, there, with little compression
   bench gateway      the gateway beside nginx
   bench supervise    supervision beside supervisord and s6
   bench              both";
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
         ["ci" | "test"] => test::all(),
         ["browser"] => browser::checks(),
         ["test", filters @ ..] => test::some(filters),
+        ["dist", options @ ..] => dist::pack(options),
         ["bench"] => bench::gateway::run().and_then(|()| bench::supervise::run()),
         ["bench", "gateway"] => bench::gateway::run(),
         ["bench", "supervise"] => bench::supervise::run(),

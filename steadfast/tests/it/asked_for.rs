@@ -369,3 +369,85 @@ log_format = json
     );
     assert!(line["pid"].as_i64().is_some_and(|pid| pid > 0) && line["time"].is_string());
 }
+
+/// Reads metrics as Prometheus' own client does and prints name, labels and value of each sample.
+const SCRAPE: &str = "import sys
+from prometheus_client.parser import text_string_to_metric_families as families
+for family in families(sys.stdin.read()):
+ for sample in family.samples:
+  print(sample.name, ','.join(f'{k}={v}' for k,v in sorted(sample.labels.items())), int(sample.value))";
+
+#[test]
+fn metrics_have_the_names_of_node_exporter_and_ask_for_the_password() {
+    let port = free_port();
+    let tree = started(&format!(
+        "[program:web]
+command = sleep 1000
+[program:job]
+command = sh -c 'exit 3'
+startsecs = 0
+autorestart = false
+[inet_http_server]
+port = 127.0.0.1:{port}
+username = u
+password = p
+"
+    ));
+    tree.wait_ready("web", seconds(30)).expect("ready");
+    say(&tree, &["restart", "web"]);
+    until("the job ended", || {
+        say(&tree, &["status", "job"]).contains("exited")
+    });
+    let ask = |credential: &str| {
+        let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        let head =
+            format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{credential}Connection: close\r\n\r\n");
+        client.write_all(head.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("answered");
+        answer
+    };
+    assert!(ask("").starts_with("HTTP/1.1 401"));
+    let answer = ask("Authorization: Basic dTpw\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(
+        head.to_lowercase()
+            .contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    let mut python = std::process::Command::new(crate::harness::venv("python"))
+        .args(["-c", SCRAPE])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("python");
+    python
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(body.as_bytes())
+        .expect("written");
+    let output = python.wait_with_output().expect("ended");
+    let samples = String::from_utf8_lossy(&output.stdout).into_owned();
+    for sample in [
+        "node_supervisord_up group=web,name=web 1",
+        "node_supervisord_up group=job,name=job 0",
+        "node_supervisord_state group=web,name=web 20",
+        "node_supervisord_exit_status group=job,name=job 3",
+        "steadfast_restarts_total group=web,name=web,reason=operator 1",
+        "steadfast_ready group=web,name=web,program=web 1",
+    ] {
+        assert!(
+            samples.lines().any(|line| line == sample),
+            "{sample}\n{samples}\n{body}"
+        );
+    }
+    // Its own parser calls a counter `…_total`; the name in the text is node_exporter's.
+    assert!(body.contains("\nnode_supervisord_start_time_seconds{name=\"web\",group=\"web\"} 1"));
+    assert!(samples.contains("steadfast_memory_bytes group=web,name=web "));
+    let printed = say(&tree, &["metrics"]);
+    assert!(
+        printed.contains("node_supervisord_up{name=\"web\",group=\"web\"} 1"),
+        "{printed}"
+    );
+}

@@ -140,6 +140,8 @@ pub enum Command {
         /// Its body.
         data: String,
     },
+    /// Everything that can be counted, in Prometheus' text format. Body: [`Body::Metrics`].
+    Metrics,
     /// The daemon, its version, pids, configuration file, run directory. Body: [`Body::About`].
     About,
     /// End everything in order.
@@ -280,6 +282,11 @@ pub enum Body {
     History {
         /// Entries as in the ledger's file.
         entries: Vec<serde_json::Value>,
+    },
+    /// [`Command::Metrics`].
+    Metrics {
+        /// The text.
+        text: String,
     },
     /// [`Command::About`].
     About(About),

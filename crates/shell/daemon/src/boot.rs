@@ -441,6 +441,7 @@ impl State {
             numbers: 0,
             rotating: None,
             news: Default::default(),
+            restarts: BTreeMap::new(),
             samples: BTreeMap::new(),
         }
     }

@@ -119,6 +119,8 @@ pub(crate) struct State {
     pub(crate) rotating: Option<String>,
     /// What was told to `notify`, and what is known for it.
     pub(crate) news: crate::news::News,
+    /// Restarts by reason, since this daemon began.
+    pub(crate) restarts: crate::commands::Restarts,
     /// Memory of programs, as sampled.
     pub(crate) samples: BTreeMap<Key, crate::tend::Samples>,
 }

@@ -86,6 +86,8 @@ struct Root {
     answer_by_ms: Option<u64>,
     /// The keepers were signalled by root itself; it ends when they are gone.
     ending: bool,
+    /// systemd knows that we are up.
+    told_ready: bool,
 }
 
 /// Runs root until everything has ended; returns the exit status. The caller has one thread.
@@ -112,6 +114,7 @@ pub fn run(options: RootOptions) -> i32 {
         shutdown: None,
         answer_by_ms: None,
         ending: false,
+        told_ready: false,
     };
     root.main_loop()
 }

@@ -6,6 +6,7 @@
 mod change;
 mod config;
 mod logs;
+mod metrics;
 mod process;
 mod progress;
 mod reload;
@@ -22,6 +23,7 @@ use crate::names::{Known, resolve, suggest};
 use crate::state::{Mood, Shared};
 
 pub(crate) use change::{candidate, first_start, load};
+pub(crate) use metrics::{Restarts, count as count_restart};
 pub(crate) use reload::reload;
 
 /// A request on its way into the loop.
@@ -137,6 +139,7 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
     }
     match command {
         Command::Status { names, hidden } => only(status::status(daemon, names, *hidden)),
+        Command::Metrics => only(metrics::metrics(daemon)),
         Command::About => only(status::about(
             daemon,
             !request.operator.starts_with("XML-RPC"),
@@ -246,6 +249,7 @@ fn words(command: &Command) -> Option<String> {
         | Command::ReadLog { .. }
         | Command::History { .. }
         | Command::About
+        | Command::Metrics
         | Command::Outcome { .. } => None,
     }
 }

@@ -67,11 +67,18 @@ impl Root {
                 }
             }
             Order::Started {} => {
+                // The first time only; a daemon that was started again is no news to systemd.
+                if !std::mem::replace(&mut self.told_ready, true) {
+                    tell_systemd("READY=1");
+                }
                 if let Some(starter) = self.options.starter.take() {
                     let _ = rustix::io::write(starter.ready, b"1");
                 }
             }
-            Order::ShuttingDown {} => self.answer_by_ms = None,
+            Order::ShuttingDown {} => {
+                self.answer_by_ms = None;
+                tell_systemd("STOPPING=1");
+            }
             Order::Exit { status } => return Some(status),
         }
         None
@@ -105,5 +112,23 @@ impl Root {
                 error: error.to_string(),
             }),
         }
+    }
+}
+
+/// sd_notify(3), where systemd asks for it (`Type=notify`). What is wrong with its socket is its affair.
+fn tell_systemd(text: &str) {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let address = match name.as_bytes() {
+        [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest),
+        _ => SocketAddr::from_pathname(&name),
+    };
+    if let (Ok(address), Ok(socket)) = (address, UnixDatagram::unbound()) {
+        let _ = socket.set_nonblocking(true);
+        let _ = socket.send_to_addr(text.as_bytes(), &address);
     }
 }

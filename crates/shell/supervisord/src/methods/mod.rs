@@ -125,6 +125,17 @@ impl Rpc {
         self.control.call(request, Progress::none()).await
     }
 
+    /// Everything that can be counted, in Prometheus' text format.
+    pub(crate) async fn metrics(&self) -> Result<String, Fault> {
+        match self.done(Command::Metrics).await? {
+            Done {
+                body: Body::Metrics { text },
+                ..
+            } => Ok(text),
+            done => Err(failed(&done)),
+        }
+    }
+
     async fn remote_event(&self, kind: &str, data: &str) -> Answer {
         let command = Command::RemoteEvent {
             kind: kind.to_owned(),

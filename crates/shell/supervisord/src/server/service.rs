@@ -46,6 +46,7 @@ impl Service {
             ["logtail", name, "stdout"] if get => self.log(name, false).await,
             ["logtail", name, "stderr"] if get => self.log(name, true).await,
             ["mainlogtail"] if get => self.main_log().await,
+            ["metrics"] if get => self.metrics().await,
             [""] if get => text(StatusCode::OK, WELCOME),
             // Supervisor's word for a wrong method.
             ["RPC2"] => error(StatusCode::BAD_REQUEST),
@@ -92,6 +93,18 @@ impl Service {
             Ok(info) if stderr => self.follow(&info.stderr_logfile),
             Ok(info) => self.follow(&info.stdout_logfile),
             Err(_) => error(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// For Prometheus, behind the same password as everything here.
+    async fn metrics(&self) -> Answer {
+        match self.rpc.metrics().await {
+            Ok(text) => full(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                text,
+            ),
+            Err(_) => error(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
