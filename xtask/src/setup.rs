@@ -175,8 +175,8 @@ pub(crate) fn venv() -> Result<PathBuf, String> {
     Ok(venv)
 }
 
-/// Programs of npm's that the doctor is tried on, with fixed versions.
-const NODE: [&str; 2] = ["nodemon@3.1.14", "vite@6.4.6"];
+/// Programs of npm's that the doctor is tried on, and what an example needs, with fixed versions.
+const NODE: [&str; 3] = ["nodemon@3.1.14", "vite@6.4.6", "jose@5.10.0"];
 
 /// Installs them below the target directory, or finds them there.
 pub(crate) fn node() -> Result<PathBuf, String> {

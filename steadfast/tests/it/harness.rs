@@ -42,6 +42,21 @@ pub(crate) fn venv(program: &str) -> PathBuf {
     path
 }
 
+/// What npm installed for `cargo xtask test`: a program's packages, where NODE_PATH says so.
+pub(crate) fn node_modules() -> PathBuf {
+    let node = match std::env::var_os("STEADFAST_NODE") {
+        Some(path) => PathBuf::from(path),
+        None => workspace().join("target/node"),
+    };
+    let path = node.join("node_modules");
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`, which makes it",
+        path.display()
+    );
+    path
+}
+
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

@@ -17,4 +17,5 @@ mod people;
 mod pid1;
 mod replace;
 mod restarts;
+mod signed_in;
 mod storm_itself;

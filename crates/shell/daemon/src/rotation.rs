@@ -87,11 +87,9 @@ fn held(program: &conf::Program, name: &str) -> Result<Held, String> {
             ));
         }
     }
-    if program.tokens.fallbacks.is_some() {
-        return Ok(Held::Program);
-    }
     match *program.listen {
         Listen::Gateway => Ok(Held::Gateway),
+        Listen::Own | Listen::Held if program.tokens.fallbacks.is_some() => Ok(Held::Program),
         Listen::Own | Listen::Held => Err(format!(
             "reads one key and no gateway stands before it, so nothing would accept tokens of the old key; write \
              listen = gateway (the gateway signs them again), or secrets_fallbacks = {name}_FALLBACKS:json if the app reads several"

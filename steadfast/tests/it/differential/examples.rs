@@ -1,6 +1,6 @@
 //! One can always go back: every example of ours also runs under the real supervisord.
 
-use crate::harness::{eventually, head, seconds, venv, workspace};
+use crate::harness::{eventually, head, node_modules, seconds, venv, workspace};
 use std::path::{Path, PathBuf};
 use storm::installation::{Installation, Said};
 
@@ -41,6 +41,9 @@ fn every_example_starts_under_the_real_supervisord() {
         installation
             .env
             .push(("PATH".into(), format!("{bin}:{path}")));
+        installation
+            .env
+            .push(("NODE_PATH".into(), node_modules().display().to_string()));
         // The example keeps its programs; where the server lives is the test's.
         let text = std::fs::read_to_string(installation.config()).expect("read");
         let programs = text
@@ -84,6 +87,9 @@ fn every_example_is_clean_and_runs_ready_under_steadfast() {
         installation
             .env
             .push(("PATH".into(), format!("{bin}:{path}")));
+        installation
+            .env
+            .push(("NODE_PATH".into(), node_modules().display().to_string()));
         let port = crate::harness::free_port();
         let text = std::fs::read_to_string(installation.config()).expect("read");
         let text = ["8001", "8002", "8003"]

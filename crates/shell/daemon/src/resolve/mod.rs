@@ -84,8 +84,8 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
         match program::resolve(&one, context, user.as_ref(), &mut out) {
             Ok(made) => {
                 let section = format!("program:{}", program.name);
-                // Several processes are not replaced at once: a token of one's new key must be read by the others.
-                let reads_all = program.tokens.fallbacks.is_some() && *program.numprocs == 1;
+                // Behind the gateway tokens are signed again even so: Django reads several keys, simplejwt in it reads one.
+                let reads_all = program.tokens.fallbacks.is_some() && !program_is_gated(program);
                 let jwt = tokens::jwt(
                     &section,
                     &program.tokens,
@@ -105,6 +105,10 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
     out.active.gateway.jwts.extend(jwts);
     gateways::conflicts(model, context.base_env, &mut out.findings);
     out
+}
+
+fn program_is_gated(program: &conf::Program) -> bool {
+    *program.listen == conf::Listen::Gateway
 }
 
 /// Identity of bytes: the first 128 bits of SHA-256. Environments hold keys, so it must not lead back to them.

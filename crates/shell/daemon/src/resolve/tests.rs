@@ -400,7 +400,7 @@ fn a_gateway_is_told_of_sessions_and_keys() {
         .map(|key| (key.id, key.signs, key.secret.as_str()))
         .collect();
     assert_eq!(keys, [(1, false, "the-old-one"), (2, true, "the-new-one")]);
-    assert!(jwt.keys[0].until_s > jwt.keys[1].until_s && jwt.reads_all);
+    assert!(jwt.keys[0].until_s > jwt.keys[1].until_s && !jwt.reads_all);
     assert_eq!(
         (jwt.claims.as_str(), jwt.cookie.as_deref()),
         ("simplejwt", Some("token"))

@@ -1,0 +1,154 @@
+//! Twenty people who are signed in: by tokens of the app (L0), and by sessions of the gateway (L1) in PostgreSQL, while
+//! everything that can restart does. Nobody is signed out, no request fails.
+
+mod examples;
+mod people;
+mod server;
+
+use crate::harness::{eventually, exe, free_port, head, seconds, venv, workspace};
+use people::{People, sign_in};
+use rustix::process::Signal;
+use server::Server;
+use storm::installation::Installation;
+use storm::procfs;
+
+/// As in the story.
+const PEOPLE: usize = 20;
+
+/// The FastAPI app of `examples/fastapi-l1`, in a directory and on a port of its own.
+fn l1(store: &str) -> (Installation, u16) {
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let port = free_port();
+    let dir = installation.dir().display().to_string();
+    let config = format!(
+        "{head}
+[steadfast]
+state_dir = {dir}/state
+[program:backend]
+command = {uvicorn} server:app --host 127.0.0.1 --port {port} --workers 1
+directory = {app}
+environment = PYTHONDONTWRITEBYTECODE=\"1\"
+redirect_stderr = true
+stdout_logfile = {dir}/backend.log
+listen = gateway
+ready = http:/api/health
+env_file = {dir}/.env
+secrets = SECRET_KEY
+prove = /api/auth/verify
+[gateway:web]
+listen = 127.0.0.1:{port}
+route = / -> backend
+auth = required
+login = /api/auth/login
+logout = /api/auth/logout
+[sessions]
+store = {store}
+",
+        head = head(installation.dir()),
+        uvicorn = venv("uvicorn").display(),
+        app = workspace().join("examples/fastapi-l1").display(),
+    );
+    installation.configure(&config).expect("written");
+    installation.run().expect("started");
+    let up = installation.wait_ready("backend", seconds(30));
+    assert!(up.is_some(), "{}", installation.output());
+    (installation, port)
+}
+
+fn say(installation: &Installation, args: &[&str]) {
+    let said = installation.say(args).expect("runs");
+    assert_eq!(said.exit, 0, "{args:?}: {}", said.text());
+}
+
+/// Kills one process and waits until another one has its place.
+fn kill(what: &str, pid: impl Fn() -> Option<i32>) {
+    let old = eventually(what, seconds(30), &pid);
+    procfs::signal(old, Signal::KILL);
+    eventually(what, seconds(30), || pid().filter(|new| *new != old));
+}
+
+/// Everything that can happen to an installation, each three times; everyone gets a good answer after each.
+fn strike_everything(installation: &Installation, people: &People) {
+    for _ in 0..3 {
+        say(installation, &["secrets", "rotate", "SECRET_KEY"]);
+        people.everyone_is_well("a rotation");
+        say(installation, &["restart", "backend"]);
+        people.everyone_is_well("a restart");
+        kill("backend", || installation.pid("backend"));
+        people.everyone_is_well("a kill of the backend");
+        kill("gateway", || installation.pid("steadfast:gateway"));
+        people.everyone_is_well("a kill of the gateway");
+        kill("daemon", || installation.daemon_pid());
+        people.everyone_is_well("a kill of the daemon");
+    }
+}
+
+#[test]
+fn twenty_people_with_tokens_of_the_app_stay_signed_in() {
+    let backend = crate::harness::Backend::example("");
+    let credentials = (0..PEOPLE)
+        .map(|number| sign_in(backend.port, &format!("ann{number}")))
+        .collect();
+    let people = People::start(backend.port, credentials);
+    people.everyone_is_well("the beginning");
+    strike_everything(&backend.installation, &people);
+    people.stop("L0");
+}
+
+#[test]
+fn twenty_people_with_sessions_in_postgresql_stay_signed_in() {
+    let mut store = Server::start();
+    let (installation, port) = l1(&store.url());
+    let credentials = (0..PEOPLE)
+        .map(|number| sign_in(port, &format!("ann{number}")))
+        .collect();
+    let people = People::start(port, credentials);
+    people.everyone_is_well("the beginning");
+    strike_everything(&installation, &people);
+    for _ in 0..2 {
+        store.kill();
+        people.everyone_is_well("the end of the store");
+        store.run();
+        people.everyone_is_well("the store's return");
+    }
+    // Whoever signs in now gets a session that all know: the store came back by itself.
+    let mut late = None;
+    eventually("sign-in after the store's return", seconds(30), || {
+        late = people::try_sign_in(port, "late");
+        late.is_some().then_some(())
+    });
+    people.stop("L1");
+}
+
+#[test]
+fn a_session_of_the_gateway_is_told_to_the_app_by_a_token_that_pyjwt_verifies() {
+    let (installation, port) = l1("sqlite");
+    assert_eq!(people::status(port, "GET", "/api/auth/verify", ""), 401);
+    let cookie = sign_in(port, "ann");
+    assert!(cookie.starts_with("Cookie: "), "{cookie}");
+    let (status, body) = people::ask(port, "GET", "/api/auth/verify", &cookie, "");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"user\":\"ann\""), "{body}");
+    // An identity that came from outside is worth nothing.
+    for forged in [
+        "Steadfast-Sign-In: ann\r\n",
+        "X-Steadfast-User: ann\r\n",
+        "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJleHAiOjk5OTk5OTk5OTl9.\r\n",
+    ] {
+        assert_eq!(
+            people::status(port, "GET", "/api/auth/verify", forged),
+            401,
+            "{forged}"
+        );
+    }
+    // A program's token is no session.
+    assert_eq!(
+        people::status(port, "POST", "/api/auth/logout", &cookie),
+        200
+    );
+    assert_eq!(
+        people::status(port, "GET", "/api/auth/verify", &cookie),
+        401
+    );
+    drop(installation);
+}
