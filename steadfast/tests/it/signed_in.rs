@@ -152,3 +152,18 @@ fn a_session_of_the_gateway_is_told_to_the_app_by_a_token_that_pyjwt_verifies() 
     );
     drop(installation);
 }
+
+#[test]
+fn sessions_outlive_a_key_that_leaked() {
+    let (installation, port) = l1("sqlite");
+    let cookie = sign_in(port, "ann");
+    say(
+        &installation,
+        &["secrets", "rotate", "SECRET_KEY", "--compromised"],
+    );
+    // The cookie was never signed with it; the app gets tokens of its new key.
+    assert_eq!(
+        people::status(port, "GET", "/api/auth/verify", &cookie),
+        200
+    );
+}
