@@ -17,7 +17,7 @@ let it: Installation;
 let tabs: Tabs;
 beforeAll(async () => {
   [browser, it] = await Promise.all([openBrowser(), Installation.start()]);
-  await it.say(["users", "add", "ada", "--password-stdin"], PASSWORD + "\n");
+  await it.say(["users", "add", "ada"], PASSWORD + "\n");
 });
 afterAll(async () => {
   await browser?.close();
@@ -99,7 +99,7 @@ test.each(MODES.slice(0, 3))("revoked elsewhere, %s: the tab that learns it at o
   // Only what the test asks for tells a tab.
   tabs = await Tabs.open(browser, it.origin + "/api/health", { ...options, verifyEvery: 3_600_000, pingEvery: 3_600_000 }, TABS);
   await tabs.signIn(await credential(tabs));
-  await it.say(["sessions", "end", "--user", "ada"]);
+  await it.say(["sessions", "revoke", "--user", "ada"]);
   const begun = Date.now();
   const learned = await tabs.first.evaluate(async () => {
     const { status, reason } = await (globalThis as any).session.verify();

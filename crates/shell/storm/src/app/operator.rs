@@ -62,6 +62,7 @@ impl Operator {
             return format!("{}: {error}", self.config.display());
         }
         let (exit, said) = self.say(&["update"]);
+        let said = about_program(&said);
         let mended = write(&sound).map(|()| self.say(&["update"]));
         let exit = exit.map_or_else(|| "a signal".to_owned(), |exit| exit.to_string());
         let mended = match mended {
@@ -87,6 +88,16 @@ impl Operator {
             "rotate" => self.say(&["secrets", "rotate", "SECRET_KEY"]).1,
             _ => return None,
         })
+    }
+}
+
+/// From the first line about the app on: what `update` says about the file comes before it.
+fn about_program(said: &str) -> String {
+    let lines = said.lines().skip_while(|line| !line.starts_with(PROGRAM));
+    let text: Vec<&str> = lines.collect();
+    match text.is_empty() {
+        true => said.to_owned(),
+        false => text.join("\n"),
     }
 }
 
