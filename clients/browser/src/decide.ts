@@ -46,6 +46,8 @@ export interface Asked {
   mine: string | null;
   /** A credential went out, or may have: a page does not see its cookies. */
   credential: boolean;
+  /** The answer before this one was a strong denial. */
+  again: boolean;
   /** The cookie is a third party's: the browser may block it. */
   third: boolean;
   /** A 403 means what a 401 means (old FastAPI, Django REST framework). */
@@ -76,9 +78,10 @@ export const TABLE: readonly Row[] = [
   ["other-session", (f) => !f.ok && f.session && f.mine && f.session != f.mine, "other"],
   // A proxy that wants its own password.
   ["challenge", (f) => f.status == 401 && f.challenge && (/^\s*basic/i.test(f.challenge) || (!f.echo && !/bearer/i.test(f.challenge))), "unknown"],
+  // With an ended session its cookie goes: the second denial names nobody any more.
+  ["ended", (f) => f.gate && (f.denied || f.grant) && ((f.mine && f.session == f.mine) || f.again), "strong"],
   // The gateway saw no credential at all, and the browser may have kept the cookie back.
   ["no-cookie", (f) => f.third && f.gate && f.denied && f.challenge && !/error/.test(f.challenge), "unknown"],
-  ["ended", (f) => f.gate && f.mine && f.session == f.mine && (f.status == 401 || f.grant), "strong"],
   ["no-credential", (f) => f.denied && !f.credential, "unknown"],
   ["denied", (f) => f.denied || f.grant, "weak"],
   ["not-valid", (f) => f.ok && f.json && f.json.valid === false, "weak"],

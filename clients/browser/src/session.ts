@@ -206,6 +206,7 @@ export const createSession = (options: Options = {}): Session => {
       mine: rec?.sid || null,
       credential: cookie ? !third || !!rec?.ok : !!bearer,
       third,
+      again: !!state.strong,
       forbidden: options.forbidden == "denied",
     };
   };

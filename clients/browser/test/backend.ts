@@ -82,7 +82,12 @@ export class Backend {
       case "/_steadfast/ping":
         return said(json(200, { ok: true }), "gateway");
       case "/_steadfast/verify":
-        if (!row || row.ended) return denied();
+        if (!row || row.ended) {
+          const answer = denied();
+          // A cookie that is proven to be over is taken away.
+          if (row?.mode == "cookie") answer.headers.set("set-cookie", "sid=; Path=/; Max-Age=0");
+          return answer;
+        }
         return said(json(200, { valid: true, session: row.sid, user: row.user, source: "gateway", nonce }), "gateway", row.sid);
       case "/_steadfast/login": {
         const { username, password, mode = "cookie" } = (await request.json()) as any;

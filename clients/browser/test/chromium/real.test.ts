@@ -131,21 +131,21 @@ test("usually one ping, one verification and one refresh for 10 tabs", async () 
 });
 
 test("the embedded client: served by the binary, with its element, no settings", async () => {
-  tabs = await Tabs.open(browser, it.origin + "/api/health", { ...FAST, verify: "/nowhere" }, 0);
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(it.origin + "/api/health");
-  await page.evaluate(
-    async ([origin, password]) => {
-      const { createSession } = await import(origin + "/_steadfast/client.js");
+  await page.addScriptTag({
+    type: "module",
+    content: `
+      import { createSession } from "/_steadfast/client.js";
       const session = createSession();
       const badge = Object.assign(document.createElement("steadfast-status"), { session });
       document.body.append(badge);
       Object.assign(globalThis, { session, badge });
-      await session.signIn({ username: "ada", password });
-    },
-    [it.origin, PASSWORD] as const,
-  );
+      globalThis.done = session.signIn({ username: "ada", password: "${PASSWORD}" });`,
+  });
+  await page.waitForFunction(() => (globalThis as any).done);
+  await page.evaluate(() => (globalThis as any).done);
   expect(await page.evaluate(() => (globalThis as any).session.getSnapshot())).toMatchObject({ status: "signed-in", user: "ada" });
   const badge = () => page.evaluate(() => (globalThis as any).badge.shadowRoot.querySelector("[role=status]").textContent);
   expect(await badge()).toBe("");

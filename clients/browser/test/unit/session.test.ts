@@ -151,6 +151,18 @@ test("revoked: the tab that learns it is signed out at once, the others with it"
   expect(other.status).toBe("signed-out");
 });
 
+test("revoked, with a cookie: the gateway takes it away with the first denial, and the second counts", async () => {
+  fresh();
+  const tab = world.tab();
+  void tab.session.signIn({ username: "ada", password: "right" });
+  await world.run(50);
+  world.backend.end(tab.snapshot.session!);
+  void tab.session.verify();
+  await world.settle();
+  expect(tab.snapshot).toMatchObject({ status: "signed-out", reason: "ended" });
+  expect(world.cookies.size).toBe(0);
+});
+
 test("FastAPI's 401 signs out by the weak rule only: twice, ten seconds apart, healthy between", async () => {
   const { tab, sid } = await foreign();
   world.backend.end(sid);

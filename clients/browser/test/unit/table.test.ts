@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { decide, TABLE, type Answer, type Asked } from "../../src/decide.js";
 
 const NOTHING: Answer = { lost: "", status: 200, json: undefined, challenge: null, nonce: null, source: null, session: null };
-const STEADFAST: Asked = { sent: "n1", steadfast: true, mine: "S1", credential: true, third: false, forbidden: false };
+const STEADFAST: Asked = { sent: "n1", steadfast: true, mine: "S1", credential: true, again: false, third: false, forbidden: false };
 const FOREIGN: Asked = { ...STEADFAST, sent: null, steadfast: false, mine: null };
 /** An answer of the gateway to our nonce about our session. */
 const gate = (status: number, more: Partial<Answer> = {}): Partial<Answer> => ({ status, json: {}, nonce: "n1", source: "gateway", session: "S1", ...more });
@@ -16,6 +16,8 @@ const CASES: [string, Partial<Answer>, Partial<Asked>][] = [
   ["steadfast: 200 JSON of another session (a new sign-in)", gate(200, { session: "S2" }), STEADFAST],
   ["steadfast: 401, nonce, our session, gateway", gate(401, { challenge: bearer }), STEADFAST],
   ["steadfast: 401, nonce, gateway, no session named", gate(401, { challenge: bearer, session: null }), STEADFAST],
+  ["steadfast: the same, after a strong denial (its cookie was taken away)", gate(401, { session: null, challenge: 'Bearer realm="steadfast"' }), { ...STEADFAST, again: true }],
+  ["steadfast: 401 without nonce, after a strong denial", { status: 401, json: {} }, { ...STEADFAST, again: true }],
   ["steadfast: 401, nonce, another session (late)", gate(401, { session: "S0" }), STEADFAST],
   ["steadfast: 401 without nonce (an intermediary)", { status: 401, json: {}, challenge: bearer }, STEADFAST],
   ["steadfast: 401 with another nonce", gate(401, { nonce: "n0" }), STEADFAST],
