@@ -9,7 +9,7 @@ export interface Env {
   after: (ms: number, act: () => void) => () => void;
   /** In [0, 1). */
   random: () => number;
-  /** For nonces and names: URL-safe, 22 characters. */
+  /** For nonces and names: at most 32 letters and digits, some 80 random bits. */
   name: () => string;
   storage: () => Storage | undefined;
   channel: (name: string) => BroadcastChannel | undefined;
@@ -20,9 +20,6 @@ export interface Env {
   online: () => boolean;
   log: (text: string) => void;
 }
-
-export const base64url = (bytes: Uint8Array): string =>
-  btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => ({ "+": "-", "/": "_" })[c] || "");
 
 /** The longest that a timer can run. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -39,7 +36,7 @@ export const browser = (): Env => {
       return () => clearTimeout(timer);
     },
     random: () => Math.random(),
-    name: () => base64url(crypto.getRandomValues(new Uint8Array(16))),
+    name: () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(36)).join(""),
     storage: () => page?.localStorage,
     channel: (name) => (globalThis.BroadcastChannel ? new BroadcastChannel(name) : undefined),
     locks: nav?.locks,

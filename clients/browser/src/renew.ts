@@ -6,7 +6,7 @@
  */
 import type { Exchange } from "./answer.js";
 import type { Verdict } from "./decide.js";
-import { base64url, type Env } from "./env.js";
+import type { Env } from "./env.js";
 import type { Rec } from "./tabs.js";
 import { openVault, type Pair } from "./vault.js";
 
@@ -85,4 +85,5 @@ export const openRenewal = ({ env, name, rotating, byCookie, token, claim, judge
 
 /** a = HMAC(ci, t) in base64url; t is the token's secret as it is written. */
 const proof = async ({ ci, token }: Pair): Promise<string> =>
-  base64url(new Uint8Array(await crypto.subtle.sign("HMAC", ci, new TextEncoder().encode(token.split(".")[5]))));
+  btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.sign("HMAC", ci, new TextEncoder().encode(token.split(".")[5])))))
+    .replace(/[+/=]/g, (sign) => ({ "+": "-", "/": "_" })[sign] || "");

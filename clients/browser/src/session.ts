@@ -259,6 +259,8 @@ export const createSession = (options: Options = {}): Session => {
       }));
   let retry = 0;
   const wait = () => pause(state, verifyEvery, backoff, retry, env.random());
+  /** Ends the pause between two tries: something has changed. */
+  let nudge = idle;
   const cycle = async () => {
     if (signal.aborted || (!(await sendLogout()) && state.who == "out")) return;
     let refreshed = rotating;
@@ -279,7 +281,10 @@ export const createSession = (options: Options = {}): Session => {
       if (verdict == "valid" || state.who == "out") return;
       if (verdict == "unknown") {
         if (!--tries || retry > PATIENCE_MS) return;
-        await new Promise<void>((done) => env.after(wait(), done));
+        await new Promise<void>((done) => {
+          nudge = done;
+          env.after(wait(), done);
+        });
       } else {
         const better = refreshAt && !refreshed && (await refresh(bearer));
         refreshed = true;
@@ -357,11 +362,14 @@ export const createSession = (options: Options = {}): Session => {
     };
     fire(follow ? behind(rest) : rest);
   };
-  const soon = () => {
+  const soon = (ms = SOON_MS * env.random()) => {
     soonTimer();
     if (signal.aborted || hidden()) return;
-    soonTimer = env.after(SOON_MS * env.random(), () => {
-      if (!tabs.claim("verify", 2 * SOON_MS)) void verify();
+    soonTimer = env.after(ms, () => {
+      const left = tabs.claim("verify", 2 * SOON_MS);
+      nudge();
+      if (!left) void verify();
+      else if (state.tries) soon(left);
     });
   };
   const awake = () => {
@@ -388,7 +396,7 @@ export const createSession = (options: Options = {}): Session => {
     target?.addEventListener(type, act, { signal });
   on(env.page?.document, "visibilitychange", awake);
   on(env.page, "online", awake);
-  on(env.page, "offline", soon);
+  on(env.page, "offline", () => soon());
   on(env.page, "pagehide", tabs.close);
   on(env.page, "pageshow", ({ persisted }) => persisted && awake());
   armPing(0);

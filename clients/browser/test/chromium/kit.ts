@@ -9,7 +9,7 @@ import type { Options, Snapshot } from "../../src/index.js";
 import type { Backend } from "../backend.js";
 
 const here = new URL("../..", import.meta.url).pathname;
-const BINARY = process.env.STEADFAST_BIN ?? here + "../../target/debug/steadfast";
+export const BINARY = process.env.STEADFAST_BIN ?? here + "../../target/debug/steadfast";
 const CHROMIUM = process.env.STEADFAST_CHROMIUM ?? "/usr/bin/chromium";
 /** A loaded machine may take so long for anything. */
 export const PATIENCE_MS = 30_000;

@@ -287,6 +287,20 @@ test.each([["pageshow", { persisted: true }], ["online", {}]])("%s: verifies soo
   expect(world.backend.count("GET /_steadfast/verify")).toBe(1);
 });
 
+test("online again right after a failed try, or in a long pause between two: verified within seconds", async () => {
+  const { tab } = await bearer();
+  for (const cut of [1_500, 20_000, 200_000]) {
+    world.backend.fault = faults.cut;
+    void tab.session.verify();
+    await world.run(cut);
+    expect(tab.status).toBe("reconnecting");
+    world.backend.fault = undefined;
+    tab.fire("online");
+    await world.run(3_500);
+    expect([cut, tab.status]).toEqual([cut, "signed-in"]);
+  }
+});
+
 test("a page in the back/forward cache holds no channel, and opens one when it is back", async () => {
   const { tab } = await bearer();
   const other = world.tab({ mode: "bearer" });
