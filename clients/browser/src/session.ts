@@ -396,7 +396,10 @@ export const createSession = (options: Options = {}): Session => {
     target?.addEventListener(type, act, { signal });
   on(env.page?.document, "visibilitychange", awake);
   on(env.page, "online", awake);
-  on(env.page, "offline", () => soon());
+  on(env.page, "offline", () => {
+    settle("unknown", "network", none("network"));
+    soon();
+  });
   on(env.page, "pagehide", tabs.close);
   on(env.page, "pageshow", ({ persisted }) => persisted && awake());
   armPing(0);

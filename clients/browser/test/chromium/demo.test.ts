@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "playwright-core";
-import { BINARY, freePort, openBrowser, until } from "./kit.js";
+import { answers, BINARY, freePort, openBrowser, until } from "./kit.js";
 
 let browser: Browser;
 let origin: string;
@@ -17,7 +17,7 @@ beforeAll(async () => {
     return ended;
   };
   browser = await openBrowser();
-  await until("the demo answers", () => fetch(origin).then((answer) => answer.ok, () => false));
+  await until("the demo answers", () => answers(origin));
 });
 afterAll(async () => {
   await browser?.close();
@@ -76,11 +76,15 @@ test("crash, restart, hang, broken deploy, rotated key, cut network: seen, waite
 });
 
 test("the buttons act by POST, from the demo's own page only", async () => {
-  const press = (init: RequestInit) => fetch(origin + "/demo/restart", init).then(({ status }) => status);
+  const press = async (init: RequestInit, what = "restart") => {
+    const answer = await fetch(`${origin}/demo/${what}`, init);
+    await answer.text();
+    return answer.status;
+  };
   expect(await press({})).toBe(405);
   expect(await press({ method: "POST", headers: { origin: "https://evil.example" } })).toBe(403);
   expect(await press({ method: "POST", headers: { "sec-fetch-site": "cross-site" } })).toBe(403);
-  expect(await fetch(origin + "/demo/nothing", { method: "POST", headers: { origin } }).then(({ status }) => status)).toBe(404);
+  expect(await press({ method: "POST", headers: { origin } }, "nothing")).toBe(404);
 });
 
 test("both colour schemes, and room for a phone", async () => {

@@ -1,7 +1,7 @@
 /** Real Chromium, real tabs, and the real binary with a backend behind it. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, get, type Server } from "node:http";
 import { connect, createServer as createTcp, type AddressInfo, type Socket } from "node:net";
 import { build } from "esbuild";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
@@ -31,6 +31,15 @@ export const freePort = () =>
       const { port } = server.address() as AddressInfo;
       server.close(() => done(port));
     });
+  });
+
+/** Whether an address answers well; on a connection that is closed, which nothing has to wait for. */
+export const answers = (url: string) =>
+  new Promise<boolean>((done) => {
+    get(url, { agent: false }, (answer) => {
+      answer.resume();
+      done(answer.statusCode == 200);
+    }).on("error", () => done(false));
   });
 
 export const openBrowser = (): Promise<Browser> =>
@@ -128,7 +137,7 @@ export class Installation {
     let said = "";
     for (const stream of [root.stdout!, root.stderr!]) stream.on("data", (data) => (said += data));
     const it = new Installation(dir, `http://127.0.0.1:${port}`, root);
-    await until("the app answers", () => fetch(it.origin + "/api/health").then((answer) => answer.ok, () => false)).catch(async (error) => {
+    await until("the app answers", () => answers(it.origin + "/api/health")).catch(async (error) => {
       await it.end();
       throw new Error(`${error.message}\n${said}`);
     });
@@ -153,7 +162,7 @@ export class Installation {
       const { exit, out } = await this.try(["pid", program]);
       return !exit && Number(out) > 0 && Number(out) != before;
     });
-    await until("it answers", () => fetch(this.origin + "/api/health").then((answer) => answer.ok, () => false));
+    await until("it answers", () => answers(this.origin + "/api/health"));
   }
   async end(): Promise<void> {
     if (this.root.exitCode === null) {
