@@ -183,6 +183,26 @@ const TOKENS: [&str; 7] = [
 const PROGRAM_PROOF: [&str; 2] = ["prove", "prove_user"];
 /// `doctor_ignore` is read by the doctor alone.
 const STEADFAST: [&str; 5] = ["guard", "state_dir", "run_dir", "doctor_ignore", "notify"];
+/// Keys of ours that mean something for a process of any kind.
+const PROGRAM_OURS_ANY: [&str; 9] = [
+    "env_file",
+    "secrets",
+    "depends_on",
+    "restart_delay",
+    "essential",
+    "log_prefix",
+    "log_format",
+    "memory_max",
+    "notify",
+];
+/// `steadfast_events` names events that only we have.
+const LISTENER: [&str; 4] = [
+    "buffer_size",
+    "events",
+    "result_handler",
+    "steadfast_events",
+];
+const FASTCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
 const GATEWAY: [&str; 15] = [
     "listen",
     "route",
@@ -240,9 +260,17 @@ fn keys(kind: Kind) -> Option<Lists> {
             (&UPSTREAM_LATER, Known::Later),
         ],
         Kind::Sessions => &[(&SESSIONS, Known::Yes)],
-        Kind::RpcInterface | Kind::EventListener | Kind::FcgiProgram | Kind::CtlPlugin => {
-            return None;
-        }
+        Kind::EventListener => &[
+            (&PROGRAM, Known::Yes),
+            (&LISTENER, Known::Yes),
+            (&PROGRAM_OURS_ANY, Known::Yes),
+        ],
+        Kind::FcgiProgram => &[
+            (&PROGRAM, Known::Yes),
+            (&FASTCGI, Known::Yes),
+            (&PROGRAM_OURS_ANY, Known::Yes),
+        ],
+        Kind::RpcInterface | Kind::CtlPlugin => return None,
     })
 }
 

@@ -93,8 +93,10 @@ impl Model {
 /// `[supervisord]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Supervisord {
-    /// The log of the daemon; `syslog` is not supported and becomes `None`.
+    /// The log of the daemon; [`LogFile::None`] with `syslog`.
     pub logfile: LogFile,
+    /// `logfile = syslog`: it goes to the system's log.
+    pub syslog: bool,
     /// Rotation size in bytes, 0 for never.
     pub logfile_maxbytes: u64,
     /// Rotated files kept.
@@ -217,6 +219,8 @@ pub struct Program {
     pub name: String,
     /// Name of the group: that of the program if no `[group:x]` names it.
     pub group: String,
+    /// What kind of section it is.
+    pub kind: ProgramKind,
     /// The line of the section.
     pub header: Span,
     /// Order of start (ascending) and stop (descending).
@@ -289,6 +293,78 @@ pub struct Program {
     pub processes: Vec<ProcessDef>,
 }
 
+/// The kinds of sections that define processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// `[program:x]`.
+    Program,
+    /// `[eventlistener:x]`.
+    EventListener(Pool),
+    /// `[fcgi-program:x]`.
+    FastCgi(FastCgi),
+}
+
+impl ProgramKind {
+    /// The word before the colon in the name of the section.
+    pub fn word(&self) -> &'static str {
+        match self {
+            ProgramKind::Program => "program",
+            ProgramKind::EventListener(_) => "eventlistener",
+            ProgramKind::FastCgi(_) => "fcgi-program",
+        }
+    }
+}
+
+/// What the processes of an `[eventlistener:x]` share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Events that wait for a listener; when there are more the oldest is lost.
+    pub buffer_size: Spanned<u32>,
+    /// Names of types and families in capital letters, sorted, each once: `events`, then our own `steadfast_events`.
+    pub events: Spanned<Vec<String>>,
+}
+
+impl Pool {
+    /// The types that the names stand for.
+    pub fn kinds(&self) -> events::Kinds {
+        let kinds = self
+            .events
+            .iter()
+            .filter_map(|name| events::Kinds::of(name));
+        kinds.fold(events::Kinds::default(), events::Kinds::union)
+    }
+}
+
+/// The socket of an `[fcgi-program:x]`, which its processes have as their standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FastCgi {
+    /// Where it listens.
+    pub socket: Spanned<FastCgiSocket>,
+    /// Connections that may wait; `None` for as many as the system allows.
+    pub backlog: Option<Spanned<u32>>,
+}
+
+/// See [`FastCgi`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FastCgiSocket {
+    /// `tcp://HOST:PORT`.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// `unix:///PATH`.
+    Unix {
+        /// Normalized path.
+        path: String,
+        /// `socket_owner`; `None` = the program's user.
+        owner: Option<(u32, Option<u32>)>,
+        /// `socket_mode`.
+        mode: u32,
+    },
+}
+
 /// One process of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessDef {
@@ -323,6 +399,12 @@ pub struct LogTarget {
     pub maxbytes: u64,
     /// Rotated files kept.
     pub backups: u32,
+    /// Lines go to the system's log as well.
+    pub syslog: bool,
+    /// Bytes of a part between Supervisor's marks that become an event; 0 = none do.
+    pub capture_maxbytes: u64,
+    /// All of it becomes events.
+    pub events_enabled: bool,
 }
 
 /// A log file.

@@ -12,11 +12,14 @@ use crate::load::EnvMap;
 use crate::model::{Group, Program};
 use crate::values;
 
+/// What the name of a FastCGI program's section begins with.
+const FASTCGI: &str = "fcgi-program:";
+
 /// A group with the place where it was made, until the order of groups is known.
-struct Made {
-    group: Group,
-    header: Span,
-    programs: Vec<Program>,
+pub(super) struct Made {
+    pub(super) group: Group,
+    pub(super) header: Span,
+    pub(super) programs: Vec<Program>,
 }
 
 /// Programs and groups, in the order of groups: by priority, then name. Of two groups of one name the first counts, as in Supervisor.
@@ -58,6 +61,14 @@ pub(crate) fn read(
                 header: section.header.clone(),
                 programs: vec![program],
             });
+        }
+    }
+    for (section, own) in sections(ini, Kind::EventListener) {
+        made.extend(super::listener::read(reader, section, own, env, common));
+    }
+    for (section, own) in sections(ini, Kind::FcgiProgram) {
+        if !grouped.contains(section.name.as_str()) {
+            made.extend(super::fastcgi::read(reader, section, own, env, common));
         }
     }
     made.sort_by(|a, b| (a.group.priority, &a.group.name).cmp(&(b.group.priority, &b.group.name)));
@@ -138,7 +149,11 @@ fn explicit<'a>(
             env,
             common,
         };
-        if let Some(program) = program::read(keys.reader, &place) {
+        let read = match program_section.name.starts_with(FASTCGI) {
+            true => super::fastcgi::member(keys.reader, &place),
+            false => program::read(keys.reader, &place),
+        };
+        if let Some(program) = read {
             made.group.programs.push(program_name);
             made.programs.push(program);
         }
@@ -146,7 +161,7 @@ fn explicit<'a>(
     name.map(|_| made)
 }
 
-/// The section of a member; FastCGI programs are known by name and left out.
+/// The section of a member.
 fn member_section<'a>(
     keys: &mut Keys<'_, 'a>,
     ini: &'a Ini,
@@ -155,10 +170,10 @@ fn member_section<'a>(
 ) -> Option<&'a Section> {
     let group = &keys.section.name;
     let program = ini.section(&format!("program:{member}"));
-    let fcgi = ini.section(&format!("fcgi-program:{member}"));
+    let fcgi = ini.section(&format!("{FASTCGI}{member}"));
     match (program, fcgi) {
         (Some(program), None) => Some(program),
-        (None, Some(_)) => None,
+        (None, Some(fcgi)) => Some(fcgi),
         (Some(_), Some(_)) => {
             let message =
                 format!("[{group}] names {member}, which is both a program and a FastCGI program");

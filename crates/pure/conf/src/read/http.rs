@@ -58,7 +58,7 @@ pub(crate) fn unix(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<UnixHttp> {
 }
 
 /// `user` or `user:group`, by name or number.
-fn chown(owner: &str, files: &dyn Files) -> Result<(u32, Option<u32>), String> {
+pub(super) fn chown(owner: &str, files: &dyn Files) -> Result<(u32, Option<u32>), String> {
     let (user, group) = match owner.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (owner, None),
@@ -234,10 +234,13 @@ pub(crate) fn rpc_interfaces(reader: &mut Reader<'_>, env: &EnvMap, model: &Mode
             Some(entry) if entry.text.as_str() == MAIN_FACTORY => main = true,
             Some(entry) => {
                 let message = format!(
-                    "[{}]: interfaces of other packages are not supported yet",
+                    "[{}]: an interface of another package is Python code that runs inside of supervisord, and Steadfast runs none",
                     section.name
                 );
-                keys.warn("conf.not-supported", message, entry.span());
+                let finding = Finding::warning("conf.not-supported", message)
+                    .at(entry.span())
+                    .effect("its methods are not there; those of supervisor.* and system.* are");
+                keys.reader.findings.push(finding);
             }
         }
     }

@@ -3,9 +3,11 @@
 mod checks;
 mod depends;
 mod extras;
+mod fastcgi;
 mod gateway;
 mod group;
 mod http;
+mod listener;
 mod ours;
 mod process;
 mod program;
@@ -91,11 +93,17 @@ fn check_names(reader: &mut Reader<'_>) {
             reader.findings.push(finding);
             continue;
         };
-        if let Some(what) = unsupported_section(kind) {
-            let message = format!("[{}]: {what} are not supported yet", section.name);
+        if kind == known::Kind::CtlPlugin {
+            let message = format!(
+                "[{}]: a plugin of supervisorctl is Python code, and Steadfast's supervisorctl runs none",
+                section.name
+            );
             let finding = Finding::warning("conf.not-supported", message)
                 .at(section.header.clone())
-                .effect("the section is left out; the rest runs");
+                .effect("its commands are not there; everything else is")
+                .hint(
+                    "the supervisorctl of PyPI reads this section and talks to Steadfast as well",
+                );
             reader.findings.push(finding);
         }
         for (key, entry) in section.options.iter().filter(|(_, entry)| !entry.inherited) {
@@ -107,26 +115,6 @@ fn check_names(reader: &mut Reader<'_>) {
         reader
             .findings
             .push(Finding::warning("conf.unknown-key", message).at(entry.key_span()));
-    }
-}
-
-fn unsupported_section(kind: known::Kind) -> Option<&'static str> {
-    match kind {
-        known::Kind::EventListener => Some("event listeners"),
-        known::Kind::FcgiProgram => Some("FastCGI programs"),
-        known::Kind::CtlPlugin => Some("plugins of supervisorctl"),
-        known::Kind::Supervisord
-        | known::Kind::UnixHttp
-        | known::Kind::InetHttp
-        | known::Kind::Ctl
-        | known::Kind::Include
-        | known::Kind::RpcInterface
-        | known::Kind::Program
-        | known::Kind::Group
-        | known::Kind::Steadfast
-        | known::Kind::Gateway
-        | known::Kind::Upstream
-        | known::Kind::Sessions => None,
     }
 }
 

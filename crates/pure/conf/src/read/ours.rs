@@ -35,6 +35,7 @@ pub(super) fn defaults(place: &Place<'_>) -> Program {
     Program {
         name: String::new(),
         group: String::new(),
+        kind: crate::model::ProgramKind::Program,
         header: place.section.header.clone(),
         priority: Spanned::default_of(999),
         autostart: Spanned::default_of(true),

@@ -1,7 +1,7 @@
 //! One process of a `[program:x]`: what depends on its number.
 
+use super::Keys;
 use super::program::Place;
-use super::{Keys, not_supported};
 use crate::argv::SplitError;
 use crate::command::{self, Command, Template};
 use crate::expand::{Val, Vars};
@@ -198,7 +198,7 @@ fn log(keys: &mut Keys<'_, '_>, stream: &str, vars: &Vars<'_>) -> LogTarget {
     {
         match keys
             .expanded(&once, vars, entry)
-            .map(|text| log_file(keys, &key, text.as_str(), &span))
+            .map(|text| log_file(keys, text.as_str()))
         {
             Some(Ok(value)) => {
                 file = Spanned {
@@ -229,11 +229,32 @@ fn log(keys: &mut Keys<'_, '_>, stream: &str, vars: &Vars<'_>) -> LogTarget {
     let maxbytes = keys.value(&maxbytes_key, 50 << 20, vars, values::byte_size);
     let syslog_key = format!("{stream}_syslog");
     let syslog = keys.value(&syslog_key, false, vars, values::boolean);
-    if syslog.value {
-        keys.reader
-            .findings
-            .push(not_supported(&format!("`{syslog_key}`")).at(syslog.span));
+    // The old way of saying it.
+    let by_name = file.value == LogFile::Path("syslog".to_string());
+    if by_name {
+        file.value = LogFile::None;
+        let message = format!("`{key} = syslog` is deprecated in Supervisor");
+        let finding = finding::Finding::note("conf.syslog", message)
+            .at(file.span.clone())
+            .fix(format!("write: {key} = NONE\n       {syslog_key} = true"));
+        keys.reader.findings.push(finding);
     }
+    let capture_maxbytes = keys
+        .value(
+            &format!("{stream}_capture_maxbytes"),
+            0,
+            vars,
+            values::byte_size,
+        )
+        .value;
+    let events_enabled = keys
+        .value(
+            &format!("{stream}_events_enabled"),
+            false,
+            vars,
+            values::boolean,
+        )
+        .value;
     if file.value == LogFile::Auto && maxbytes.value == 0 {
         let message =
             format!("the AUTO log of {stream} grows without limit: `{maxbytes_key}` is 0");
@@ -243,23 +264,17 @@ fn log(keys: &mut Keys<'_, '_>, stream: &str, vars: &Vars<'_>) -> LogTarget {
         file,
         maxbytes: maxbytes.value,
         backups,
+        syslog: syslog.value || by_name,
+        capture_maxbytes,
+        events_enabled,
     }
 }
 
-fn log_file(
-    keys: &mut Keys<'_, '_>,
-    key: &str,
-    text: &str,
-    span: &finding::Span,
-) -> Result<LogFile, String> {
+fn log_file(keys: &mut Keys<'_, '_>, text: &str) -> Result<LogFile, String> {
     match text.to_lowercase().as_str() {
         "none" | "off" => Ok(LogFile::None),
         "auto" => Ok(LogFile::Auto),
-        "syslog" => {
-            let finding = not_supported(&format!("`{key} = syslog`")).at(span.clone());
-            keys.reader.findings.push(finding);
-            Ok(LogFile::None)
-        }
+        "syslog" => Ok(LogFile::Path("syslog".to_string())),
         _ => existing_dirpath(text, keys.reader.env, keys.reader.files).map(LogFile::Path),
     }
 }

@@ -6,7 +6,7 @@ use super::{Keys, Reader, ours, process};
 use crate::expand::{Val, Vars};
 use crate::ini::Section;
 use crate::load::EnvMap;
-use crate::model::{AutoRestart, Program, Signal, Spanned};
+use crate::model::{AutoRestart, Program, Signal};
 use crate::values;
 
 /// Processes of one program. Each takes a keeper; a number beyond this is a slip of the keyboard.
@@ -40,7 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, place: &Place<'_>) -> Option<Program
     }
     let mut program = base(&mut keys, place, &vars);
     ours::program(&mut keys, &vars, &mut program);
-    checked(&mut keys, &program, &vars);
+    checked(&mut keys, &program);
     // Without a process Supervisor never looks for the command.
     if keys.entry("command").is_none() && program.numprocs.value > 0 {
         let finding = finding::Finding::error(
@@ -110,7 +110,7 @@ fn base(keys: &mut Keys<'_, '_>, place: &Place<'_>, vars: &Vars<'_>) -> Program 
 }
 
 /// Supervisor's rules about several keys together, and the warnings for what it does in silence.
-fn checked(keys: &mut Keys<'_, '_>, program: &Program, vars: &Vars<'_>) {
+fn checked(keys: &mut Keys<'_, '_>, program: &Program) {
     let name = keys.section.name.clone();
     if program.stopasgroup.value && !program.killasgroup.value {
         let span = program
@@ -161,7 +161,6 @@ fn checked(keys: &mut Keys<'_, '_>, program: &Program, vars: &Vars<'_>) {
         keys.failed = true;
     }
     clamp_warnings(keys, program);
-    unsupported(keys, vars);
 }
 
 /// Negative numbers are taken, as Supervisor does, and mean 0, as there.
@@ -193,31 +192,6 @@ fn clamp_warnings(keys: &mut Keys<'_, '_>, program: &Program) {
                 format!("a negative `{key}` means 0"),
                 span.clone(),
             );
-        }
-    }
-}
-
-/// Keys that Supervisor acts on and we do not yet.
-fn unsupported(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) {
-    for stream in ["stdout", "stderr"] {
-        let capture = format!("{stream}_capture_maxbytes");
-        let events = format!("{stream}_events_enabled");
-        let found: [Option<(&str, Spanned<bool>)>; 2] = [
-            keys.optional(&capture, vars, values::byte_size).map(|v| {
-                (
-                    capture.as_str(),
-                    Spanned {
-                        value: v.value > 0,
-                        span: v.span,
-                    },
-                )
-            }),
-            keys.optional(&events, vars, values::boolean)
-                .map(|v| (events.as_str(), v)),
-        ];
-        for (key, value) in found.into_iter().flatten().filter(|(_, value)| value.value) {
-            let finding = super::not_supported(&format!("`{key}`")).at(value.span);
-            keys.reader.findings.push(finding);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use finding::{Finding, Span};
 
-use super::{Keys, Reader, here_vars, not_supported};
+use super::{Keys, Reader, here_vars};
 use crate::expand::Vars;
 use crate::load::EnvMap;
 use crate::model::{LogFile, LogLevel, Spanned, Supervisord};
@@ -68,6 +68,7 @@ fn no_section(reader: &Reader<'_>) -> Finding {
 fn defaults(reader: &Reader<'_>) -> Supervisord {
     Supervisord {
         logfile: LogFile::Path(normalize("supervisord.log", reader.env, reader.files)),
+        syslog: false,
         logfile_maxbytes: 50 << 20,
         logfile_backups: 10,
         loglevel: LogLevel::Info,
@@ -128,13 +129,7 @@ fn plain(keys: &mut Keys<'_, '_>, vars: &Vars<'_>, out: &mut Supervisord) {
     out.nodaemon = keys.value("nodaemon", false, vars, values::boolean).value;
     out.silent = keys.value("silent", false, vars, values::boolean).value;
     out.nocleanup = keys.value("nocleanup", false, vars, values::boolean).value;
-    let strip_ansi = keys.value("strip_ansi", false, vars, values::boolean);
-    if let (true, Some(span)) = (strip_ansi.value, strip_ansi.span) {
-        keys.reader
-            .findings
-            .push(not_supported("`strip_ansi`").at(span));
-    }
-    out.strip_ansi = strip_ansi.value;
+    out.strip_ansi = keys.value("strip_ansi", false, vars, values::boolean).value;
     out.identifier = keys
         .value("identifier", out.identifier.clone(), vars, text)
         .value;
@@ -156,13 +151,11 @@ fn paths(keys: &mut Keys<'_, '_>, vars: &Vars<'_>, out: &mut Supervisord) {
     {
         out.pidfile = normalize(&pidfile.value, env, files);
     }
-    if let Some(Spanned { value, span }) =
+    if let Some(Spanned { value, .. }) =
         keys.optional("logfile", vars, |path| existing_dirpath(path, env, files))
     {
         out.logfile = if value == "syslog" {
-            keys.reader
-                .findings
-                .push(not_supported("logging to syslog").at(span));
+            out.syslog = true;
             LogFile::None
         } else {
             LogFile::Path(normalize(&value, env, files))

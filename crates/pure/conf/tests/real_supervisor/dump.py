@@ -13,7 +13,7 @@ import warnings
 
 warnings.simplefilter("ignore")
 
-from supervisor import datatypes, options
+from supervisor import datatypes, events, options
 
 NAMES = {
     datatypes.Automatic: "AUTO",
@@ -53,9 +53,17 @@ def read(path):
             except ValueError as error:
                 fields["argv"] = str(error)
             processes.append(fields)
-        groups.append(
-            {"name": group.name, "priority": group.priority, "processes": processes}
-        )
+        told = {"name": group.name, "priority": group.priority, "processes": processes}
+        if isinstance(group, options.EventListenerPoolConfig):
+            told["buffer_size"] = group.buffer_size
+            told["events"] = sorted(events.getEventNameByType(event) for event in group.pool_events)
+        if isinstance(group, options.FastCGIGroupConfig):
+            sock = group.socket_config
+            owner, mode = getattr(sock, "owner", None), getattr(sock, "mode", None)
+            told["socket"] = {
+                "url": sock.url, "owner": list(owner) if owner else None, "mode": mode, "backlog": sock.get_backlog(),
+            }
+        groups.append(told)
     servers = []
     for config in opts.server_configs:
         server = {k: config[k] for k in ("username", "password")}

@@ -1,6 +1,9 @@
 //! What we read in the words of `dump.py`, and how it differs.
 
-use conf::{AutoRestart, Loaded, LogFile, LogLevel, LogTarget, Model, ProcessDef, Program};
+use conf::{
+    AutoRestart, FastCgiSocket, Loaded, LogFile, LogLevel, LogTarget, Model, ProcessDef, Program,
+    ProgramKind,
+};
 use serde_json::{Value, json};
 
 /// Errors that only we report; the crate's documentation lists them.
@@ -35,7 +38,10 @@ fn dump(model: &Model) -> Value {
                         .map(|process| process_json(program, process))
                 })
                 .collect();
-            json!({"name": group.name, "priority": group.priority, "processes": processes})
+            let mut told =
+                json!({"name": group.name, "priority": group.priority, "processes": processes});
+            shared(&mut told, model, group);
+            told
         })
         .collect();
     let inet = model.inet_http.iter().map(|http| {
@@ -76,6 +82,34 @@ fn dump(model: &Model) -> Value {
     })
 }
 
+/// What the processes of a pool or of a FastCGI group share.
+fn shared(told: &mut Value, model: &Model, group: &conf::Group) {
+    let Some(program) = model.programs_of(group).next().filter(|_| !group.explicit) else {
+        return;
+    };
+    match &program.kind {
+        ProgramKind::Program => {}
+        ProgramKind::EventListener(pool) => {
+            told["buffer_size"] = json!(pool.buffer_size.value);
+            told["events"] = json!(pool.events.value);
+        }
+        ProgramKind::FastCgi(fcgi) => {
+            let (url, owner, mode) = match &fcgi.socket.value {
+                FastCgiSocket::Tcp { host, port } => (format!("tcp://{host}:{port}"), None, None),
+                FastCgiSocket::Unix { path, owner, mode } => {
+                    let user = program.user.as_ref().filter(|user| user.uid != 0);
+                    let owner = owner.or(user.map(|user| (user.uid, Some(user.gid))));
+                    (format!("unix://{path}"), owner, Some(mode))
+                }
+            };
+            let owner = owner.map(|(uid, gid)| [i64::from(uid), gid.map_or(-1, i64::from)]);
+            told["socket"] = json!({
+                "url": url, "owner": owner, "mode": mode, "backlog": fcgi.backlog.as_ref().map(|backlog| backlog.value),
+            });
+        }
+    }
+}
+
 fn file_json(file: &LogFile) -> Value {
     match file {
         LogFile::Auto => json!("AUTO"),
@@ -103,6 +137,9 @@ fn process_json(program: &Program, process: &ProcessDef) -> Value {
         object[format!("{name}_logfile")] = file_json(&log.file.value);
         object[format!("{name}_logfile_maxbytes")] = json!(log.maxbytes);
         object[format!("{name}_logfile_backups")] = json!(log.backups);
+        object[format!("{name}_syslog")] = json!(log.syslog);
+        object[format!("{name}_capture_maxbytes")] = json!(log.capture_maxbytes);
+        object[format!("{name}_events_enabled")] = json!(log.events_enabled);
     };
     stream("stdout", &process.stdout);
     stream("stderr", &process.stderr);
@@ -128,12 +165,11 @@ fn settle(real: &mut Value) {
                 "stderr_logfile_maxbytes",
                 "stdout_logfile_backups",
                 "stderr_logfile_backups",
+                "stdout_capture_maxbytes",
+                "stderr_capture_maxbytes",
             ];
             clamp(process, &counts);
             let object = process.as_object_mut().expect("an object");
-            object.retain(|name, _| {
-                !name.contains("capture") && !name.contains("events") && !name.contains("syslog")
-            });
             if let Some(umask) = object["umask"].as_i64() {
                 object["umask"] = json!(umask & 0o7777);
             }

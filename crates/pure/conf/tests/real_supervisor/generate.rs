@@ -127,6 +127,52 @@ fn value_of(key: &str) -> BoxedStrategy<String> {
             &["1.5MB", "5M"],
         ),
         "stdout_logfile_backups" | "stderr_logfile_backups" => mostly(&["0", "3", "-1"], &["x"]),
+        "stdout_capture_maxbytes" | "stderr_capture_maxbytes" => {
+            mostly(&["0", "1MB", "512", "-1"], &["x", "1.5MB"])
+        }
+        "stdout_events_enabled" | "stderr_events_enabled" | "stdout_syslog" | "stderr_syslog" => {
+            mostly(&["true", "off", "1", "NO"], &["maybe"])
+        }
+        "events" => mostly(
+            &[
+                "EVENT",
+                "process_state, TICK_5",
+                "TICK_60,TICK_60",
+                "PROCESS_LOG_STDERR,\n  REMOTE_COMMUNICATION",
+                "PROCESS_GROUP",
+            ],
+            &["TICK_6", "", "TICK,", "%(here)s", "PROCESS_STATE_REPLACED"],
+        ),
+        "buffer_size" => mostly(&["1", "10", "5000", " 7 "], &["0", "-1", "x"]),
+        "result_handler" => mostly(
+            &["supervisor.dispatchers:default_handler"],
+            &["nothing.there:at_all"],
+        ),
+        "socket" => mostly(
+            &[
+                "tcp://localhost:9000",
+                "tcp://127.0.0.1:1",
+                "unix:///tmp/a/../%(program_name)s.sock",
+                "unix://%(here)s/s",
+            ],
+            &[
+                "tcp://127.0.0.1:0",
+                "tcp://:80",
+                "tcp://a:b:80",
+                "unix://rel",
+                "http://x:1",
+                "",
+                "tcp://a b:80",
+                "tcp://a:80 x",
+                "unix:///%(group_name)s",
+            ],
+        ),
+        "socket_owner" => mostly(
+            &["root", "daemon:daemon", "0:0"],
+            &["nobody_here", "root:none_here"],
+        ),
+        "socket_mode" => mostly(&["0600", "777", "0o660"], &["9"]),
+        "socket_backlog" => mostly(&["1", "128", "65535"], &["0", "65536", "x"]),
         "serverurl" => mostly(
             &["AUTO", "auto ", "http://127.0.0.1:9001", "unix:///x", ""],
             &[],
@@ -135,7 +181,7 @@ fn value_of(key: &str) -> BoxedStrategy<String> {
     }
 }
 
-const PROGRAM_KEYS: [&str; 28] = [
+const PROGRAM_KEYS: [&str; 34] = [
     "process_name",
     "numprocs",
     "numprocs_start",
@@ -161,6 +207,12 @@ const PROGRAM_KEYS: [&str; 28] = [
     "stderr_logfile",
     "stderr_logfile_maxbytes",
     "stderr_logfile_backups",
+    "stdout_capture_maxbytes",
+    "stdout_events_enabled",
+    "stdout_syslog",
+    "stderr_capture_maxbytes",
+    "stderr_events_enabled",
+    "stderr_syslog",
     "unknown_key",
     "Startsecs",
     "environment",
@@ -211,6 +263,22 @@ pub(crate) fn configuration() -> impl Strategy<Value = Vec<(String, String)>> {
         ),
         0..3,
     );
+    let with =
+        |kind: &'static str, more: &'static [&'static str], always: &'static [&'static str]| {
+            mostly(&["l", "m", "a"], &["a b"]).prop_flat_map(move |name| {
+                let keys = PROGRAM_KEYS.iter().chain(more).copied().collect();
+                section(format!("{kind}:{name}"), keys, always.to_vec())
+            })
+        };
+    let listener = with(
+        "eventlistener",
+        &["buffer_size", "result_handler"],
+        &["command", "events"],
+    );
+    let unix = &["socket_owner", "socket_mode", "socket_backlog"];
+    let fcgi = with("fcgi-program", unix, &["command", "socket"]);
+    let special = proptest::option::weighted(0.5, prop_oneof![listener, fcgi])
+        .prop_map(Option::unwrap_or_default);
     let included = program(&["a", "b", "e", "f"], &["a:b"]);
     let group = mostly(
         &[
@@ -289,7 +357,7 @@ pub(crate) fn configuration() -> impl Strategy<Value = Vec<(String, String)>> {
         group,
         first,
         others,
-        included,
+        (included, special),
         change,
     )
         .prop_map(
@@ -300,11 +368,11 @@ pub(crate) fn configuration() -> impl Strategy<Value = Vec<(String, String)>> {
                 group,
                 first,
                 others,
-                included,
+                (included, special),
                 (at, insert, delete),
             )| {
                 let mut main = format!(
-                    "; generated\n{supervisord}{servers}{include}{group}\n{first}\n{}",
+                    "; generated\n{supervisord}{servers}{include}{group}\n{first}\n{}\n{special}",
                     others.join("\n")
                 );
                 let at = at.and_then(|at| {
