@@ -198,9 +198,25 @@ impl RunDir {
         read(&self.path.join("active.json"))
     }
 
+    /// Writes what event listeners are still to hear. Not flushed to the disk: keepers, who know what happened, do not
+    /// survive the machine either.
+    pub fn write_events(&self, bytes: &[u8]) -> Result<(), Error> {
+        crate::write::replace(&self.path.join("events.json"), bytes, false)
+    }
+
+    /// Reads it; None if there is none.
+    pub fn read_events(&self) -> Result<Option<Vec<u8>>, Error> {
+        read(&self.path.join("events.json"))
+    }
+
+    /// Removes it: a first start owes nobody anything.
+    pub fn remove_events(&self) {
+        let _ = std::fs::remove_file(self.path.join("events.json"));
+    }
+
     /// Takes away what says that something runs: the end of a shutdown.
     pub fn clear(&self) -> Result<(), Error> {
-        for name in ["active.json", "info.json", "control.sock"] {
+        for name in ["active.json", "info.json", "events.json", "control.sock"] {
             let path = self.path.join(name);
             match std::fs::remove_file(&path) {
                 Ok(()) => {}

@@ -10,6 +10,11 @@ use crate::Error;
 /// Writes a file of ours (0600) so that a reader sees the old or the new one, never half of it, and so that a crash of
 /// the machine leaves one of the two.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace(path, bytes, true)
+}
+
+/// The same; without `durable` a crash of the machine may leave neither.
+pub(crate) fn replace(path: &Path, bytes: &[u8], durable: bool) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     let temporary = path.with_file_name(name);
@@ -22,7 +27,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if durable {
+            file.sync_all()?;
+        }
         std::fs::rename(&temporary, path)
     };
     written().map_err(|why| Error::Write(path.to_path_buf(), why))

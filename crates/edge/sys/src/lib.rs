@@ -12,5 +12,6 @@ pub mod proc;
 pub mod seq;
 pub mod signal;
 pub mod spawn;
+pub mod syslog;
 pub mod users;
 pub mod writers;

@@ -126,6 +126,10 @@ choice! {
         /// Write to the standard input of the process (Supervisor's `sendProcessStdin`). Refused: it is not running;
         /// no file: it has closed its end; failed: it does not read, and what waits is full.
         14 => Stdin { 1 => op: u64, 2 => text: String, },
+        /// An event for the listener that it keeps, or in the attached memfd if `bytes` is empty. Answered by [`Report::Listener`].
+        20 => Event { 1 => ticket: u64, 2 => bytes: Vec<u8>, },
+        /// [`Report::Said`] up to and including `seq` have become events.
+        21 => Heard { 1 => seq: u64, },
     }
 }
 
@@ -191,6 +195,67 @@ record! {
     }
 }
 
+/// Bytes of an event or of output that travel in a frame; longer ones go by memfd.
+pub const INLINE_BYTES_MAX: usize = 32 * 1024;
+
+word! {
+    /// Where an event listener is (Supervisor's event listener states).
+    pub enum ListenerPhase {
+        /// It must say READY.
+        1 => Acknowledged = "ACKNOWLEDGED",
+        /// It waits for an event.
+        2 => Ready = "READY",
+        /// It has an event.
+        3 => Busy = "BUSY",
+        /// It broke the protocol.
+        4 => Unknown = "UNKNOWN",
+    }
+}
+
+word! {
+    /// How an event ended in a listener's hands.
+    pub enum EventEnd {
+        /// Its listener ended, broke the protocol or did not wait for it.
+        1 => Dropped = "dropped",
+        /// Processed.
+        2 => Processed = "processed",
+        /// Rejected.
+        3 => Rejected = "rejected",
+    }
+}
+
+record! {
+    /// A listener, as its keeper sees it.
+    pub struct Listening {
+        /// Where it is.
+        1 => phase: ListenerPhase,
+        /// Ticket of the event that it has; 0 = none.
+        2 => busy: u64,
+        /// Ticket of the last event that ended.
+        3 => done: u64,
+        /// How that ended.
+        4 => how: EventEnd,
+    }
+}
+
+record! {
+    /// Output of a program that somebody wants to hear of.
+    pub struct Said {
+        /// Number in the keeper's life.
+        1 => seq: u64,
+        /// When it was read.
+        2 => wall_ms: u64,
+        /// Whose it was.
+        3 => pid: i32,
+        /// It came from standard error.
+        4 => stderr: bool,
+        /// It stood between Supervisor's marks (PROCESS_COMMUNICATION); otherwise any output (PROCESS_LOG).
+        5 => captured: bool,
+        /// The bytes.
+        6 => data: Vec<u8>,
+    }
+}
+
 choice! {
     /// Keeper to daemon, after its own [`Hello`].
     pub enum Report {
@@ -206,6 +271,11 @@ choice! {
         5 => StaleEpoch { 1 => seen: u64, },
         /// Progress of a drain, for people: requests still in flight.
         6 => Drain { 1 => in_flight: u64, 2 => drained: bool, 3 => took_ms: u64, },
+        /// Where the event listener is and what became of the events that it was sent; at the start and at each change.
+        20 => Listener { 1 => listening: Listening, },
+        /// Output that has to become an event, from a queue until acknowledged; its data is in the attached memfd if it
+        /// is longer than [`INLINE_BYTES_MAX`].
+        21 => Said { 1 => said: Said, },
     }
 }
 

@@ -257,6 +257,26 @@ record! {
         44 => log_json: bool,
         /// `prove`: readiness waits until the program accepts a token that is signed with its own key.
         48 => prove: Option<Prove>,
+        /// An event listener: its stdin and stdout speak Supervisor's listener protocol.
+        50 => listener: bool,
+        /// `stdout_events_enabled`.
+        51 => stdout_events: bool,
+        /// `stderr_events_enabled`.
+        52 => stderr_events: bool,
+        /// `stdout_capture_maxbytes`; 0 = nothing is captured.
+        53 => stdout_capture: u64,
+        /// `stderr_capture_maxbytes`.
+        54 => stderr_capture: u64,
+        /// `[supervisord] strip_ansi`.
+        55 => strip_ansi: bool,
+        /// `stdout_syslog`: lines of stdout go to the system's log as well.
+        56 => stdout_syslog: bool,
+        /// `stderr_syslog`.
+        57 => stderr_syslog: bool,
+        /// Socket of the system's log; empty = `/dev/log`.
+        58 => syslog: String,
+        /// A FastCGI program: the first listener is its standard input, and no LISTEN_FDS is set.
+        59 => socket_stdin: bool,
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) async fn adopted(
         .map(|slot| (slot.number, slot.key()))
         .collect();
     daemon.state.borrow_mut().active = active;
+    crate::pools::restore(daemon);
     let kept = take_kept(daemon);
     let mut keys = Vec::new();
     for (number, opened) in alive {

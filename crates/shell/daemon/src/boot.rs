@@ -117,6 +117,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
             tokio::task::spawn_local(fronts::serve_control(control, handle));
             tokio::task::spawn_local(settle::retry(daemon.clone()));
             tokio::task::spawn_local(crate::tend::tend(daemon.clone()));
+            tokio::task::spawn_local(crate::pools::serve(daemon.clone()));
         }
         Err(CouldNot(text)) => {
             daemon.exit.set(Some(COULD_NOT));
@@ -225,6 +226,7 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
         return Err(CouldNot(String::new()));
     }
     daemon.state.borrow_mut().active = commands::first_start(&candidate);
+    crate::pools::begin(daemon);
     daemon
         .keep()
         .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
@@ -443,6 +445,7 @@ impl State {
             news: Default::default(),
             restarts: BTreeMap::new(),
             samples: BTreeMap::new(),
+            pools: Default::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Steps are carried out: those of one slot in their order, different slots beside each other.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -361,7 +362,10 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
     if daemon.state.borrow().listeners.contains_key(address) {
         return;
     }
-    let opened = listeners::open(address);
+    let opened = match changed(daemon, address) {
+        Some(changed) => changed,
+        None => listeners::open(address),
+    };
     let mut complaint = None;
     {
         let mut state = daemon.state.borrow_mut();
@@ -392,10 +396,31 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
     }
 }
 
+/// The socket of a FastCGI program that is open under other options: the same one, with the new ones.
+fn changed(daemon: &Shared, address: &str) -> Option<Result<OwnedFd, String>> {
+    let wanted = listeners::FastCgiKey::parse(address)?;
+    let state = daemon.state.borrow();
+    let (_, open) = same_socket(&state.listeners, &wanted)?;
+    Some(keepers::duplicate(open).and_then(|copy| wanted.apply(&copy).map(|()| copy)))
+}
+
+fn same_socket<'a>(
+    open: &'a std::collections::BTreeMap<String, OwnedFd>,
+    wanted: &listeners::FastCgiKey,
+) -> Option<(&'a String, &'a OwnedFd)> {
+    open.iter().find(|(key, _)| {
+        listeners::FastCgiKey::parse(key).is_some_and(|other| other.address == wanted.address)
+    })
+}
+
 /// Closes an address, here, at root and in every keeper that still has a duplicate of an older definition: `shutdown`
 /// ends the listening of all duplicates, so that clients are refused instead of waiting in a queue that nobody serves.
 fn drop_listener(daemon: &Shared, address: &str) {
-    if let Some(listener) = daemon.state.borrow_mut().listeners.remove(address) {
+    let removed = daemon.state.borrow_mut().listeners.remove(address);
+    // Only its options changed: the socket listens on under another key.
+    let stays = listeners::FastCgiKey::parse(address)
+        .is_some_and(|key| same_socket(&daemon.state.borrow().listeners, &key).is_some());
+    if let Some(listener) = removed.filter(|_| !stays) {
         let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
     }
     daemon.root.order(
@@ -404,7 +429,7 @@ fn drop_listener(daemon: &Shared, address: &str) {
         },
         Vec::new(),
     );
-    if let Some(path) = address.strip_prefix("unix:") {
+    if let Some(path) = listeners::path_of(address).filter(|_| !stays) {
         let _ = std::fs::remove_file(path);
     }
 }

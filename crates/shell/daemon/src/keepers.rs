@@ -138,12 +138,14 @@ pub(crate) fn take_over(daemon: &Shared, key: &Key, number: u32, opened: Opened)
         pids: Vec::new(),
         started_ms: 0,
     };
+    let shown = fact.state;
     keeper.take(fact);
     daemon
         .state
         .borrow_mut()
         .keepers
         .insert(key.clone(), keeper);
+    crate::pools::connected(daemon, key, shown);
 }
 
 /// Hands the definition and its listeners to the keeper.
@@ -215,6 +217,7 @@ pub(crate) fn closed(daemon: &Shared, key: &Key, life: u64) {
         keeper
     };
     let Some(keeper) = keeper else { return };
+    crate::pools::running(daemon, key, State::Unknown);
     let making = Making::begin(daemon, key);
     let (daemon, key) = (daemon.clone(), key.clone());
     tokio::task::spawn_local(async move { lost(&daemon, &key, keeper, making).await });
@@ -240,6 +243,7 @@ async fn lost(daemon: &Shared, key: &Key, keeper: Keeper, making: Making) {
     daemon.note(&Entry::note(sys::clock::wall_ms(), &key.to_string(), &text));
     kill_keeper(&keeper);
     kill_sessions(&keeper.pids);
+    crate::pools::lost(daemon, key);
     let last = keeper.fact();
     let over = matches!(last.state, State::Exited | State::Fatal);
     if over && let Some(slot) = daemon.state.borrow_mut().active.slot_mut(key) {

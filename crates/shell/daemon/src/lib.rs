@@ -43,6 +43,7 @@ mod news;
 mod options;
 mod outside;
 mod overrides;
+mod pools;
 mod report;
 mod resolve;
 mod rotation;
@@ -51,6 +52,7 @@ mod shutdown;
 mod signals;
 mod state;
 mod summary;
+mod syslog;
 mod tend;
 mod turns;
 

@@ -11,6 +11,10 @@ use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
+/// What the key of a FastCGI program's socket begins with.
+const FASTCGI: &str = "fcgi";
+/// Backlog without `socket_backlog`: as Supervisor, as many as the system allows (listen(2) cuts it).
+const SOMAXCONN: i32 = 4096;
 /// Connections that may wait for accept. A restart of 2 s at 1000 new connections a second fits.
 const BACKLOG: i32 = 4096;
 /// Processes that are looked through for the holder of a port; more would make a failed start slow.
@@ -18,10 +22,108 @@ const PROCESSES_MAX: usize = 20_000;
 
 /// Binds `key`: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`. The error says who holds it if that can be seen.
 pub(crate) fn open(key: &str) -> Result<OwnedFd, String> {
+    if let Some(fcgi) = FastCgiKey::parse(key) {
+        let listener = match fcgi.address.strip_prefix("unix:") {
+            Some(path) => open_unix(path, fcgi.mode, fcgi.owner)?,
+            None => open_tcp(&fcgi.address)?,
+        };
+        fcgi.apply(&listener)?;
+        return Ok(listener);
+    }
     match key.strip_prefix("unix:") {
         // Everybody may connect, as to the TCP port in its place and as the servers themselves do.
         Some(path) => open_unix(path, 0o666, None),
         None => open_tcp(key),
+    }
+}
+
+/// The file of a listener at a Unix socket.
+pub(crate) fn path_of(key: &str) -> Option<String> {
+    let address = FastCgiKey::parse(key).map_or_else(|| key.to_owned(), |fcgi| fcgi.address);
+    address.strip_prefix("unix:").map(str::to_owned)
+}
+
+/// Everything about a FastCGI program's socket, as the key of its listener:
+/// `fcgi mode=700 owner=33:33 backlog=128 unix:/run/x.sock`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FastCgiKey {
+    /// `unix:PATH` or `HOST:PORT`.
+    pub(crate) address: String,
+    /// Mode of the file.
+    pub(crate) mode: u32,
+    /// Owner of the file.
+    pub(crate) owner: Option<Owner>,
+    /// Connections that may wait.
+    pub(crate) backlog: Option<u32>,
+}
+
+impl std::fmt::Display for FastCgiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{FASTCGI}")?;
+        if self.address.starts_with("unix:") {
+            write!(f, " mode={:o}", self.mode)?;
+        }
+        match self.owner {
+            Some((uid, Some(gid))) => write!(f, " owner={uid}:{gid}")?,
+            Some((uid, None)) => write!(f, " owner={uid}")?,
+            None => {}
+        }
+        if let Some(backlog) = self.backlog {
+            write!(f, " backlog={backlog}")?;
+        }
+        write!(f, " {}", self.address)
+    }
+}
+
+impl FastCgiKey {
+    /// Reads a key; `None` if it is another kind of listener's.
+    pub(crate) fn parse(key: &str) -> Option<FastCgiKey> {
+        let mut rest = key.strip_prefix(FASTCGI)?.strip_prefix(' ')?;
+        let (mut mode, mut owner, mut backlog) = (0, None, None);
+        while let Some((word, after)) = rest.split_once(' ') {
+            match word.split_once('=') {
+                Some(("mode", digits)) => mode = u32::from_str_radix(digits, 8).ok()?,
+                Some(("owner", ids)) => {
+                    let (uid, gid) = ids
+                        .split_once(':')
+                        .map_or((ids, None), |(uid, gid)| (uid, Some(gid)));
+                    let gid = gid.map(str::parse).transpose().ok()?;
+                    owner = Some((uid.parse().ok()?, gid));
+                }
+                Some(("backlog", number)) => backlog = Some(number.parse().ok()?),
+                // The path has a blank.
+                Some(_) | None => break,
+            }
+            rest = after;
+        }
+        let address = rest.to_owned();
+        Some(FastCgiKey {
+            address,
+            mode,
+            owner,
+            backlog,
+        })
+    }
+
+    /// Gives a socket that is open this backlog, mode and owner: a change of them closes nothing.
+    pub(crate) fn apply(&self, listener: &OwnedFd) -> Result<(), String> {
+        let failed = |why: rustix::io::Errno| {
+            format!(
+                "cannot listen on {}: {}",
+                self.address,
+                std::io::Error::from(why)
+            )
+        };
+        let backlog = self.backlog.and_then(|backlog| i32::try_from(backlog).ok());
+        listen(listener, backlog.unwrap_or(SOMAXCONN)).map_err(failed)?;
+        if let Some(path) = self.address.strip_prefix("unix:") {
+            rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(self.mode)).map_err(failed)?;
+            if let Some((uid, gid)) = self.owner {
+                std::os::unix::fs::lchown(path, Some(uid), gid)
+                    .map_err(|why| format!("cannot change the owner of {path}: {why}"))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -241,6 +343,46 @@ mod tests {
             std::fs::read_to_string(&file).expect("still there"),
             "precious"
         );
+    }
+
+    #[test]
+    fn the_key_of_a_fastcgi_socket_says_all_of_it() {
+        let key = FastCgiKey {
+            address: "unix:/run/a b.sock".into(),
+            mode: 0o660,
+            owner: Some((33, Some(34))),
+            backlog: Some(128),
+        };
+        assert_eq!(
+            key.to_string(),
+            "fcgi mode=660 owner=33:34 backlog=128 unix:/run/a b.sock"
+        );
+        assert_eq!(FastCgiKey::parse(&key.to_string()), Some(key));
+        assert_eq!(
+            FastCgiKey::parse("fcgi localhost:9000")
+                .map(|key| key.to_string())
+                .as_deref(),
+            Some("fcgi localhost:9000")
+        );
+        assert_eq!(FastCgiKey::parse("unix:/x"), None);
+        assert_eq!(path_of("fcgi mode=700 unix:/x").as_deref(), Some("/x"));
+        assert_eq!(path_of("fcgi localhost:9000"), None);
+    }
+
+    #[test]
+    fn a_change_of_mode_keeps_the_socket() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("s");
+        let key = |mode| format!("fcgi mode={mode} unix:{}", path.display());
+        let open = open(&key("600")).expect("bound");
+        let mode = || std::fs::metadata(&path).expect("socket").mode() & 0o777;
+        assert_eq!(mode(), 0o600);
+        FastCgiKey::parse(&key("666"))
+            .expect("a key")
+            .apply(&open)
+            .expect("applied");
+        assert_eq!(mode(), 0o666);
+        std::os::unix::net::UnixStream::connect(&path).expect("it listens");
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) nodaemon: bool,
     /// No log on stdout.
     pub(crate) silent: bool,
+    /// `logfile = syslog`.
+    pub(crate) syslog: bool,
     /// `identifier`.
     pub(crate) identifier: String,
     /// Directory of AUTO logs.
@@ -184,7 +186,32 @@ pub(crate) struct Slot {
     pub(crate) owner: Option<u32>,
     /// What the daemon itself does about it.
     pub(crate) extras: crate::extras::Extras,
+    /// The pool of event listeners that it belongs to; the pool's name is that of its group.
+    pub(crate) pool: Option<Box<Pool>>,
 }
+
+/// What the processes of an `[eventlistener:x]` share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Pool {
+    /// `buffer_size`.
+    pub(crate) buffer_size: u32,
+    /// Names of types and families, sorted.
+    pub(crate) events: Vec<String>,
+}
+
+/// See [`Slot::definition`].
+pub(crate) type Definition<'a> = (
+    &'a str,
+    &'a [String],
+    Option<&'a Pool>,
+    bool,
+    i64,
+    i64,
+    &'a [String],
+    &'a [routes::Listener],
+    &'a crate::extras::Extras,
+);
 
 impl Slot {
     /// Its name.
@@ -215,20 +242,11 @@ impl Slot {
         self.removed_until_ms == 0
     }
     /// Identity of everything that an update compares.
-    #[allow(clippy::type_complexity, reason = "compared whole, never taken apart")]
-    pub(crate) fn definition(
-        &self,
-    ) -> (
-        &str,
-        bool,
-        i64,
-        i64,
-        &[String],
-        &[routes::Listener],
-        &crate::extras::Extras,
-    ) {
+    pub(crate) fn definition(&self) -> Definition<'_> {
         (
             &self.spec.hash,
+            &self.listeners,
+            self.pool.as_deref(),
             self.autostart,
             self.group_priority,
             self.priority,

@@ -27,6 +27,7 @@ pub(crate) fn came(daemon: &Shared, key: &Key, life: u64, report: Report, fds: V
                 keeper.take(fact.clone());
             }
             crate::news::fact(daemon, key, fact);
+            crate::pools::running(daemon, key, fact.state);
         }
         Report::Answer { op, outcome, text } => {
             let waiting = daemon
@@ -53,6 +54,8 @@ pub(crate) fn came(daemon: &Shared, key: &Key, life: u64, report: Report, fds: V
         // A newer daemon talks to this keeper: we are the old one, and root will tell us so.
         Report::StaleEpoch { .. } => {}
         Report::Drain { .. } => {}
+        Report::Listener { listening } => crate::pools::listener(daemon, key, listening),
+        Report::Said { said } => crate::pools::said(daemon, key, said, fds),
     }
     tell_watchers(daemon, key, &report);
 }
@@ -83,8 +86,8 @@ fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
         keeper.ready_pid = transition.pid;
     }
     let label = key.to_string();
-    let written = {
-        let mut state = daemon.state.borrow_mut();
+    let (entry, known, id) = {
+        let state = daemon.state.borrow();
         let Some(keeper) = state.keepers.get(key) else {
             return;
         };
@@ -96,10 +99,17 @@ fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
             },
         );
         let entry = Entry::transition(&label, number, born, transition);
-        match &mut state.ledger {
-            Some(ledger) => ledger.append(&entry, sys::clock::wall_ms()),
-            None => Ok(Written::New),
-        }
+        let last = state.ledger.as_ref().and_then(|ledger| ledger.last(number));
+        let known = last.is_some_and(|last| last.keeper == born && transition.seq <= last.seq);
+        (entry, known, (number, born.pid, transition.seq))
+    };
+    if !known {
+        // Before the ledger has it: what the ledger knows has been told.
+        crate::pools::happened(daemon, key, transition, id);
+    }
+    let written = match &mut daemon.state.borrow_mut().ledger {
+        Some(ledger) => ledger.append(&entry, sys::clock::wall_ms()),
+        None => Ok(Written::New),
     };
     match written {
         Ok(Written::Known) => {}

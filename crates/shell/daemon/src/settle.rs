@@ -59,6 +59,7 @@ pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> V
             .collect();
     }
     daemon.tended.notify_one();
+    crate::pools::refresh(daemon);
     let many = steps.len() >= STEPS_MANY;
     let ends = execute(daemon, steps, &How::as_configured(cause)).await;
     if many {

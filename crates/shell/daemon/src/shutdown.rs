@@ -38,6 +38,10 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
         "",
         &format!("shutdown: {by}"),
     ));
+    crate::pools::notify(
+        daemon,
+        &events::Event::bare(events::Kind::SupervisorStopping),
+    );
     keepers::all_made(daemon).await;
     let (waves, keys) = {
         let state = daemon.state.borrow();
@@ -208,7 +212,7 @@ fn clean(daemon: &Shared) {
     };
     let sockets = addresses
         .iter()
-        .filter_map(|address| address.strip_prefix("unix:").map(str::to_owned));
+        .filter_map(|address| crate::listeners::path_of(address));
     for path in servers
         .into_iter()
         .chain(sockets)

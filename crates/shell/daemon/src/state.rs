@@ -123,6 +123,8 @@ pub(crate) struct State {
     pub(crate) restarts: crate::commands::Restarts,
     /// Memory of programs, as sampled.
     pub(crate) samples: BTreeMap<Key, crate::tend::Samples>,
+    /// Events and who hears of them.
+    pub(crate) pools: crate::pools::Pools,
 }
 
 /// A keeper that is connected.
@@ -194,6 +196,12 @@ impl Daemon {
             wall_ms,
             sys::clock::utc_offset_s(wall_ms),
         );
+        {
+            let state = self.state.borrow();
+            if let Some(line) = line.as_ref().filter(|_| state.active.settings.syslog) {
+                crate::syslog::send(&state.active.base_env, line, wall_ms);
+            }
+        }
         if let Some(line) = line.filter(|_| self.shows_log()) {
             (self.printer)(Say::Out(line));
         }

@@ -2,7 +2,9 @@
 
 mod act;
 mod child;
+mod listener;
 mod publish;
+mod said;
 mod talk;
 
 use crate::drains::Drains;
@@ -67,6 +69,12 @@ struct Keeper {
     root: [OwnedFd; 2],
     out: Log,
     err: Log,
+    /// The ways of stdout and stderr to the system's log.
+    syslogs: [Option<Box<crate::syslog::Syslog>>; 2],
+    /// What is said of an event listener, if it is one.
+    listening: Option<wire::Listening>,
+    /// Output that has to become an event.
+    said: Option<Box<said::Queue>>,
     fact: Fact,
     ring: VecDeque<Transition>,
     /// Number of the last transition.
@@ -161,6 +169,9 @@ impl Keeper {
             root,
             out: Log::default(),
             err: Log::default(),
+            syslogs: [None, None],
+            listening: None,
+            said: None,
             ring: VecDeque::new(),
             transition_seq: 0,
             drains: Drains::default(),
@@ -311,6 +322,7 @@ impl Keeper {
             self.read_output(generation, false);
             self.read_output(generation, true);
             self.drains.forget(generation);
+            self.listener_turned();
             self.feed(Event::Exited { pid, exit, oom });
         }
     }

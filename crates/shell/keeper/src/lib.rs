@@ -23,6 +23,7 @@ mod probe;
 mod prove;
 mod root;
 mod start;
+mod syslog;
 
 pub use keeper::{KeeperOptions, run as run_keeper};
 pub use root::{RootOptions, Starter, run as run_root};

@@ -158,6 +158,9 @@ pub(crate) fn start(
     for (key, value) in &spec.env {
         env.push(c_string(format!("{key}={}", text(value, place)))?);
     }
+    // A FastCGI program takes connections from its standard input.
+    let on_stdin = listeners.first().filter(|_| spec.socket_stdin);
+    let listeners = if on_stdin.is_some() { &[] } else { listeners };
     let mut fds = Vec::new();
     for (at, listener) in listeners.iter().enumerate() {
         fds.push((listener.as_fd(), sys::fds::LISTEN_FDS_START + at as i32));
@@ -202,7 +205,11 @@ pub(crate) fn start(
         } else {
             spec.umask
         },
-        standard: [stdin_read.as_fd(), stdout_write.as_fd(), stderr_write],
+        standard: [
+            on_stdin.map_or(stdin_read.as_fd(), AsFd::as_fd),
+            stdout_write.as_fd(),
+            stderr_write,
+        ],
         fds,
         limits_min: (spec.min_fds, spec.min_procs),
         die_with_parent: true,

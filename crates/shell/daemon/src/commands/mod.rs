@@ -157,8 +157,10 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
         }
         Command::Signal { names, signal } => only(process::signal(daemon, names, signal).await),
         Command::Stdin { names, text } => only(process::stdin(daemon, names, text).await),
-        // Nobody listens yet, so all of them have heard it.
-        Command::RemoteEvent { .. } => only(Done::ok(Body::Nothing)),
+        Command::RemoteEvent { kind, data } => {
+            crate::pools::notify(daemon, &events::Event::remote(kind, data));
+            only(Done::ok(Body::Nothing))
+        }
         Command::Reread => only(config::reread(daemon)),
         Command::Update { groups } => {
             only(reload::update(daemon, groups, &by("update"), progress).await)

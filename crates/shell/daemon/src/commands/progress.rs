@@ -72,7 +72,9 @@ fn words(draining: &mut BTreeMap<Key, u64>, key: &Key, report: &Report) -> Optio
         Report::Now { .. }
         | Report::Answer { .. }
         | Report::Listeners { .. }
-        | Report::StaleEpoch { .. } => None,
+        | Report::StaleEpoch { .. }
+        | Report::Listener { .. }
+        | Report::Said { .. } => None,
     }
 }
 

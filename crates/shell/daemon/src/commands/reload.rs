@@ -68,6 +68,7 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
     let intent = if all { Intent::Replace } else { Intent::Update };
     if all {
         daemon.state.borrow_mut().mood = Mood::Restarting;
+        crate::pools::begin_again(daemon);
     }
     let settings = found.resolved.active.settings.clone();
     let before = std::mem::replace(

@@ -103,7 +103,9 @@ async fn greet(conn: Conn, epoch: u64) -> Result<Opened, String> {
                 Report::Happened { .. }
                 | Report::Answer { .. }
                 | Report::Listeners { .. }
-                | Report::Drain { .. },
+                | Report::Drain { .. }
+                | Report::Listener { .. }
+                | Report::Said { .. },
             )
             | Err(wire::Error::Unknown(_)) => {}
             Err(why) => return Err(format!("its keeper's report: {why}")),

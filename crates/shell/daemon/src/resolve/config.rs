@@ -46,9 +46,15 @@ pub(super) fn config(
             &format!("{channel}_logfile_maxbytes"),
             json!(target.maxbytes),
         );
-        put(&format!("{channel}_capture_maxbytes"), json!(0));
-        put(&format!("{channel}_events_enabled"), json!(false));
-        put(&format!("{channel}_syslog"), json!(false));
+        put(
+            &format!("{channel}_capture_maxbytes"),
+            json!(target.capture_maxbytes),
+        );
+        put(
+            &format!("{channel}_events_enabled"),
+            json!(target.events_enabled),
+        );
+        put(&format!("{channel}_syslog"), json!(target.syslog));
     }
     ConfigInfo {
         name: process.name.clone(),

@@ -11,6 +11,7 @@
 mod config;
 mod difference;
 mod environment;
+mod fastcgi;
 mod gateways;
 mod handover;
 mod program;

@@ -199,10 +199,12 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         (true, false) => key.to_string(),
     };
     let held = *program.listen == Listen::Held;
-    let listeners = if held {
-        handed.public.clone()
-    } else {
-        Vec::new()
+    let listeners = match &program.kind {
+        conf::ProgramKind::FastCgi(fcgi) => vec![super::fastcgi::key(program, fcgi)],
+        conf::ProgramKind::Program | conf::ProgramKind::EventListener(_) if held => {
+            handed.public.clone()
+        }
+        conf::ProgramKind::Program | conf::ProgramKind::EventListener(_) => Vec::new(),
     };
     let derived = if *program.listen == Listen::Gateway {
         // Beside a gateway of the file that leads to all its processes, an address of its own leads to its own one.
@@ -243,6 +245,20 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
             .as_ref()
             .map_or(String::new(), |user| user.name.clone()),
     );
+    let pool = match &program.kind {
+        conf::ProgramKind::EventListener(pool) => Some(Box::new(crate::model::Pool {
+            buffer_size: *pool.buffer_size,
+            events: pool.events.value.clone(),
+        })),
+        conf::ProgramKind::Program | conf::ProgramKind::FastCgi(_) => None,
+    };
+    if let Some(pool) = &pool {
+        parts.insert("events".into(), pool.events.join(","));
+        parts.insert("buffer_size".into(), pool.buffer_size.to_string());
+    }
+    if matches!(program.kind, conf::ProgramKind::FastCgi(_)) {
+        parts.insert("socket".into(), listeners.join(", "));
+    }
     let info = config::config(program, process, one.group_priority, &spec);
     let mut slot = Slot {
         number,
@@ -266,6 +282,7 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         parts: serde_json::to_string(&parts).unwrap_or_default(),
         owner: spec.credentials.as_ref().map(|user| user.uid),
         extras: crate::extras::Extras::of(one.model, program),
+        pool,
         spec,
         ..Slot::default()
     };

@@ -43,6 +43,7 @@ pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Set
             LogFile::Path(path) => absolute(path),
             LogFile::Auto | LogFile::None => String::new(),
         },
+        syslog: own.syslog,
         logfile_bytes_max: own.logfile_maxbytes,
         logfile_backups: own.logfile_backups,
         loglevel: level(own.loglevel),

@@ -500,7 +500,7 @@ impl Keeper {
                 self.hear(format!("signal {signal}"));
                 Some((op, Outcome::Done, String::new()))
             }
-            Command::NoRestarts {} => None,
+            Command::NoRestarts {} | Command::Event { .. } | Command::Heard { .. } => None,
             Command::Stdin { op, text } => {
                 self.hear(format!("stdin {text}"));
                 Some((op, Outcome::Done, String::new()))

@@ -99,10 +99,19 @@ impl Keeper {
             let (pid, pipes) = start::start(spec, &place, &listeners)?;
             Ok(Child::new(generation, pid, place, pipes, spec, notify))
         });
+        let syslog = |wanted: bool| {
+            wanted.then(|| Box::new(crate::syslog::Syslog::new(&spec.process, &spec.syslog)))
+        };
+        self.syslogs = [syslog(spec.stdout_syslog), syslog(spec.stderr_syslog)];
         match started {
-            Ok(child) => {
+            Ok(mut child) => {
                 let pid = child.pid;
+                child.listen(spec);
                 self.children.push(child);
+                if spec.listener {
+                    self.listening.get_or_insert_default();
+                    self.listener_turned();
+                }
                 Event::Spawned { generation, pid }
             }
             Err(text) => Event::SpawnFailed { generation, text },
@@ -238,14 +247,12 @@ impl Keeper {
                 match rustix::io::read(&*fd, &mut buffer) {
                     Ok(0) => {
                         *pipe = None;
-                        let rest = child.rest(stderr);
-                        self.write_log(stderr, &rest);
+                        self.output_ended(at, stderr);
                     }
                     Ok(count) => {
                         total += count;
                         ready |= child.saw(&buffer[..count]);
-                        let bytes = child.formatted(stderr, &buffer[..count]);
-                        self.write_log(stderr, &bytes);
+                        self.output_came(at, stderr, &buffer[..count]);
                     }
                     Err(rustix::io::Errno::AGAIN) => break,
                     Err(rustix::io::Errno::INTR) => {}
@@ -261,6 +268,56 @@ impl Keeper {
             && let Some(at) = self.children.iter().position(Child::is_over)
         {
             self.children.remove(at);
+        }
+    }
+
+    /// Output of one child: the listener's conversation, events, then the logs.
+    fn output_came(&mut self, at: usize, stderr: bool, bytes: &[u8]) {
+        let child = &mut self.children[at];
+        let pid = child.born_pid;
+        let heard = match (&mut child.talk, stderr) {
+            (Some(talk), false) => talk.hear(bytes),
+            (Some(_), true) | (None, _) => Vec::new(),
+        };
+        match &mut child.taps[usize::from(stderr)] {
+            None => self.log_output(at, stderr, bytes),
+            Some(tap) => {
+                let pieces = tap.take(bytes);
+                let rest = self.tapped(pid, stderr, pieces);
+                self.log_output(at, stderr, &rest);
+            }
+        }
+        if !heard.is_empty() {
+            self.listener_said(heard);
+        }
+    }
+
+    fn output_ended(&mut self, at: usize, stderr: bool) {
+        let child = &mut self.children[at];
+        let pid = child.born_pid;
+        if let Some(tap) = &mut child.taps[usize::from(stderr)] {
+            let pieces = tap.end();
+            let rest = self.tapped(pid, stderr, pieces);
+            self.log_output(at, stderr, &rest);
+        }
+        let rest = self.children[at].rest(stderr);
+        self.write_log(stderr, &rest);
+    }
+
+    /// The system's log has lines as the program wrote them, the file as `log_prefix` and `log_format` say.
+    fn log_output(&mut self, at: usize, stderr: bool, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(syslog) = &mut self.syslogs[usize::from(stderr)]
+            && let Some(text) = syslog.write(bytes, sys::clock::wall_ms())
+        {
+            self.remark(0, text);
+        }
+        let formatted = self.children[at].formatted(stderr, bytes);
+        let log = if stderr { &mut self.err } else { &mut self.out };
+        if let Some(text) = log.write(&formatted, &self.root) {
+            self.remark(0, text);
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Child {
     pub(super) generation: u64,
     /// 0 = dead; kept for its last lines and for what is still in its pipes.
     pub(super) pid: i32,
+    /// The same, also after its death: what is still in its pipes is its output.
+    pub(super) born_pid: i32,
     pub(super) place: Place,
     pub(super) stdout: Option<OwnedFd>,
     pub(super) stderr: Option<OwnedFd>,
@@ -60,6 +62,10 @@ pub(super) struct Child {
     /// SIGKILL came from us.
     pub(super) killed: bool,
     pub(super) oom_kills_before: Option<u64>,
+    /// The listener protocol, if it is an event listener.
+    pub(super) talk: Option<Box<events::Conversation>>,
+    /// What is done to its stdout and stderr on their way to the logs.
+    pub(super) taps: [Option<Box<events::Tap>>; 2],
 }
 
 impl Child {
@@ -74,6 +80,7 @@ impl Child {
         Child {
             generation,
             pid,
+            born_pid: pid,
             place,
             stdout: Some(pipes.stdout),
             stderr: pipes.stderr,
@@ -89,6 +96,8 @@ impl Child {
             tail: VecDeque::new(),
             killed: false,
             oom_kills_before: sys::proc::oom_kills(),
+            talk: None,
+            taps: [None, None],
         }
     }
 
@@ -130,6 +139,43 @@ impl Child {
             Some(_) => Ok(()),
             None => Err(StdinError::Closed),
         }
+    }
+
+    /// Listens to its output as the definition says.
+    pub(super) fn listen(&mut self, spec: &Spec) {
+        let tap =
+            |capture, events| events::Tap::new(capture, events, spec.strip_ansi).map(Box::new);
+        // A listener's stdout is a conversation: nothing of it is captured or becomes an event, as in Supervisor.
+        self.talk = spec.listener.then(Box::default);
+        self.taps = match spec.listener {
+            true => [tap(0, false), tap(spec.stderr_capture, spec.stderr_events)],
+            false => [
+                tap(spec.stdout_capture, spec.stdout_events),
+                tap(spec.stderr_capture, spec.stderr_events),
+            ],
+        };
+    }
+
+    /// Hands an event over. Err(true) = it cannot be written to, which takes it out of the conversation for good.
+    pub(super) fn hand_event(&mut self, bytes: &[u8]) -> Result<(), bool> {
+        let Some(talk) = self.talk.as_mut() else {
+            return Err(false);
+        };
+        if !talk.send() {
+            return Err(false);
+        }
+        if self.stdin.is_some() {
+            // An event waits for nothing but its own listener, so its size is its only bound.
+            self.unwritten.extend(bytes);
+            self.write_stdin();
+        }
+        if self.stdin.is_some() {
+            return Ok(());
+        }
+        if let Some(talk) = self.talk.as_mut() {
+            talk.give_up();
+        }
+        Err(true)
     }
 
     /// Writes on, until there is nothing left or no room.

@@ -116,6 +116,12 @@ impl Keeper {
                 transition: transition.clone(),
             });
         }
+        if let Some(listening) = &self.listening {
+            link.send(&Report::Listener {
+                listening: listening.clone(),
+            });
+        }
+        self.said_again();
     }
 
     /// Gives the daemon's number of an operation one of our own, so that two daemons' cannot meet.
@@ -199,6 +205,8 @@ impl Keeper {
                 }
             }
             Command::NoRestarts {} => self.feed(Event::NoRestarts),
+            Command::Event { ticket, bytes } => self.event_came(ticket, bytes, fds),
+            Command::Heard { seq } => self.said_heard(seq),
             Command::Stdin { op, text } => {
                 let op = self.op(link, op);
                 self.stdin_by_command(op, text.as_bytes());

@@ -85,7 +85,11 @@ impl Peer {
             Report::Now { fact } => self.facts.push(fact),
             Report::Happened { transition } => self.transitions.push(transition),
             Report::Answer { op, outcome, text } => self.answers.push((op, outcome, text)),
-            Report::Listeners { .. } | Report::StaleEpoch { .. } | Report::Drain { .. } => {}
+            Report::Listeners { .. }
+            | Report::StaleEpoch { .. }
+            | Report::Drain { .. }
+            | Report::Listener { .. }
+            | Report::Said { .. } => {}
         }
     }
 
