@@ -15,7 +15,12 @@ pub(crate) struct Needed {
 }
 
 /// For the tests.
-pub(crate) const TESTS: [Needed; 6] = [
+pub(crate) const TESTS: [Needed; 7] = [
+    // superlance's memmon asks it.
+    Needed {
+        program: "ps",
+        package: "procps",
+    },
     Needed {
         program: "python3",
         package: "python3",

@@ -8,6 +8,7 @@ mod asked_for;
 mod bad_input;
 mod crashes;
 mod differential;
+mod events;
 mod gateway;
 mod harness;
 mod kept;

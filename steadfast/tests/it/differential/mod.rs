@@ -3,6 +3,7 @@
 //! the directory are masked.
 
 mod commands;
+mod events;
 mod examples;
 mod files;
 mod flags;
