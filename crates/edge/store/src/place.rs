@@ -150,11 +150,18 @@ impl Place {
     }
 
     pub(crate) fn make_dir(&self) -> Result<(), Failure> {
+        if self.dir.is_dir() {
+            return Ok(());
+        }
         let made = fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.dir);
-        made.map_err(Failure::at(Step::Files))
+        made.map_err(Failure::at(Step::Files))?;
+        // Its name is in the directory above, and must be on the disk before anything in it is acknowledged.
+        let above = self.dir.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let synced = File::open(above.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all());
+        synced.map_err(Failure::at(Step::Files))
     }
 
     /// A command that root runs makes files for the directory's owner, not for root: the gateway has to write them.

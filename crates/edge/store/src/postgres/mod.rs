@@ -1,6 +1,7 @@
 //! The store of several machines: a PostgreSQL database.
 //!
-//! A refresh writes only if nobody wrote since it read: that stands for SQLite's one writer. The count of revocations is a number in the database, and each gateway
+//! A refresh writes only if nobody wrote since it read: that stands for SQLite's one writer. Refreshes that come
+//! together are committed together (`group`). The count of revocations is a number in the database, and each gateway
 //! follows it under a lease ([`Postgres::renew`], every second or so): it tells which revocations it has *applied*, and
 //! is told the newest count. What it was told is confirmed by its next question, never by the answer that tells it: an
 //! answer may be lost. A revocation is acknowledged when `session::revoke::acknowledge` says so.
@@ -8,6 +9,7 @@
 //! Connections are made when needed and dropped after an error: a database that comes back is used again by itself.
 //! Times of leases are the database's; what a gateway compares with its own clock is counted from before it asked.
 
+mod group;
 mod pool;
 mod schema;
 mod users;
@@ -20,6 +22,7 @@ use crate::refresh::{Change, plan};
 use crate::rows::{ms, why_number};
 use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
 use crate::users::{User, UserChange};
+use group::Groups;
 use pool::{Lent, Pool};
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
@@ -42,6 +45,7 @@ pub struct Postgres {
     shelf: Shelf,
     seen_ms: u64,
     gateway: Arc<Gateway>,
+    groups: Groups,
 }
 
 /// This gateway's part of the lease.
@@ -112,8 +116,10 @@ impl Postgres {
             lease: Mutex::new((0, 0)),
             applied: AtomicU64::new(0),
         };
+        let pool = Arc::new(pool);
         Ok(Self {
-            pool: Arc::new(pool),
+            groups: Groups::start(Arc::clone(&pool)),
+            pool,
             shelf,
             seen_ms: about.seen_ms,
             gateway: Arc::new(gateway),
@@ -411,6 +417,9 @@ impl Store for Postgres {
     }
 
     async fn refresh(&self, ask: RefreshAsk) -> Result<Refreshed, Failure> {
+        if let Some(answer) = self.groups.refresh(ask.clone()).await? {
+            return Ok(answer);
+        }
         for _ in 0..CONFLICTS_MAX {
             if let Some(answer) = self.try_refresh(&ask).await? {
                 return Ok(answer);

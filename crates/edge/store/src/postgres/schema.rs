@@ -58,6 +58,7 @@ macro_rules! select {
 }
 
 pub(crate) const BY_ID: &str = select!("WHERE id = $1");
+pub(crate) const BY_IDS: &str = select!("WHERE id = ANY($1)");
 pub(crate) const BY_HASH: &str = select!("WHERE hash = $1");
 /// The limit is [`crate::LIST_ROWS_MAX`].
 pub(crate) const LIST: &str = select!(
@@ -73,6 +74,12 @@ pub(crate) const FORGET: &str = "UPDATE steadfast.meta SET others_forgotten = TR
 /// Only while the chain is the one that was read.
 pub(crate) const SET_CHAIN: &str = "UPDATE steadfast.session \
     SET chain = $2, context = $3, seen_ms = greatest(seen_ms, $4) WHERE id = $1 AND chain = $5 AND ended_why IS NULL";
+/// The same for a group. In the order of ids, so that two groups never wait for each other in a circle.
+pub(crate) const SET_CHAINS: &str = "WITH asked AS MATERIALIZED (SELECT s.id AS id, a.chain, a.context, a.seen_ms \
+    FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bigint[], $5::bytea[]) AS a(id, chain, context, seen_ms, old) \
+    JOIN steadfast.session s ON s.id = a.id AND s.chain = a.old AND s.ended_why IS NULL ORDER BY s.id FOR UPDATE OF s) \
+    UPDATE steadfast.session s SET chain = asked.chain, context = asked.context, seen_ms = greatest(s.seen_ms, asked.seen_ms) \
+    FROM asked WHERE s.id = asked.id RETURNING s.id";
 pub(crate) const TOUCH: &str = "UPDATE steadfast.session SET seen_ms = $2 WHERE id = $1 AND seen_ms < $2 AND ended_why IS NULL";
 pub(crate) const END: &str = "UPDATE steadfast.session SET ended_ms = $2, ended_why = $3, ended_other = $4 \
     WHERE id = $1 AND ended_why IS NULL";
