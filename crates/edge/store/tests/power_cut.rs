@@ -22,7 +22,7 @@ use store::{Answer, RefreshAsk, Refreshed, Sqlite, Store as _};
 
 const DIR: &str = "STORE_TEST_POWER_DIR";
 const FROM: &str = "STORE_TEST_POWER_FROM";
-const ROUNDS: u32 = 24;
+const ROUNDS: u32 = 12;
 const EACH: u32 = 10_000;
 /// The smallest piece that a disk writes whole.
 const BLOCK: usize = 512;
@@ -224,7 +224,7 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_power_fails() {
             }
             count += 1;
             // From the first sign-in on; later rounds get as far as checkpoints of the log.
-            if count == 1 + round * round / 2 {
+            if count == 1 + 2 * round * round {
                 victim.kill().expect("killed");
             }
         }
