@@ -15,7 +15,7 @@ pub(crate) struct Needed {
 }
 
 /// For the tests.
-pub(crate) const TESTS: [Needed; 7] = [
+pub(crate) const TESTS: [Needed; 9] = [
     // superlance's memmon asks it.
     Needed {
         program: "ps",
@@ -40,6 +40,15 @@ pub(crate) const TESTS: [Needed; 7] = [
     Needed {
         program: "mount",
         package: "mount",
+    },
+    // The snippets of docs/forward-auth.md run under them.
+    Needed {
+        program: "nginx",
+        package: "nginx-light",
+    },
+    Needed {
+        program: "caddy",
+        package: "caddy",
     },
     // The store's tests start a server of their own from it; Debian's own cluster is not used.
     Needed {

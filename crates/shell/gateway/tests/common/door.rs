@@ -150,12 +150,17 @@ impl Door {
         set.split(';').next().expect("a pair").to_owned()
     }
 
-    /// Ends all sessions of a user, from another process's place.
-    pub fn revoke(&self, user: &str) {
-        let config = Sessions {
+    /// Where they are kept.
+    pub fn sessions(&self) -> Sessions {
+        Sessions {
             store: format!("sqlite:{}", self.store.path().join("sessions").display()),
             ..Sessions::default()
-        };
+        }
+    }
+
+    /// Ends all sessions of a user, from another process's place.
+    pub fn revoke(&self, user: &str) {
+        let config = self.sessions();
         let scope = session::revoke::Scope::User(session::UserId::parse(user).expect("a user"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
