@@ -243,6 +243,8 @@ impl Exchange<'_> {
             match h1::response::parse(up.bytes(), scan, asked, &limits, answer) {
                 Ok(Status::Complete) => match answer.answer {
                     Answer::Final | Answer::Switched => return Some(Outcome::There),
+                    // 100: we have asked for the body ourselves. Other ones (102, 103) are hints, and proxies in front of
+                    // us that are in wide use take them for the answer: dropped.
                     Answer::Continue | Answer::Interim => up.consume(answer.len),
                 },
                 Ok(Status::Partial) => return None,

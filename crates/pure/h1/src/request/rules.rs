@@ -112,6 +112,9 @@ fn gather(buf: &[u8], head: &mut RequestHead) -> Result<Gathered, Reject> {
                         connection::Fault::Nominates => Reject::ConnectionNominates,
                     })?
             }
+            // curl --http2 and Java's client offer HTTP/2 on every plain connection and go on without (RFC 9113, section
+            // 3.1: to be ignored). Its lines are never forwarded, so nobody behind us can take it up either.
+            Kind::Upgrade if !repeated && line.value.of(buf).eq_ignore_ascii_case(b"h2c") => {}
             Kind::Upgrade => {
                 let websocket = line.value.of(buf).eq_ignore_ascii_case(b"websocket") && !repeated;
                 gathered.upgrade = Some(if websocket {
@@ -163,7 +166,8 @@ fn framing(gathered: &Gathered, head: &RequestHead, limits: &Limits) -> Result<F
     }
 }
 
-/// Only a complete and well-formed opening of a WebSocket is one; whatever else wants to leave HTTP is refused, so
+/// Only a complete and well-formed opening of a WebSocket is one; whatever else wants to leave HTTP (h2c aside, which is
+/// an offer) is refused, so
 /// that no intermediary in front takes the rest of the connection for something that we do not. HTTP/1.0 does not know
 /// Upgrade (RFC 9110, section 7.8: to be ignored).
 fn upgrade(gathered: &Gathered, head: &RequestHead) -> Result<Upgrade, Reject> {
