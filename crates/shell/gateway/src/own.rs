@@ -198,7 +198,7 @@ fn problem(ours: &Ours, code: &str) -> String {
     let detail = ours.text;
     debug_assert!(!detail.contains(['"', '\\', '\n']));
     format!(
-        "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\"}}\n"
+        "{{\"type\":\"urn:steadfast:problem:{code}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\"}}\n"
     )
 }
 

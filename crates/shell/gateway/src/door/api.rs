@@ -1,7 +1,7 @@
 //! The API of sessions: paths under the prefix are ours, on every public listener.
 //!
-//! The request is read whole, given to [`accounts`], and its answer written with our marks. Other origins are let in by
-//! CORS only if they are listed.
+//! The request is read whole, given to [`accounts`], and its answer written. Forged requests, CORS and the marks of an
+//! answer are decided there.
 
 use bytes::Bytes;
 use h1::Framing;
@@ -12,20 +12,13 @@ use h1::respond::Own;
 
 use crate::client::{Client, Fill, Next};
 use crate::door::Door;
-use crate::door::admit::forbidden;
-use crate::door::asked::{self, Act, InCookie, InHeader};
+use crate::door::asked;
 use crate::door::marks::{Marks, Source, line};
 use crate::exchange::invite;
 use crate::limits::{API_BODY_BYTES_MAX, API_RAW_BYTES_MAX, BODY_PROGRESS_MS};
 use crate::own::{self, Ours};
 use crate::upload::Upload;
 use crate::worker::Scratch;
-
-/// What browsers may send from listed origins.
-const METHODS: &str = "GET, POST, DELETE, OPTIONS";
-const HEADERS: &str = "Authorization, Content-Type, Steadfast-Nonce";
-/// How long a browser may remember that, seconds: Chromium caps it at two hours.
-const PREFLIGHT_S: &str = "7200";
 
 /// How reading a body ended.
 enum Body {
@@ -47,12 +40,6 @@ pub(crate) async fn serve(
     let from = site.trust.origin(&client.peer, head, read);
     let marks = Marks::of(&site, head, read, &from);
     let caller = asked::caller(head, read, &from);
-    if let Some(ours) = forged(client, head, door, &marks) {
-        return own::answer(client, scratch, upload, &ours).await;
-    }
-    if head.method == h1::request::Method::Options {
-        return preflight(client, scratch, upload, &marks).await;
-    }
     let body = match body(client, scratch, upload).await {
         Body::Whole(body) => body,
         Body::Next(next) => return next,
@@ -69,51 +56,7 @@ pub(crate) async fn serve(
         return own::answer(client, scratch, upload, &ours).await;
     };
     let answer = door.accounts.api(request, &caller).await;
-    write(client, scratch, upload, &marks, answer).await
-}
-
-/// Whether the request is one that a browser was made to send.
-fn forged(client: &Client, head: &RequestHead, door: &Door, marks: &Marks) -> Option<Ours> {
-    let site = &*client.site;
-    let read = client.buf.bytes();
-    let from = site.trust.origin(&client.peer, head, read);
-    let path = crate::site::path(head, read);
-    let below = path
-        .strip_prefix(door.config.prefix.as_str())
-        .unwrap_or_default();
-    let cookie = asked::in_cookie(head, read, asked::channel(&from)) != InCookie::None;
-    let header = matches!(
-        asked::in_header(head, read),
-        InHeader::Ours(_) | InHeader::Bearer
-    );
-    let act = Act {
-        login: below == "/login" && head.method != h1::request::Method::Options,
-        // A refresh brings its token in its body.
-        bearer_only: !cookie && (header || below == "/refresh"),
-        ..Act::default()
-    };
-    asked::forged(site, head, read, &from, act).map(|forged| forbidden(forged, marks))
-}
-
-async fn preflight(
-    client: &mut Client,
-    scratch: &mut Scratch,
-    upload: &Upload,
-    marks: &Marks,
-) -> Next {
-    let mut answer = http::Response::new(Bytes::new());
-    *answer.status_mut() = http::StatusCode::NO_CONTENT;
-    if marks.origin.is_some() {
-        for (name, value) in [
-            ("access-control-allow-methods", METHODS),
-            ("access-control-allow-headers", HEADERS),
-            ("access-control-max-age", PREFLIGHT_S),
-        ] {
-            let value = http::HeaderValue::from_static(value);
-            answer.headers_mut().insert(name, value);
-        }
-    }
-    write(client, scratch, upload, marks, answer).await
+    write(client, scratch, upload, answer).await
 }
 
 /// Reads the body to its end.
@@ -179,7 +122,6 @@ async fn write(
     client: &mut Client,
     scratch: &mut Scratch,
     upload: &Upload,
-    marks: &Marks,
     answer: http::Response<Bytes>,
 ) -> Next {
     let keep = scratch.head.keep_alive && upload.is_held() && !client.worker.leaving.get();
@@ -211,9 +153,6 @@ async fn write(
         (true, true) => line(out, "Connection", "keep-alive"),
         (true, false) => {}
     }
-    let session = parts.headers.get("steadfast-session");
-    let session = session.and_then(|it| session::Sid::parse(it.to_str().ok()?));
-    marks.write(out, Source::Gateway, session);
     out.extend_from_slice(b"\r\n");
     if !head_only && status != 204 && status != 304 {
         out.extend_from_slice(&body);
@@ -228,16 +167,10 @@ async fn write(
     Next::Again
 }
 
-/// Lines that the connection or the marks decide about.
+/// Lines that the connection decides about.
 fn is_ours(name: &str) -> bool {
     matches!(
         name,
         "content-length" | "connection" | "transfer-encoding" | "keep-alive"
-    ) || name.starts_with("steadfast-")
-        || matches!(
-            name,
-            "access-control-allow-origin"
-                | "access-control-allow-credentials"
-                | "access-control-expose-headers"
-        )
+    )
 }

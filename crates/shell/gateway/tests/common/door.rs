@@ -158,6 +158,19 @@ impl Door {
         }
     }
 
+    /// A built-in user.
+    pub fn add_user(&self, name: &str, password: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let accounts = accounts::Accounts::command(&self.sessions()).await;
+            let accounts = accounts.expect("opened");
+            accounts.add_user(name, password).await.expect("added");
+        });
+    }
+
     /// Ends all sessions of a user, from another process's place.
     pub fn revoke(&self, user: &str) {
         let config = self.sessions();
