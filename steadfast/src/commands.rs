@@ -151,7 +151,11 @@ fn ask(config: Option<&Path>, json: bool, command: Command) -> Done {
 /// Prints an answer and returns its exit status.
 fn show(done: Done, json: bool, text: impl Fn(&Body) -> Vec<String>) -> u8 {
     if json {
-        let kind = views::kind(&done.body);
+        let kind = match views::kind(&done.body) {
+            "nothing" if done.exit != 0 => "error",
+            "nothing" => "done",
+            kind => kind,
+        };
         let mut value = serde_json::to_value(&done.body).unwrap_or_default();
         if let Some(fields) = value.as_object_mut() {
             fields.insert("exit".into(), done.exit.into());

@@ -10,11 +10,16 @@ use std::path::{Path, PathBuf};
 const NAMES: [&str; 2] = ["supervisord", "supervisorctl"];
 
 /// Prints steadfast(1), or writes all pages into `dir`.
-pub(crate) fn man(dir: Option<&Path>) -> u8 {
+pub(crate) fn man(dir: Option<&Path>, json: bool) -> u8 {
     let command = Cli::command();
     let Some(dir) = dir else {
         let mut text = Vec::new();
         return match clap_mangen::Man::new(command).render(&mut text) {
+            Ok(()) if json => {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                printer::json("man", serde_json::json!({ "text": text, "exit": 0 }));
+                0
+            }
             Ok(()) => {
                 printer::raw(&text);
                 0

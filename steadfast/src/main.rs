@@ -47,10 +47,23 @@ fn main() -> ExitCode {
         Err(error) => {
             let status = if error.use_stderr() { 2 } else { 0 };
             let _ = error.print();
+            if status != 0 && words.iter().any(|word| word == "--json") {
+                printer::for_machine();
+                let text = error.to_string();
+                let text = text.lines().next().unwrap_or("").to_owned();
+                let text = text.trim_start_matches("error: ");
+                printer::json("error", serde_json::json!({ "exit": status, "error": text }));
+            }
             return ExitCode::from(status);
         }
     };
-    code(i32::from(dispatch(cli)))
+    // What runs for days has no end to tell, and Supervisor's command line has its own texts.
+    if cli.json && !matches!(cli.command, Command::Run(_) | Command::Ctl { .. }) {
+        printer::for_machine();
+    }
+    let status = i32::from(dispatch(cli));
+    printer::finish(status);
+    code(status)
 }
 
 fn code(status: i32) -> ExitCode {
@@ -99,12 +112,17 @@ fn dispatch(cli: Cli) -> u8 {
         Command::Explain { name } if roles::is_finding(&name) => {
             roles::with_doctor(|io| doctor::explain(&name, io))
         }
-        Command::Man { dir } => install::man(dir.as_deref()),
+        Command::Man { dir } => install::man(dir.as_deref(), cli.json),
         Command::Links { dir, remove } => install::links(dir.as_deref(), remove, cli.json),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut text);
-            printer::raw(&text);
+            if cli.json {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                printer::json("completions", serde_json::json!({ "text": text, "exit": 0 }));
+            } else {
+                printer::raw(&text);
+            }
             0
         }
         command => commands::run(command, config, cli.json),

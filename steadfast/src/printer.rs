@@ -1,9 +1,58 @@
 //! The one door for output: data to stdout, the rest to stderr. Nothing else in the binary prints.
 
 use std::io::Write;
+use std::sync::Mutex;
+
+/// What was said while a machine reads, for the envelope of a command that had nothing else to say.
+#[derive(Debug)]
+struct Machine {
+    /// Something went to stdout.
+    answered: bool,
+    notes: Vec<String>,
+}
+
+/// Notes that an envelope repeats.
+const NOTES_MAX: usize = 64;
+
+static MACHINE: Mutex<Option<Machine>> = Mutex::new(None);
+
+fn machine(act: impl FnOnce(&mut Machine)) {
+    if let Ok(mut machine) = MACHINE.lock()
+        && let Some(machine) = machine.as_mut()
+    {
+        act(machine);
+    }
+}
+
+/// From now on a machine reads: [`finish`] gives it an envelope if nothing else did.
+pub(crate) fn for_machine() {
+    if let Ok(mut machine) = MACHINE.lock() {
+        *machine = Some(Machine {
+            answered: false,
+            notes: Vec::new(),
+        });
+    }
+}
+
+/// The end of the command. A machine that was told nothing is told how it ended, and why.
+pub(crate) fn finish(status: i32) {
+    let mut left = None;
+    machine(|machine| {
+        left = (!machine.answered).then(|| std::mem::take(&mut machine.notes));
+    });
+    let Some(notes) = left else { return };
+    let text = notes.join("\n");
+    let text = text.trim_start_matches("steadfast: ").to_owned();
+    if status == 0 {
+        json("done", serde_json::json!({ "exit": 0, "text": text }));
+    } else {
+        json("error", serde_json::json!({ "exit": status, "error": text }));
+    }
+}
 
 /// Writes a line of data. A reader that went away (`| head`) is not an error of ours.
 pub(crate) fn out(line: &str) {
+    machine(|machine| machine.answered = true);
     let mut stdout = std::io::stdout().lock();
     let _ = stdout
         .write_all(line.as_bytes())
@@ -13,6 +62,7 @@ pub(crate) fn out(line: &str) {
 
 /// Writes bytes of data as they are.
 pub(crate) fn raw(bytes: &[u8]) {
+    machine(|machine| machine.answered = true);
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(bytes);
     let _ = stdout.flush();
@@ -25,6 +75,11 @@ pub(crate) fn raw_note(bytes: &[u8]) {
 
 /// Writes a line for people beside the data: progress, errors, hints.
 pub(crate) fn note(line: &str) {
+    machine(|machine| {
+        if machine.notes.len() < NOTES_MAX {
+            machine.notes.push(line.to_owned());
+        }
+    });
     let mut stderr = std::io::stderr().lock();
     let _ = stderr
         .write_all(line.as_bytes())

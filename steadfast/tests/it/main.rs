@@ -11,6 +11,7 @@ mod differential;
 mod events;
 mod gateway;
 mod harness;
+mod json;
 mod kept;
 mod keys;
 mod listens;

@@ -216,6 +216,7 @@ impl Done {
 }
 
 /// Data of an answer.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Body {
@@ -293,6 +294,7 @@ pub enum Body {
 }
 
 /// Supervisor's faults, by their names (supervisor/xmlrpc.py).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Fault {
@@ -384,6 +386,7 @@ impl Fault {
 }
 
 /// How it went for one process.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Process name.
@@ -398,6 +401,7 @@ pub struct Outcome {
 }
 
 /// One process, as Supervisor's getProcessInfo plus ours.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ProcessInfo {
     /// Process name.
@@ -469,6 +473,7 @@ pub struct ProcessInfo {
 }
 
 /// One process of the file, as Supervisor's getAllConfigInfo.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ConfigInfo {
     /// Process name.
@@ -488,6 +493,7 @@ pub struct ConfigInfo {
 }
 
 /// About the daemon.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct About {
     /// Our version.
@@ -514,6 +520,7 @@ pub struct About {
 }
 
 /// A key in one of its homes, replaced. No values.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotatedKey {
     /// The file.
