@@ -52,7 +52,10 @@ fn main() -> ExitCode {
                 let text = error.to_string();
                 let text = text.lines().next().unwrap_or("").to_owned();
                 let text = text.trim_start_matches("error: ");
-                printer::json("error", serde_json::json!({ "exit": status, "error": text }));
+                printer::json(
+                    "error",
+                    serde_json::json!({ "exit": status, "error": text }),
+                );
             }
             return ExitCode::from(status);
         }
@@ -119,7 +122,10 @@ fn dispatch(cli: Cli) -> u8 {
             clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut text);
             if cli.json {
                 let text = String::from_utf8_lossy(&text).into_owned();
-                printer::json("completions", serde_json::json!({ "text": text, "exit": 0 }));
+                printer::json(
+                    "completions",
+                    serde_json::json!({ "text": text, "exit": 0 }),
+                );
             } else {
                 printer::raw(&text);
             }

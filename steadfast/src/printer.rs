@@ -46,7 +46,10 @@ pub(crate) fn finish(status: i32) {
     if status == 0 {
         json("done", serde_json::json!({ "exit": 0, "text": text }));
     } else {
-        json("error", serde_json::json!({ "exit": status, "error": text }));
+        json(
+            "error",
+            serde_json::json!({ "exit": status, "error": text }),
+        );
     }
 }
 

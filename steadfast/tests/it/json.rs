@@ -20,7 +20,10 @@ const OWN: [(&str, &[&str]); 18] = [
     ("links", &["links", "exit"]),
     ("logs", &["logs", "exit"]),
     ("man", &["text", "exit"]),
-    ("news", &["event", "program", "process", "state", "text", "at_ms"]),
+    (
+        "news",
+        &["event", "program", "process", "state", "text", "at_ms"],
+    ),
     ("revoked", &["ended"]),
     ("rotated", &["name", "lines", "exit"]),
     ("secrets", &["secrets"]),
@@ -68,7 +71,10 @@ fn the_schema_in_the_documents_is_that_of_the_types() {
         std::fs::write(&path, &text).expect("written");
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == text, "docs/schema.json is stale: UPDATE_EXPECTED=1 cargo test -p steadfast --test it json");
+    assert!(
+        there == text,
+        "docs/schema.json is stale: UPDATE_EXPECTED=1 cargo test -p steadfast --test it json"
+    );
 }
 
 /// Reads a schema, then one answer a line: the command, a tab, the JSON.

@@ -300,3 +300,57 @@ pub(crate) fn any_key(name: &str) -> bool {
         .filter_map(keys)
         .any(|lists| lists.iter().any(|(names, _)| names.contains(&name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The keys in backquotes of one section of docs/configuration.md: the first cell of its rows, and its sentences
+    /// that list keys.
+    fn documented(section: &str) -> BTreeSet<String> {
+        let text = include_str!("../../../../docs/configuration.md");
+        let heading = format!("## [{section}]\n");
+        let part = text.split(&heading).nth(1).unwrap_or("");
+        let part = part.split("\n## ").next().unwrap_or("");
+        let mut found = BTreeSet::new();
+        for line in part.lines() {
+            let cell = match line.strip_prefix("| `") {
+                Some(_) => line.split(" | ").next().unwrap_or(""),
+                None if line.starts_with("Supervisor's keys; of ours") => line,
+                None => continue,
+            };
+            found.extend(cell.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+        found
+    }
+
+    #[test]
+    fn the_page_of_keys_has_exactly_the_keys_of_this_table() {
+        let of_supervisor: BTreeSet<&str> = PROGRAM
+            .iter()
+            .chain(&FASTCGI)
+            .chain(&["buffer_size", "events", "result_handler"])
+            .copied()
+            .collect();
+        let same = "as for `[eventlistener:x]`";
+        assert!(include_str!("../../../../docs/configuration.md").contains(same));
+        for (section, kind) in [
+            ("program:x", Kind::Program),
+            ("eventlistener:x", Kind::EventListener),
+            ("steadfast", Kind::Steadfast),
+            ("gateway:x", Kind::Gateway),
+            ("upstream:x", Kind::Upstream),
+            ("sessions", Kind::Sessions),
+        ] {
+            let lists = keys(kind).expect("a table");
+            let ours: BTreeSet<String> = lists
+                .iter()
+                .flat_map(|(names, _)| names.iter())
+                .filter(|name| kind == Kind::Gateway || !of_supervisor.contains(*name))
+                .map(|name| (*name).to_owned())
+                .collect();
+            assert_eq!(documented(section), ours, "[{section}]");
+        }
+    }
+}
