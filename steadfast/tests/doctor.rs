@@ -94,3 +94,76 @@ fn an_adopted_file_is_one_that_check_accepts() {
     );
     let _ = std::fs::remove_dir_all(dir);
 }
+
+/// Runs a line as somebody who owns nothing; root becomes `nobody` for it.
+fn as_nobody(line: &str, dir: &Path) -> Output {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| {
+        use std::os::unix::fs::MetadataExt;
+        meta.uid() == 0
+    });
+    let words: &[&str] = match is_root {
+        true => &[
+            "setpriv",
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--",
+        ],
+        false => &["env"],
+    };
+    let (first, rest) = words.split_first().expect("a word");
+    Command::new(first)
+        .args(rest)
+        .args(["sh", "-c", line])
+        .current_dir(dir)
+        .output()
+        .expect("runs")
+}
+
+#[test]
+fn without_root_it_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
+    use std::os::unix::fs::PermissionsExt;
+    // Where everybody may go: the target directory may lie below a home.
+    let dir = std::env::temp_dir().join(format!("steadfast-doctor-{}", std::process::id()));
+    std::fs::create_dir_all(dir.join("app")).expect("made");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&dir, open.clone()).expect("set");
+    let exe = dir.join("steadfast");
+    if std::fs::hard_link(env!("CARGO_BIN_EXE_steadfast"), &exe).is_err() {
+        std::fs::copy(env!("CARGO_BIN_EXE_steadfast"), &exe).expect("copied");
+    }
+    let text = "[supervisord]\npidfile = %(here)s/s.pid\nlogfile = %(here)s/s.log\n[program:backend]\n\
+                command = uvicorn server:app --port 8001 --reload\ndirectory = %(here)s/app\n\
+                stdout_logfile = %(here)s/out.log\n";
+    std::fs::write(dir.join("supervisord.conf"), text).expect("written");
+    std::fs::write(dir.join("out.log"), "INFO: nobody may read this\n").expect("written");
+    std::fs::set_permissions(dir.join("out.log"), std::fs::Permissions::from_mode(0o000))
+        .expect("set");
+    let said = as_nobody("./steadfast doctor -c supervisord.conf", &dir);
+    let out = text_of(&said);
+    assert_eq!(said.status.code(), Some(1), "{out}");
+    assert!(out.contains("SF101"), "{out}");
+    assert!(out.contains("out.log (permission denied)"), "{out}");
+    // What cannot be read at all is no clean bill of health.
+    let config = dir.join("supervisord.conf");
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o000)).expect("set");
+    let said = as_nobody("./steadfast doctor -c supervisord.conf", &dir);
+    assert_eq!(said.status.code(), Some(2), "{}", text_of(&said));
+    // Another user's process: its environment is not seen, and that is said.
+    let pid = std::process::id();
+    if std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
+        let said = as_nobody(&format!("./steadfast doctor --pid {pid}"), &dir);
+        let out = text_of(&said);
+        assert!(
+            out.contains("not seen: the environment and open files of process"),
+            "{out}"
+        );
+    }
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+fn text_of(output: &Output) -> String {
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}

@@ -46,7 +46,7 @@ impl Disk {
 }
 
 /// Opens a regular file. Never waits: a FIFO or a device is refused, also one that takes the place of the file meanwhile.
-fn open(path: &Path) -> Result<fs::File, ReadError> {
+pub(crate) fn open(path: &Path) -> Result<fs::File, ReadError> {
     let words = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => ReadError::NotFound,
         std::io::ErrorKind::PermissionDenied => ReadError::Denied,

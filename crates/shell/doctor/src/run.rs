@@ -13,7 +13,7 @@ use crate::probe::ignore::{ignores, section_of};
 use crate::rules::{self, Apply, Probe, Rule};
 use crate::scene::app::Apps;
 use crate::scene::config::Look;
-use crate::scene::{Scene, Source, Subject, ask, config, discover, http};
+use crate::scene::{Owner, Scene, Source, Subject, ask, config, discover, http};
 use crate::{Io, checklist, fix, live, report};
 
 /// Exit statuses.
@@ -204,6 +204,7 @@ fn at_url(url: &str) -> Result<Subject, String> {
         logs: Vec::new(),
         health: http::health(&target, path.as_deref()),
         happened: Vec::new(),
+        owner: None,
     })
 }
 
@@ -304,14 +305,25 @@ pub(crate) fn command(scene: &Scene, subject: &Subject, apply: Apply) -> Option<
             };
             Some(format!("{start} {word} {}", servers::shell_line(&[name])))
         }
-        Source::Systemd => {
-            let unit = servers::shell_line(&[subject.name.as_str()]);
-            Some(match apply {
-                Apply::Update => format!("systemctl daemon-reload && systemctl restart {unit}"),
-                Apply::Restart | Apply::Nothing => format!("systemctl restart {unit}"),
-            })
-        }
-        Source::Process => None,
+        Source::Systemd => Some(systemctl(&subject.name, apply)),
+        Source::Process => match subject.owner.as_ref()? {
+            Owner::Systemd(unit) => Some(systemctl(unit, apply)),
+            Owner::Supervisor { ctl, group, name } => {
+                let full = match (apply, group == name) {
+                    (Apply::Update, _) | (_, true) => group.clone(),
+                    (Apply::Restart | Apply::Nothing, false) => format!("{group}:{name}"),
+                };
+                Some(format!("{ctl} {word} {}", servers::shell_line(&[full])))
+            }
+        },
+    }
+}
+
+fn systemctl(unit: &str, apply: Apply) -> String {
+    let unit = servers::shell_line(&[unit]);
+    match apply {
+        Apply::Update => format!("systemctl daemon-reload && systemctl restart {unit}"),
+        Apply::Restart | Apply::Nothing => format!("systemctl restart {unit}"),
     }
 }
 

@@ -312,3 +312,93 @@ fn sarif_names_rules_and_places() {
     );
     assert!(config.ends_with(place["artifactLocation"]["uri"].as_str().expect("a path")));
 }
+
+/// A jar whose table of contents has these names.
+fn jar(names: &[&str]) -> Vec<u8> {
+    let mut table = Vec::new();
+    for name in names {
+        table.extend_from_slice(b"PK\x01\x02");
+        table.extend_from_slice(&[0; 24]);
+        table.extend_from_slice(&u16::try_from(name.len()).expect("short").to_le_bytes());
+        table.extend_from_slice(&[0; 16]);
+        table.extend_from_slice(name.as_bytes());
+    }
+    let size = u32::try_from(table.len()).expect("short");
+    table.extend_from_slice(b"PK\x05\x06");
+    table.extend_from_slice(&[0; 8]);
+    table.extend_from_slice(&size.to_le_bytes());
+    table.extend_from_slice(&[0; 6]);
+    table
+}
+
+#[test]
+fn developer_tools_in_a_jar_are_seen_in_its_table_of_contents() {
+    let dir = dir();
+    let config = config(dir.path(), "");
+    let text = fs::read_to_string(&config).expect("is read");
+    let line = "uvicorn server:app --port 8001";
+    fs::write(&config, text.replace(line, "java -jar app.jar")).expect("written");
+    let path = dir.path().join("app/app.jar");
+    let name = "BOOT-INF/lib/spring-boot-devtools-3.4.1.jar";
+    let codes = |words: &[&str]| -> Vec<(String, String)> {
+        let mut found = findings(&[&["-c", &config], words].concat());
+        found.retain(|(code, _)| code == "SF101");
+        found
+    };
+    let note = vec![("SF101".to_owned(), "note".to_owned())];
+    fs::write(&path, jar(&["a.class", name])).expect("written");
+    assert_eq!(codes(&[]), note);
+    assert!(look(&config).contains(name));
+    fs::write(&path, jar(&["a.class"])).expect("written");
+    assert_eq!(codes(&[]), []);
+    // A table that is said to be larger than the file, a jar of 5 GB that is none, a jar that may be anything.
+    let mut lying = jar(&[name]);
+    let at = lying.len() - 10;
+    lying[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(&path, &lying).expect("written");
+    assert_eq!(codes(&[]), []);
+    fs::File::create(&path)
+        .and_then(|f| f.set_len(5 << 30))
+        .expect("sparse");
+    look(&config);
+}
+
+#[test]
+fn a_process_that_vanishes_while_it_is_looked_at() {
+    // Many that live for a moment only: some are gone between two looks at them.
+    let parent = std::process::Command::new("sh")
+        .args(["-c", "while :; do sh -c 'exit 0' & sh -c 'exec true'; done"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("sh runs");
+    let pid = parent.id().to_string();
+    struct End(std::process::Child);
+    impl Drop for End {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+    let _end = End(parent);
+    for _ in 0..20 {
+        let said = doctor(&["--pid", &pid]);
+        assert!(said.status < 2, "{}", said.err);
+    }
+}
+
+#[test]
+fn a_health_endpoint_that_sends_without_end_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            while stream.write_all(&[b'x'; 64 << 10]).is_ok() {}
+        }
+    });
+    let start = Instant::now();
+    let said = doctor(&["--url", &format!("http://{address}/health")]);
+    assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
+    assert!(said.status < 2, "{}", said.err);
+}

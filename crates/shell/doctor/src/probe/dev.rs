@@ -74,11 +74,33 @@ fn flags(scene: &Scene, subject: &Subject, code: &str) -> Vec<Hit> {
             hits.push(hit);
         }
     }
+    if code == "SF101" {
+        hits.extend(subject.layers.iter().filter_map(devtools));
+    }
     for hit in &mut hits {
         running(scene, subject, hit);
     }
     hits.extend(overruled(scene, subject, code));
     hits
+}
+
+/// Spring's developer tools in a jar: they do nothing below `java -jar` unless they are told to, so it is a note.
+fn devtools(layer: &Layer) -> Option<Hit> {
+    let (jar, entry) = layer.devtools.as_ref()?;
+    let told = layer
+        .server
+        .variable("SPRING_DEVTOOLS_RESTART_ENABLED")
+        .is_some_and(|(value, _)| value == "true");
+    let hit = Hit::likely("spring-boot-devtools in the jar")
+        .said(format!("{} holds {entry}", jar.display()))
+        .at(layer.whole.clone())
+        .advice("build the jar without the developer tools (developmentOnly, optional)");
+    Some(match told {
+        true => hit.said("SPRING_DEVTOOLS_RESTART_ENABLED turns them on"),
+        false => hit
+            .weigh(Severity::Note)
+            .effect("none while it is started by java -jar; spring.devtools.restart.enabled would turn them on"),
+    })
 }
 
 /// The command that builds an app, wherever it is pasted.

@@ -422,6 +422,10 @@ fn options_of_others(layer: &Layer, program: &servers::Program<'_>) -> Vec<Seen>
             "java" if *text == "-Dspring.devtools.restart.enabled=true" => {
                 Some(vec![place.clone()])
             }
+            // Started from its classes, an application with the tools in its class path restarts when they change.
+            "java" if ["-cp", "-classpath", "--class-path"].contains(text) => next
+                .filter(|(path, _)| path.contains("spring-boot-devtools-"))
+                .map(|(_, p)| vec![place.clone(), p.clone()]),
             "streamlit" => on("--server.runOnSave", &["true", "True"]),
             "uwsgi" => on("--py-autoreload", &["1", "2", "3", "5"])
                 .or_else(|| on("--py-auto-reload", &["1", "2", "3", "5"])),
@@ -430,10 +434,20 @@ fn options_of_others(layer: &Layer, program: &servers::Program<'_>) -> Vec<Seen>
         if let Some(places) = places {
             found.push(Seen {
                 code: "SF101",
-                what: (*text).to_owned(),
+                what: match program.name {
+                    "java" if !text.starts_with("-D") => {
+                        "spring-boot-devtools in the class path".to_owned()
+                    }
+                    _ => (*text).to_owned(),
+                },
+                drop: program.name != "java" || text.starts_with("-D"),
                 places,
-                drop: true,
-                advice: "start it without this option",
+                advice: match program.name {
+                    "java" if !text.starts_with("-D") => {
+                        "build a jar without the developer tools, and start it with java -jar"
+                    }
+                    _ => "start it without this option",
+                },
                 built: None,
             });
         }

@@ -163,6 +163,7 @@ fn subject(
         logs,
         health: None,
         happened,
+        owner: None,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::scene::app::Apps;
 use crate::scene::config::{self, Look};
 use crate::scene::daemon;
 use crate::scene::layers::{self, Layer};
-use crate::scene::{Scene, Source, Subject, keys, procs};
+use crate::scene::{Owner, Scene, Source, Subject, keys, procs};
 
 /// Where Supervisor looks for its configuration (supervisor/options.py), below `/`.
 const PLACES: &[&str] = &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"];
@@ -71,6 +71,7 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
     let env = first.env.clone().unwrap_or_default();
     let dir = first.cwd.clone();
     let layer = Layer::new(first.argv.clone(), vec![None; first.argv.len()], &env);
+    let owner = owner(first);
     let name = layer
         .server
         .program()
@@ -91,8 +92,38 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
         logs: Vec::new(),
         health: None,
         happened: Vec::new(),
+        owner,
     });
     true
+}
+
+/// Who keeps a process, by its own environment and its control group.
+fn owner(process: &procs::Proc) -> Option<Owner> {
+    let env = process.env.as_ref();
+    let of = |name: &str| env.and_then(|e| e.get(name)).filter(|v| !v.is_empty());
+    let parent = procs::read(process.parent).filter(|p| daemon::is_supervisord(&p.argv));
+    if let (Some(group), Some(name), Some(parent)) = (
+        of("SUPERVISOR_GROUP_NAME"),
+        of("SUPERVISOR_PROCESS_NAME"),
+        parent,
+    ) {
+        let base = parent.cwd.clone().unwrap_or_else(|| "/".into());
+        let file = option_c(&parent.argv).map(|path| base.join(path).display().to_string());
+        let ctl = match (file, of("SUPERVISOR_SERVER_URL")) {
+            (Some(file), _) => format!("supervisorctl -c {}", servers::shell_line(&[file])),
+            (None, Some(url)) => format!("supervisorctl -s {}", servers::shell_line(&[url])),
+            (None, None) => "supervisorctl".to_owned(),
+        };
+        return Some(Owner::Supervisor {
+            ctl,
+            group: group.clone(),
+            name: name.clone(),
+        });
+    }
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()?;
+    let unit = text.lines().find_map(|l| l.rsplit('/').next())?;
+    unit.ends_with(".service")
+        .then(|| Owner::Systemd(unit.to_owned()))
 }
 
 /// Servers of the catalogue that run, and that no subject has yet.
@@ -232,6 +263,7 @@ pub(crate) fn unit(
         logs: Vec::new(),
         health: None,
         happened: Vec::new(),
+        owner: None,
     });
 }
 

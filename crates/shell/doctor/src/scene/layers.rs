@@ -8,6 +8,7 @@ use servers::{Kind, Place, Server};
 
 use crate::disk::{Disk, span_in};
 use crate::model::Env;
+use crate::scene::jars;
 
 /// A command leads to a script leads to `npm run x` leads to …: longer chains are not followed.
 const LAYERS_MAX: usize = 4;
@@ -27,6 +28,8 @@ pub(crate) struct Layer {
     /// The file that it stands in, if that is not the configuration.
     pub(crate) file: Option<PathBuf>,
     pub(crate) server: Server,
+    /// Spring's developer tools in the jar that is started: the jar, and the entry in it.
+    pub(crate) devtools: Option<(PathBuf, String)>,
 }
 
 impl Layer {
@@ -38,6 +41,7 @@ impl Layer {
             words,
             file: None,
             server,
+            devtools: None,
         }
     }
 
@@ -91,7 +95,20 @@ pub(crate) fn follow(first: Layer, dir: Option<&Path>, env: &Env, disk: &Disk) -
         }
         layers.push(next);
     }
+    for layer in &mut layers {
+        layer.devtools = devtools(layer, dir);
+    }
     layers
+}
+
+/// What the jar of `java -jar app.jar` holds.
+fn devtools(layer: &Layer, dir: Option<&Path>) -> Option<(PathBuf, String)> {
+    let program = layer.server.program().filter(|p| p.name == "java")?;
+    let mut words = program.args.iter().map(|(text, _)| *text);
+    words.find(|word| *word == "-jar")?;
+    let jar = resolve(words.next()?, dir)?;
+    let entry = jars::devtools(&jar)?;
+    Some((jar, entry))
 }
 
 fn resolve(path: &str, dir: Option<&Path>) -> Option<PathBuf> {

@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod discover;
 pub(crate) mod history;
 pub(crate) mod http;
+pub(crate) mod jars;
 pub(crate) mod keys;
 pub(crate) mod layers;
 pub(crate) mod logs;
@@ -154,6 +155,21 @@ pub(crate) struct Subject {
     pub(crate) health: Option<http::Health>,
     /// What Steadfast's ledger tells of it, oldest first.
     pub(crate) happened: Vec<ledger::Entry>,
+    /// For a process that is looked at by its number: what restarts it, if its owner could be seen.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// Who keeps a process that was named by its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Supervisor: what its owner's commands begin with, and the name there (`group:name`).
+    Supervisor {
+        ctl: String,
+        group: String,
+        name: String,
+    },
+    /// A unit of systemd.
+    Systemd(String),
 }
 
 impl Subject {
