@@ -95,6 +95,62 @@ fn an_adopted_file_is_one_that_check_accepts() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
+/// A steadfast that runs until this is dropped.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let pid = self.0.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a line says once it says these words.
+fn eventually(line: &str, words: &str, dir: &Path) -> String {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let out = text(&sh(line, dir).stdout);
+        if out.contains(words) {
+            return out;
+        }
+        assert!(std::time::Instant::now() < end, "{words}: {out}");
+        std::thread::park_timeout(std::time::Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn what_steadfast_runs_is_known_by_its_ledger_and_its_own_commands() {
+    let dir = story("ledger");
+    let here = dir.display();
+    std::fs::create_dir_all(dir.join("app")).expect("made");
+    let text = format!(
+        "[supervisord]\nlogfile = {here}/s.log\npidfile = {here}/s.pid\nchildlogdir = {here}\n\
+         [unix_http_server]\nfile = {here}/s.sock\n[rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n\
+         [program:backend]\ncommand = sh -c 'echo ValueError; exit 1'\nstartsecs = 0\nautorestart = true\n\
+         directory = {here}/app\nstdout_logfile = {here}/out.log\n"
+    );
+    std::fs::write(dir.join("supervisord.conf"), text).expect("written");
+    let runs = Command::new(env!("CARGO_BIN_EXE_steadfast"))
+        .args(["run", "-c", "supervisord.conf"])
+        .current_dir(&dir)
+        .env("STEADFAST_RUN_DIR", dir.join("run"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("runs");
+    let _running = Running(runs);
+    let line = format!(
+        "STEADFAST_RUN_DIR={here}/run steadfast doctor -c supervisord.conf --select SF501,SF308"
+    );
+    let out = eventually(&line, "unexpected exits in 24 h", &dir);
+    assert!(out.contains("ledger, "), "{out}");
+    assert!(out.contains("status 1 (crash)"), "{out}");
+    drop(_running);
+    let _ = std::fs::remove_dir_all(dir);
+}
+
 /// Runs a line as somebody who owns nothing; root becomes `nobody` for it.
 fn as_nobody(line: &str, dir: &Path) -> Output {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| {

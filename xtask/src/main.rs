@@ -1,4 +1,4 @@
-//! Chores, the one entry for them: `cargo xtask test | ci | bench [gateway|supervise]`.
+//! Chores, the one entry for them: `cargo xtask test | ci | bench [gateway|supervise|doctor]`.
 //!
 //! Everything that a chore needs beside Rust it installs itself, pinned, and says so. Nothing is skipped in
 //! silence: what cannot be had ends the chore.
@@ -23,7 +23,8 @@ const USAGE: &str = "cargo xtask CHORE
                      pack this binary, there, with little compression
   bench gateway      the gateway beside nginx
   bench supervise    supervision beside supervisord and s6
-  bench              both";
+  bench doctor       the doctor on 50 programs, against its budget of 300 ms
+  bench              all of them";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,9 +34,12 @@ fn main() -> ExitCode {
         ["browser"] => browser::checks(),
         ["test", filters @ ..] => test::some(filters),
         ["dist", options @ ..] => dist::pack(options),
-        ["bench"] => bench::gateway::run().and_then(|()| bench::supervise::run()),
+        ["bench"] => bench::gateway::run()
+            .and_then(|()| bench::supervise::run())
+            .and_then(|()| bench::doctor::run()),
         ["bench", "gateway"] => bench::gateway::run(),
         ["bench", "supervise"] => bench::supervise::run(),
+        ["bench", "doctor"] => bench::doctor::run(),
         _ => Err(USAGE.to_owned()),
     };
     match ended {

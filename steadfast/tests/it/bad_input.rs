@@ -62,6 +62,35 @@ fn a_broken_configuration_is_told_with_its_line() {
 }
 
 #[test]
+fn without_a_section_of_supervisord_it_runs_and_under_that_name_it_refuses() {
+    let text = "[program:x]\ncommand = sleep 86499\n";
+    check(text.as_bytes(), 0, &["warning", "no [supervisord] section"]);
+    let mut installation = Installation::new(exe()).expect("a directory");
+    installation.configure(text).expect("written");
+    installation.run().expect("runs");
+    assert!(installation.wait_ready("x", seconds(20)).is_some());
+    drop(installation);
+    // As the real supervisord does.
+    use std::os::unix::process::CommandExt;
+    let installation = Installation::new(exe()).expect("a directory");
+    installation.configure(text).expect("written");
+    let said = Said::of(
+        installation
+            .command()
+            .arg0("supervisord")
+            .args(["-n", "-c"])
+            .arg(installation.config()),
+    )
+    .expect("runs");
+    assert_eq!(said.exit, 2, "{}", said.text());
+    assert!(
+        said.text().contains("no [supervisord] section"),
+        "{}",
+        said.text()
+    );
+}
+
+#[test]
 fn every_error_is_told_at_once() {
     let text = b"[supervisord]\n[program:a]\ncommand = a\nnumprocs = x\n[program:b]\ncommand = b\nstopsignal = y\n[program:c]\n";
     check(text, 1, &[":4", ":7", ":8"]);
