@@ -42,8 +42,10 @@ export const answers = (url: string) =>
     }).on("error", () => done(false));
   });
 
-export const openBrowser = (): Promise<Browser> =>
+/** Without some of the arguments that Playwright gives by itself. */
+export const openBrowser = (without: string[] = []): Promise<Browser> =>
   chromium.launch({
+    ignoreDefaultArgs: without,
     executablePath: CHROMIUM,
     headless: true,
     chromiumSandbox: false,
@@ -126,12 +128,13 @@ export class Installation {
     readonly origin: string,
     private readonly root: ChildProcess,
   ) {}
-  static async start(): Promise<Installation> {
+  /** `sessions`: more lines of that section. */
+  static async start(sessions = ""): Promise<Installation> {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: cargo build, or name it in STEADFAST_BIN`);
     // Under /tmp: paths of Unix sockets end at 108 bytes.
     const dir = mkdtempSync("/tmp/steadfast-");
     const port = await freePort();
-    writeFileSync(dir + "/supervisord.conf", configuration(dir, port));
+    writeFileSync(dir + "/supervisord.conf", configuration(dir, port) + sessions);
     mkdirSync(dir + "/run");
     const root = spawn(BINARY, ["run", "-c", dir + "/supervisord.conf"], { env: { ...process.env, STEADFAST_RUN_DIR: dir + "/run" }, stdio: ["ignore", "pipe", "pipe"] });
     let said = "";

@@ -15,13 +15,21 @@ const PASSWORD = "correct horse battery";
 let browser: Browser;
 let it: Installation;
 let tabs: Tabs;
+/** Tabs that do nothing while the other tests run, and whose session expires meanwhile. */
+let aging: { it: Installation; tabs: Tabs; since: number };
+/** The idle time-out of 1 s, and the minute by which expiry is judged late. */
+const EXPIRED_MS = 62_000;
 beforeAll(async () => {
-  [browser, it] = await Promise.all([openBrowser(), Installation.start()]);
-  await it.say(["users", "add", "ada"], PASSWORD + "\n");
+  const [opened, one, other] = await Promise.all([openBrowser(), Installation.start(), Installation.start("idle_timeout = 1s\n")]);
+  [browser, it] = [opened, one];
+  for (const each of [one, other]) await each.say(["users", "add", "ada"], PASSWORD + "\n");
+  const old = await Tabs.open(browser, other.origin + "/api/health", { ...FAST, verifyEvery: 3_600_000, pingEvery: 3_600_000 }, 4);
+  await old.signIn({ username: "ada", password: PASSWORD });
+  aging = { it: other, tabs: old, since: Date.now() };
 });
 afterAll(async () => {
   await browser?.close();
-  await it?.end();
+  await Promise.all([it?.end(), aging?.it.end()]);
 });
 afterEach(() => tabs?.context.close());
 
@@ -154,4 +162,17 @@ test("the embedded client: served by the binary, with its element, no settings",
   await context.setOffline(false);
   await until("the badge is quiet again", async () => (await badge()) == "");
   await context.close();
+});
+
+test("expired: the tab that learns it at once, the others within a second", async () => {
+  await until("the session is too old", () => Date.now() - aging.since > EXPIRED_MS, EXPIRED_MS + 5_000);
+  expect(new Set(await aging.tabs.statuses())).toEqual(new Set(["signed-in"]));
+  const learned = await aging.tabs.first.evaluate(async () => {
+    const { status, reason } = await (globalThis as any).session.verify();
+    return { status, reason, at: Date.now() };
+  });
+  expect([learned.status, learned.reason]).toEqual(["signed-out", "ended"]);
+  await aging.tabs.all("signed-out", 5_000);
+  const times = (await aging.tabs.shown()).filter(({ status }) => status == "signed-out").map(({ at }) => at - learned.at);
+  expect(Math.max(...times)).toBeLessThan(1_000);
 });
