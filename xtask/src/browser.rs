@@ -9,12 +9,14 @@ use std::process::Command;
 pub(crate) fn checks() -> Result<(), String> {
     setup::packages(&setup::BROWSER)?;
     dependencies()?;
+    let python = setup::venv()?.join("bin/python");
     run(cargo().args(["build", "--locked", "--package", "steadfast"]))?;
     // `unit` says as well whether the bundle in the binary is what the sources say.
     for script in ["types", "unit", "dist", "lint:package", "chromium"] {
         run(npm()
             .args(["run", "--silent", script])
             .env("STEADFAST_BIN", target().join("debug/steadfast"))
+            .env("STEADFAST_PY", &python)
             .env("STEADFAST_CHROMIUM", chromium()?))?;
     }
     Ok(())
