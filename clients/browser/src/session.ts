@@ -378,6 +378,7 @@ export const createSession = (options: Options = {}): Session => {
     const known = tabs.get("");
     if (known) heard({ rec: known });
     armPing(0);
+    arm();
     soon();
   };
 

@@ -278,6 +278,21 @@ test("hidden tabs pause; visible again, they verify soon", async () => {
   expect(world.backend.seen.sort()).toEqual(["GET /_steadfast/ping", "GET /_steadfast/verify"]);
 });
 
+test("a tab that comes back while another one has just verified goes on by itself when that one is gone", async () => {
+  const { tab } = await bearer();
+  const back = world.tab({ mode: "bearer" });
+  await world.run(1_000);
+  back.hide();
+  await world.run(700_000);
+  await tab.session.verify();
+  back.show();
+  tab.session.close();
+  await world.run(10_000);
+  world.backend.seen.length = 0;
+  await world.run(620_000);
+  expect(world.backend.count("GET /_steadfast/verify")).toBeGreaterThanOrEqual(2);
+});
+
 test.each([["pageshow", { persisted: true }], ["online", {}]])("%s: verifies soon", async (type, more) => {
   const { tab } = await bearer();
   await world.run(5_000);
