@@ -8,6 +8,8 @@ export default defineConfig({
         test: {
           name: "chromium",
           include: ["test/chromium/**/*.test.ts"],
+          // A second try is told, as in nextest: the machine that runs this may be busy with others.
+          retry: 1,
           // One browser at a time: two cores.
           poolOptions: { forks: { singleFork: true } },
           testTimeout: 90_000,
