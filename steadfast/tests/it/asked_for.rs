@@ -84,6 +84,8 @@ depends_on = migrate
     std::fs::write(tree.path("go"), "").expect("written");
     assert!(tree.wait_ready("web", seconds(30)).is_some());
     assert_eq!(read(&tree.path("order")), "migrated\nweb\n");
+    let output = tree.output();
+    assert!(output.contains("migrate  started  pid "), "{output}");
     assert!(say(&tree, &["status", "migrate"]).contains("exited"));
 }
 

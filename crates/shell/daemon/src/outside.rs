@@ -119,7 +119,10 @@ pub(crate) fn command(argv: &[String], input: &str) -> Result<(), String> {
         .map_err(|why| format!("`{program}`: {why}"))?;
     if let Some(mut stdin) = child.stdin.take() {
         // The body is smaller than a pipe; a command that does not read it loses nothing but it.
-        let _ = stdin.write_all(input.as_bytes());
+        // A line, so that `read` in a shell and `cat >> file` do what is meant.
+        let _ = stdin
+            .write_all(input.as_bytes())
+            .and_then(|()| stdin.write_all(b"\n"));
     }
     let pid = rustix::process::Pid::from_child(&child);
     if !ends_within(pid, COMMAND_MAX) {

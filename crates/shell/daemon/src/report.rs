@@ -143,6 +143,11 @@ fn say(daemon: &Shared, key: &Key, transition: &Transition) {
     for (level, text) in lines::supervisor(&key.process, start_secs, transition) {
         daemon.log_at(level, &text, transition.wall_ms);
     }
+    let oneshot = {
+        let state = daemon.state.borrow();
+        let slot = state.active.slot(key);
+        slot.is_some_and(|slot| slot.spec.oneshot)
+    };
     let opens = daemon
         .state
         .borrow()
@@ -155,6 +160,10 @@ fn say(daemon: &Shared, key: &Key, transition: &Transition) {
             if !transition.replaced && transition.to == wire::State::Running =>
         {
             daemon.show(format!("gateway  listening on {addresses}"));
+        }
+        // What runs to its end is never ready: it has begun.
+        (_, Some(_)) if oneshot && transition.to == wire::State::Running => {
+            daemon.show(format!("{key}  started  pid {}", transition.pid));
         }
         (_, Some(text)) => daemon.show(format!("{key}  {text}")),
         (_, None) => {}
