@@ -8,6 +8,7 @@
 //! one that finds the model that was wanted and goes on with it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use control::{Body, Done, Fault, Outcome, Progress, RotatedKey};
 use ledger::Entry;
@@ -23,7 +24,13 @@ use crate::keys::of_model;
 use crate::model::{Active, Slot};
 use crate::resolve::{difference, refresh_gateway, stamp};
 use crate::rotation::{Affected, Held, affected, rotate, words};
-use crate::state::Shared;
+use crate::state::{Shared, say};
+
+/// Beyond a gateway's time to leave: SIGKILL and the news of it.
+const GONE_MS: u64 = 2_000;
+
+/// What takes longer is told.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Marks a rotation as under way until it is dropped.
 struct UnderWay(Shared);
@@ -199,8 +206,10 @@ fn how(wanted: &Wanted<'_>, mode: Option<Replace>) -> How {
     }
 }
 
-/// Gateways learn the new ring before anyone uses it.
+/// Gateways learn the new ring before anyone uses it, and those that do not know it have ended: a request that waits in an
+/// old one would be let through to the new process with a token that this one refuses.
 async fn gateway_first(daemon: &Shared, wanted: &Wanted<'_>, keys: &[Key]) -> Result<(), String> {
+    let since_ms = sys::clock::mono_ms();
     let steps = steps_for(daemon, keys, true);
     for result in execute(daemon, steps, &how(wanted, None)).await {
         if !result.is_well() {
@@ -209,6 +218,29 @@ async fn gateway_first(daemon: &Shared, wanted: &Wanted<'_>, keys: &[Key]) -> Re
                 result.text
             ));
         }
+    }
+    let gateways: Vec<(Key, u64, String)> = {
+        let state = daemon.state.borrow();
+        let first = state.active.slots.iter().filter(|slot| slot.first);
+        first
+            .map(|slot| (slot.key(), slot.spec.stop_wait_ms, slot.spec.hash.clone()))
+            .collect()
+    };
+    for (key, stop_ms, hash) in gateways {
+        let Some(mut facts) = daemon.follow(&key) else {
+            continue;
+        };
+        // A keeper answers before it publishes what is true now.
+        let leaves = |fact: &wire::Fact| fact.leaving.is_some() || fact.spec_hash != hash;
+        let soon = tokio::time::timeout(SOON, facts.wait_for(|fact| !leaves(fact)));
+        if soon.await.is_err() {
+            let text = "the old one answers what it still has".to_owned();
+            say(wanted.progress, &key.to_string(), text, since_ms);
+        }
+        let gone = facts.wait_for(|fact| !leaves(fact));
+        // It is stopped then; a keeper that does not say so is no reason to leave programs with an old key.
+        let limit = Duration::from_millis(stop_ms.saturating_add(GONE_MS));
+        let _ = tokio::time::timeout(limit, gone).await;
     }
     Ok(())
 }
