@@ -1,11 +1,13 @@
-//! What must hold for any input to `h1`, as plain functions: run by the fuzzer (`fuzz_targets/`) and, over mutated
+//! What must hold for any input to `h1` and to the event system, as plain functions: run by the fuzzer (`fuzz_targets/`) and, over mutated
 //! seeds, by `cargo test`. A broken promise is a panic.
 
 mod chunked;
+mod listener;
 mod request;
 mod response;
 
 pub use chunked::h1_chunked;
+pub use listener::{capture, listener};
 pub use request::h1_request;
 pub use response::h1_response;
 

@@ -12,7 +12,7 @@ const ROUNDS: u64 = 60_000;
 const INPUT_BYTES_MAX: usize = 2048;
 
 /// Pieces of the language, put in anywhere.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 48] = [
     "\r\n",
     "\n",
     "\r",
@@ -53,6 +53,14 @@ const WORDS: [&str; 40] = [
     ";a=b",
     "Content-Type: text/event-stream\r\n",
     "HTTP/1.1 304 Not Modified\r\n",
+    "READY\n",
+    "RESULT 2\nOK",
+    "RESULT ",
+    "FAIL",
+    "1_0\n",
+    "<!--XSUPERVISOR:BEGIN-->",
+    "<!--XSUPERVISOR:END-->",
+    "\u{1b}[31m",
 ];
 
 struct Random(u64);
@@ -156,4 +164,14 @@ fn h1_chunked() {
         "h1_chunked",
         requests().filter_map(body).collect(),
     );
+}
+
+#[test]
+fn listener() {
+    run(steadfast_fuzz::listener, "listener", Vec::new());
+}
+
+#[test]
+fn capture() {
+    run(steadfast_fuzz::capture, "capture", Vec::new());
 }
