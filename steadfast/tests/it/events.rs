@@ -311,8 +311,8 @@ command = sleep 86418
 command = sh -c 'sleep 1.3; exit 3'
 autorestart = false
 autostart = false
-[program:missing]
-command = /no/such/program
+[program:broken]
+command = sh -c 'exit 1'
 startretries = 0
 autostart = false
 [eventlistener:crashmail]
@@ -348,7 +348,7 @@ stderr_logfile = {dir}/fatal.err
         installation.pid("fat").expect("it runs"),
         installation.pid("web").expect("it runs"),
     );
-    ctl(&installation, &["start", "missing"]);
+    ctl(&installation, &["start", "broken"]);
     ctl(&installation, &["start", "dies"]);
     let mail = wait_file(&installation, "crash.mail", "unexpectedly");
     assert!(
@@ -372,7 +372,7 @@ stderr_logfile = {dir}/fatal.err
     let mail = mails
         .recv_timeout(seconds(30))
         .expect("a mail of fatalmailbatch");
-    assert!(mail.contains("missing") && mail.contains("FATAL"), "{mail}");
+    assert!(mail.contains("broken failed to start too many times"), "{mail}");
 }
 
 #[test]

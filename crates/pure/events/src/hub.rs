@@ -185,6 +185,21 @@ impl Hub {
         self.changed |= self.pools.remove(name).is_some();
     }
 
+    /// Bytes of the payloads that wait or are in listeners' hands.
+    pub fn bytes(&self) -> usize {
+        let waiting = |pool: &Pool| {
+            let given = pool
+                .listeners
+                .values()
+                .filter_map(|listener| listener.given.as_ref());
+            let entries = pool.buffer.iter().chain(given.map(|(_, entry)| entry));
+            entries
+                .map(|entry| entry.event.payload.len())
+                .sum::<usize>()
+        };
+        self.pools.values().map(waiting).sum()
+    }
+
     /// Names of the open pools.
     pub fn names(&self) -> Vec<String> {
         self.pools.keys().cloned().collect()

@@ -28,6 +28,11 @@ use crate::state::Shared;
 
 /// Ticks with their periods in seconds (events.py).
 const TICKS: [(Kind, u64); 3] = [(Kind::Tick5, 5), (Kind::Tick60, 60), (Kind::Tick3600, 3600)];
+/// Bytes of waiting payloads that are written down at every change. More than that is output, which comes fast and is
+/// written down every [`SAVE_PAUSE`]: a daemon that is killed in between tells some of it twice.
+const SAVED_AT_ONCE_BYTES_MAX: usize = 16 * 1024;
+/// See [`SAVED_AT_ONCE_BYTES_MAX`]. Keepers wait for it, sixteen pieces at a time.
+const SAVE_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of one piece of output that a keeper may hand over.
 const SAID_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -350,6 +355,7 @@ pub(crate) fn happened(daemon: &Shared, key: &Key, transition: &Transition, id: 
     };
     if let Some(event) = event {
         notify(daemon, &event);
+        save_now(daemon);
     }
 }
 
@@ -389,8 +395,14 @@ fn state_event(key: &Key, t: &Transition, late_s: Option<u64>) -> Option<Event> 
     ))
 }
 
-/// Writes down what is owed, if that changed.
+/// Writes down what is owed if that changed, unless it is much.
 fn save(daemon: &Shared) {
+    if daemon.state.borrow().pools.hub.bytes() <= SAVED_AT_ONCE_BYTES_MAX {
+        save_now(daemon);
+    }
+}
+
+fn save_now(daemon: &Shared) {
     let bytes = {
         let mut state = daemon.state.borrow_mut();
         if !state.pools.hub.take_changed() {
@@ -410,7 +422,10 @@ fn save(daemon: &Shared) {
 pub(crate) async fn serve(daemon: Shared) {
     let bell = daemon.state.borrow().pools.bell.clone();
     loop {
-        save(&daemon);
+        if daemon.state.borrow().pools.hub.bytes() > SAVED_AT_ONCE_BYTES_MAX {
+            tokio::time::sleep(SAVE_PAUSE).await;
+        }
+        save_now(&daemon);
         let owed = std::mem::take(&mut daemon.state.borrow_mut().pools.owed);
         for (key, seq) in owed {
             daemon.send(&key, &Command::Heard { seq }, Vec::new());

@@ -46,6 +46,27 @@ fn want(daemon: &Shared, keys: &[Key], up: bool) -> Result<(), String> {
     daemon.keep()
 }
 
+/// A start that was refused for want of a program to run is no wish that anything later would carry out: in
+/// Supervisor's eyes nothing has happened.
+fn forget_refused(daemon: &Shared, results: &[Ended]) {
+    let missing = |result: &&Ended| {
+        matches!(
+            result.outcome,
+            wire::Outcome::NoFile | wire::Outcome::NotExecutable
+        )
+    };
+    let keys: Vec<Key> = results
+        .iter()
+        .filter(missing)
+        .map(|result| result.key.clone())
+        .collect();
+    if !keys.is_empty()
+        && let Err(why) = want(daemon, &keys, false)
+    {
+        daemon.log(crate::lines::Level::Error, &why);
+    }
+}
+
 /// Addresses that could not be bound are tried again before a start; keys whose own address is still taken, and by whom.
 /// One that the gateway opens for them keeps nobody down.
 fn occupied(daemon: &Shared, keys: &[Key]) -> Vec<(Key, String)> {
@@ -165,6 +186,7 @@ pub(super) async fn start(
     if wait {
         let _following = follow(daemon, &down, progress, since_ms);
         let results = execute(daemon, steps, &how).await;
+        forget_refused(daemon, &results);
         outcomes.extend(
             results
                 .iter()
@@ -186,7 +208,9 @@ pub(super) async fn start(
     tokio::select! {
         biased;
         results = &mut work => {
-            outcomes.extend(results.unwrap_or_default().iter().map(|result| ended(daemon, result, Fault::AlreadyStarted)));
+            let results = results.unwrap_or_default();
+            forget_refused(daemon, &results);
+            outcomes.extend(results.iter().map(|result| ended(daemon, result, Fault::AlreadyStarted)));
         }
         () = begun => outcomes.extend(down.iter().map(|key| begun_outcome(daemon, key))),
         () = tokio::time::sleep(BEGUN_MAX) => outcomes.extend(down.iter().map(|key| begun_outcome(daemon, key))),

@@ -14,7 +14,7 @@ const WAITING_MAX: usize = 256;
 /// Bytes that wait; a single piece may be longer (`stdout_capture_maxbytes`).
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces on their way to the daemon: few enough that a connection's queue (1024 frames) holds them with all else.
-const WINDOW: u64 = 16;
+const WINDOW: usize = 16;
 
 /// What waits. Most keepers have none of it.
 #[derive(Debug, Default)]
@@ -23,7 +23,9 @@ pub(super) struct Queue {
     bytes: usize,
     /// Number of the last piece.
     seq: u64,
-    /// Number of the last one that the daemon was sent.
+    /// Numbers of those that the daemon was sent and has not taken yet.
+    flying: VecDeque<u64>,
+    /// Number of the last one that it was sent.
     sent: u64,
     /// Some were lost, and that was said.
     lost: bool,
@@ -75,6 +77,9 @@ impl Keeper {
         while queue.pieces.front().is_some_and(|piece| piece.seq <= seq) {
             queue.bytes -= queue.pieces.pop_front().map_or(0, |piece| piece.data.len());
         }
+        while queue.flying.front().is_some_and(|flying| *flying <= seq) {
+            queue.flying.pop_front();
+        }
         if queue.pieces.is_empty() {
             queue.lost = false;
             queue.pieces.shrink_to(0);
@@ -86,15 +91,13 @@ impl Keeper {
     pub(super) fn said_again(&mut self) {
         if let Some(queue) = &mut self.said {
             queue.sent = 0;
+            queue.flying.clear();
         }
         self.send_said();
     }
 
     fn send_said(&mut self) {
         let Some(queue) = &mut self.said else { return };
-        let Some(first) = queue.pieces.front().map(|piece| piece.seq) else {
-            return;
-        };
         let mut links: Vec<_> = self
             .links
             .iter_mut()
@@ -104,10 +107,12 @@ impl Keeper {
             return;
         }
         for piece in &queue.pieces {
-            if piece.seq <= queue.sent || piece.seq >= first + WINDOW {
+            // One that was lost on its way counts as well, until it or a later one was taken.
+            if piece.seq <= queue.sent || queue.flying.len() >= WINDOW {
                 continue;
             }
             queue.sent = piece.seq;
+            queue.flying.push_back(piece.seq);
             let (said, memory) = packed(piece);
             for link in &mut links {
                 let copy = memory
