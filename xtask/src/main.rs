@@ -22,6 +22,7 @@ const USAGE: &str = "cargo xtask CHORE
   dist --binary FILE --out DIR --fast
                      pack this binary, there, with little compression
   bench gateway      the gateway beside nginx
+  bench sessions     the gateway with auth = required beside itself without
   bench supervise    supervision beside supervisord and s6
   bench doctor       the doctor on 50 programs, against its budget of 300 ms
   bench              all of them";
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             .and_then(|()| bench::supervise::run())
             .and_then(|()| bench::doctor::run()),
         ["bench", "gateway"] => bench::gateway::run(),
+        ["bench", "sessions"] => bench::sessions::run(),
         ["bench", "supervise"] => bench::supervise::run(),
         ["bench", "doctor"] => bench::doctor::run(),
         _ => Err(USAGE.to_owned()),

@@ -14,22 +14,24 @@ use std::time::Duration;
 use storm::installation::Installation;
 use storm::{procfs, wait};
 
-const ROUNDS: usize = 5;
+pub(super) const ROUNDS: usize = 5;
 /// Of one measurement; long against a tick of 10 ms.
 const SECONDS: u64 = 4;
 const BODY_BYTES: usize = 1024;
 const UP_S_MAX: u64 = 15;
 
-struct Contender {
-    name: &'static str,
-    url: String,
-    pid: i32,
-    rates: Vec<f64>,
-    per_second: Vec<f64>,
+pub(super) struct Contender {
+    pub(super) name: &'static str,
+    pub(super) url: String,
+    pub(super) pid: i32,
+    /// Lines that each request carries.
+    pub(super) headers: Vec<String>,
+    pub(super) rates: Vec<f64>,
+    pub(super) per_second: Vec<f64>,
 }
 
 /// An nginx of ours; ends with it.
-struct Nginx(Child);
+pub(super) struct Nginx(Child);
 
 impl Drop for Nginx {
     fn drop(&mut self) {
@@ -76,6 +78,7 @@ pub(crate) fn run() -> Result<(), String> {
         name,
         url: format!("http://127.0.0.1:{port}/"),
         pid,
+        headers: Vec::new(),
         rates: Vec::new(),
         per_second: Vec::new(),
     };
@@ -85,12 +88,12 @@ pub(crate) fn run() -> Result<(), String> {
         contender(
             "steadfast over a Unix socket",
             ports[3],
-            gateway_for(&gateways, ports[3])?,
+            gateway_for(&gateways, ports[3], &[])?,
         ),
         contender(
             "steadfast over loopback TCP",
             ports[4],
-            gateway_for(&gateways, ports[4])?,
+            gateway_for(&gateways, ports[4], &[])?,
         ),
     ];
     for round in 1..=ROUNDS {
@@ -104,7 +107,7 @@ pub(crate) fn run() -> Result<(), String> {
     Ok(())
 }
 
-fn free_port() -> Result<u16, String> {
+pub(super) fn free_port() -> Result<u16, String> {
     let bound =
         std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     bound
@@ -128,7 +131,7 @@ fn proxy_config(port: u16, upstream: &str) -> String {
     )
 }
 
-fn nginx(dir: &Path, name: &str, servers: &str) -> Result<Nginx, String> {
+pub(super) fn nginx(dir: &Path, name: &str, servers: &str) -> Result<Nginx, String> {
     let own = dir.join(name);
     std::fs::create_dir_all(&own).map_err(|error| format!("{}: {error}", own.display()))?;
     let config = own.join("nginx.conf");
@@ -175,7 +178,7 @@ connect = {tcp}
     )
 }
 
-fn up(port: u16) -> Result<(), String> {
+pub(super) fn up(port: u16) -> Result<(), String> {
     let target = storm::client::Target::Tcp(([127, 0, 0, 1], port).into());
     let ask = || wrk_less_get(&target);
     wait::until(Duration::from_secs(UP_S_MAX), || {
@@ -215,7 +218,7 @@ fn worker_of(master: i32) -> Result<i32, String> {
     .ok_or_else(|| "nginx has no worker".to_owned())
 }
 
-fn gateways(ground: &Installation) -> Result<Vec<i32>, String> {
+pub(super) fn gateways(ground: &Installation) -> Result<Vec<i32>, String> {
     let found: Vec<i32> = ground
         .processes()
         .into_iter()
@@ -230,12 +233,12 @@ fn gateways(ground: &Installation) -> Result<Vec<i32>, String> {
 }
 
 /// The gateway process that uses CPU when its port is asked: one may serve both listeners.
-fn gateway_for(gateways: &[i32], port: u16) -> Result<i32, String> {
+pub(super) fn gateway_for(gateways: &[i32], port: u16, headers: &[String]) -> Result<i32, String> {
     let before: Vec<u64> = gateways
         .iter()
         .map(|pid| procfs::cpu_ticks(*pid).unwrap_or(0))
         .collect();
-    wrk(&format!("http://127.0.0.1:{port}/"), 1)?;
+    wrk(&format!("http://127.0.0.1:{port}/"), 1, headers)?;
     let used = gateways
         .iter()
         .zip(before)
@@ -244,8 +247,13 @@ fn gateway_for(gateways: &[i32], port: u16) -> Result<i32, String> {
         .ok_or_else(|| "no gateway runs".to_owned())
 }
 
-fn wrk(url: &str, seconds: u64) -> Result<u64, String> {
-    let text = output(Command::new("wrk").args(["-t1", "-c32", &format!("-d{seconds}s"), url]))?;
+fn wrk(url: &str, seconds: u64, headers: &[String]) -> Result<u64, String> {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c32", &format!("-d{seconds}s"), url]);
+    for header in headers {
+        command.args(["-H", header]);
+    }
+    let text = output(&mut command)?;
     for bad in ["Non-2xx", "Socket errors"] {
         if let Some(line) = text.lines().find(|line| line.contains(bad)) {
             return Err(format!("{url}: {}", line.trim()));
@@ -260,11 +268,11 @@ fn wrk(url: &str, seconds: u64) -> Result<u64, String> {
         .ok_or_else(|| format!("wrk said: {text}"))
 }
 
-fn measure(contender: &mut Contender) -> Result<(), String> {
+pub(super) fn measure(contender: &mut Contender) -> Result<(), String> {
     let ticks =
         || procfs::cpu_ticks(contender.pid).ok_or_else(|| format!("{} has ended", contender.name));
     let before = ticks()?;
-    let requests = wrk(&contender.url, SECONDS)? as f64;
+    let requests = wrk(&contender.url, SECONDS, &contender.headers)? as f64;
     let used_s = (ticks()? - before) as f64 / TICKS_PER_S;
     if used_s <= 0.0 {
         return Err(format!(
@@ -277,7 +285,7 @@ fn measure(contender: &mut Contender) -> Result<(), String> {
     Ok(())
 }
 
-fn table(contenders: &[Contender]) {
+pub(super) fn table(contenders: &[Contender]) {
     let base = &contenders[0].rates;
     say(&format!(
         "gateway, {BODY_BYTES} bytes, wrk -t1 -c32, one worker, median of {ROUNDS} rounds of {SECONDS} s in turn"

@@ -3,6 +3,7 @@
 pub(crate) mod doctor;
 pub(crate) mod gateway;
 pub(crate) mod s6;
+pub(crate) mod sessions;
 pub(crate) mod supervise;
 
 use crate::shell::{cargo, note, run, target};

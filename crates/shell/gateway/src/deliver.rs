@@ -31,7 +31,7 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
         .flight
         .pass
         .as_ref()
-        .is_some_and(|pass| pass.settles())
+        .is_some_and(|pass| pass.settles(&exchange.scratch.answer))
         && let Some(step) = Box::pin(settle::settle(&mut exchange)).await
     {
         return step;

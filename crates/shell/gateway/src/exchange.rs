@@ -12,7 +12,7 @@ use hold::{Event, Key, Place, Request, Verdict, Why};
 
 use crate::attempt::{self, Step};
 use crate::client::{Client, Fill, Next};
-use crate::door::admit::{self, look_again};
+use crate::door::admit::{self, look_again, overtaken};
 use crate::door::marks::Marks;
 use crate::door::{Pass, api, forward_auth};
 use crate::handle::Told;
@@ -75,7 +75,7 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
     let mut verdict = flight.target.arrive(&mut flight.request, Place::Back);
     loop {
         verdict = match verdict {
-            Verdict::Forward(_) if flight.pass.is_some() => {
+            Verdict::Forward(_) if overtaken(client, &flight) => {
                 match Box::pin(look_again(client, &flight)).await {
                     Some(ours) => {
                         flight.done();
@@ -128,10 +128,8 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
     if let Err(error) = upload.look(&client.buf) {
         return Err(client.refuse(scratch, error.into()).await);
     }
-    if site.watched
-        && let Some(next) = Box::pin(ours(client, scratch, &mut upload)).await
-    {
-        return Err(next);
+    if site.watched && site.is_ours(head, client.buf.bytes()) {
+        return Err(Box::pin(ours(client, scratch, &mut upload)).await);
     }
     let head = &scratch.head;
     let asks = site.watched || head.has(Kind::Steadfast);
@@ -171,18 +169,16 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
     Ok((flight, upload))
 }
 
-/// What no program gets: the API of sessions, and everything on a private listener.
-async fn ours(client: &mut Client, scratch: &mut Scratch, upload: &mut Upload) -> Option<Next> {
+/// Answers what no program gets: the API of sessions, and everything on a private listener.
+async fn ours(client: &mut Client, scratch: &mut Scratch, upload: &mut Upload) -> Next {
     let site = client.site.clone();
-    if site.config.forward_auth.is_some() {
-        let target = site.spoken_for.as_deref();
-        return Some(forward_auth::serve(client, scratch, upload, target).await);
+    match (&site.config.forward_auth, &site.door) {
+        (None, Some(door)) => api::serve(client, scratch, upload, door).await,
+        (Some(_), _) | (None, None) => {
+            let target = site.spoken_for.as_deref();
+            forward_auth::serve(client, scratch, upload, target).await
+        }
     }
-    if !site.is_api(&scratch.head, client.buf.bytes()) {
-        return None;
-    }
-    let door = site.door.as_ref()?;
-    Some(api::serve(client, scratch, upload, door).await)
 }
 
 /// One attempt, and what the policy says to its end; or what follows, if the request is over.

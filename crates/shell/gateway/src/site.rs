@@ -97,8 +97,13 @@ impl Site {
         Some((self.targets.get(at)?.as_ref()?, auth))
     }
 
+    /// Whether no program gets this request.
+    pub(crate) fn is_ours(&self, head: &RequestHead, buf: &[u8]) -> bool {
+        self.config.forward_auth.is_some() || self.is_api(head, buf)
+    }
+
     /// Whether the path is the API's.
-    pub(crate) fn is_api(&self, head: &RequestHead, buf: &[u8]) -> bool {
+    fn is_api(&self, head: &RequestHead, buf: &[u8]) -> bool {
         let Some(door) = &self.door else { return false };
         let path = path(head, buf);
         let rest = path.strip_prefix(door.config.prefix.as_str());

@@ -163,15 +163,20 @@ fn settle(
     Ok(Some(Box::new(pass)))
 }
 
-/// A request that has waited, or that revocations have overtaken, leaves for its program: was its session ended
-/// meanwhile? Time is not judged again.
+/// Whether sessions were ended since the request was admitted.
+pub(crate) fn overtaken(client: &Client, flight: &Flight) -> bool {
+    match (flight.pass.as_deref(), client.site.door.as_ref()) {
+        (Some(pass), Some(door)) => pass.admission.is_some() && door.count() != pass.count,
+        (Some(_) | None, _) => false,
+    }
+}
+
+/// A request that revocations have overtaken leaves for its program: was its own session ended? Time is not judged
+/// again.
 pub(crate) async fn look_again(client: &Client, flight: &Flight) -> Option<Ours> {
     let pass = flight.pass.as_deref()?;
     let door = client.site.door.as_ref()?;
     let admission = pass.admission.as_ref()?;
-    if door.count() == pass.count {
-        return None;
-    }
     let still = door.accounts.still(admission.clone(), pass.count);
     let late = Verdict::Unknown(Unsure::Unreachable);
     let over = match in_time(still).await.unwrap_or(late) {

@@ -3,6 +3,7 @@
 //! The head is held back until the store has said that it is done. What the store cannot keep is a 503, whatever the
 //! program said: a browser that was told *signed in* without a session would be signed out by its next request.
 
+use h1::Kind;
 use h1::response::ResponseHead;
 use session::cookie;
 use session::revoke::Scope;
@@ -153,7 +154,8 @@ impl Pass {
     }
 
     /// Whether an answer of the program has to wait for [`settle`].
-    pub(crate) fn settles(&self) -> bool {
-        self.open || !self.marks.is_empty()
+    pub(crate) fn settles(&self, answer: &ResponseHead) -> bool {
+        let says = answer.has(Kind::Steadfast) || self.way == Way::Logout;
+        (self.open && says) || !self.marks.is_empty()
     }
 }
