@@ -23,6 +23,7 @@ use crate::limits::{
     AHEAD_BYTES_MAX, BODY_PROGRESS_BYTES_MIN, BODY_PROGRESS_MS, SEND_PROOF_BYTES_MAX, STREAM_BYTES,
 };
 use crate::own;
+use crate::successor;
 use crate::target::Up;
 use crate::upload::Upload;
 use crate::worker::Scratch;
@@ -100,10 +101,16 @@ pub(crate) async fn attempt(
     }
     flight.request.body_held(upload.is_held());
     let now = client.worker.now();
-    let up = match flight.target.connect(&flight.request, now).await {
+    let mut up = match flight.target.connect(&flight.request, now).await {
         Ok(up) => up,
         Err(_) => return Step::Verdict(flight.event(Event::ConnectFailed)),
     };
+    let tokens = flight.target.tokens.as_ref();
+    let lacks = tokens.is_some_and(|tokens| tokens.lacks(up.key));
+    let mut passed_on = false;
+    if lacks && let Some(other) = Box::pin(successor::connect(client)).await {
+        (up, passed_on) = (other, true);
+    }
     if up.fresh {
         let room = &flight.worker.room;
         flight.target.connected(room, &mut flight.request);
@@ -111,7 +118,11 @@ pub(crate) async fn attempt(
     let pass = flight.pass.as_deref();
     let head = &scratch.head;
     let tokens = flight.target.tokens.as_ref();
-    let Ok(dress) = dress(pass, tokens, up.key, head, client.buf.bytes()) else {
+    let dressed = match passed_on {
+        true => Ok(Dress::default()),
+        false => dress(pass, tokens, up.key, head, client.buf.bytes()),
+    };
+    let Ok(dress) = dressed else {
         let marks = pass.map(|pass| &pass.marks);
         let ours = no_key(marks.unwrap_or(&Marks::default())).about(flight);
         flight.done();

@@ -55,6 +55,13 @@ fn share(bits: [u8; 16]) -> hold::Client {
     }
 }
 
+impl Peer {
+    /// Whether its X-Forwarded-* lines are believed.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+}
+
 impl Trust {
     /// From addresses, `10.0.0.0/8`, `*`, `unix`. What is none of them trusts nobody.
     pub(crate) fn new(list: &[String]) -> Trust {
@@ -76,6 +83,14 @@ impl Trust {
                 let [a, b] = [*net, *key].map(u128::from_be_bytes);
                 a.checked_shr(shift) == b.checked_shr(shift)
             })
+    }
+
+    /// Whether a peer that connects to this listener from this machine is believed. `address` is the listener's.
+    pub(crate) fn believes_neighbour(&self, address: &str) -> bool {
+        match neighbour(address) {
+            Some(to) => self.holds(&bits(to.ip().to_canonical())),
+            None => self.unix,
+        }
     }
 
     /// A peer that was accepted; None is one on a Unix socket.
@@ -151,6 +166,18 @@ impl Trust {
             }
         }
     }
+}
+
+/// Where to connect to reach a listener from this machine, which is then also the peer's address; None: a path.
+pub(crate) fn neighbour(address: &str) -> Option<SocketAddr> {
+    let mut to: SocketAddr = address.parse().ok()?;
+    if to.ip().is_unspecified() {
+        to.set_ip(match to.ip() {
+            IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Some(to)
 }
 
 fn read_net(text: &str) -> Option<([u8; 16], u32)> {

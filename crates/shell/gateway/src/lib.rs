@@ -30,6 +30,7 @@ mod note;
 mod own;
 mod site;
 mod stream;
+mod successor;
 mod target;
 mod tokens;
 mod tunnel;

@@ -287,6 +287,17 @@ impl Target {
         answers.or(program.slots().first()).map_or(0, Slot::key)
     }
 
+    /// A connection to another gateway worker instead of the program; it never becomes one of the idle ones.
+    pub(crate) async fn instead(address: &str) -> io::Result<Up> {
+        Ok(Up {
+            stream: open(address).await?,
+            fresh: true,
+            key: 0,
+            generation: u64::MAX,
+            since_ms: 0,
+        })
+    }
+
     fn take_idle(&self, slot: usize, request: &Request, now: u64) -> Option<Up> {
         let mut idle = self.sides[slot].idle.borrow_mut();
         while let Some(up) = idle.pop() {

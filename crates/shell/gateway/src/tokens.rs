@@ -21,6 +21,8 @@ pub(crate) struct Tokens {
     fixed: Option<u32>,
     /// The ring holds no key but the target's own that may verify, or the target reads all of them.
     never_again: bool,
+    /// See [`Jwt::reads_all`].
+    reads_all: bool,
     /// The first of the retired keys is over then, Unix seconds.
     until_s: u64,
     /// A cookie in which the program keeps a token of its own.
@@ -44,6 +46,7 @@ impl Tokens {
             alg,
             shape,
             fixed: fixed.then(|| ring.signing().0),
+            reads_all: jwt.reads_all,
             never_again: jwt.reads_all || trusted < 2,
             until_s: ends.map(|key| key.until_s).min().unwrap_or(u64::MAX),
             keys: jwt.keys.clone(),
@@ -85,6 +88,11 @@ impl Tokens {
             Outcome::Signed(text) => Some(text),
             Outcome::AsItIs(_) => None,
         }
+    }
+
+    /// Whether a generation reads a key that this gateway does not have: it was started after this gateway.
+    pub(crate) fn lacks(&self, told: u32) -> bool {
+        told != 0 && !self.reads_all && self.ring.expose(self.key(told)).is_none()
     }
 
     /// Whether a token of the program may have to be signed again.

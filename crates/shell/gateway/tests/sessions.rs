@@ -589,6 +589,70 @@ fn a_generation_with_an_unknown_key_is_not_given_tokens_that_it_would_refuse() {
 }
 
 #[test]
+fn a_worker_that_is_older_than_a_key_passes_on_to_the_one_that_has_it() {
+    let first_key_only = |config: &mut gateway::config::Config| {
+        common::door::ring(config, |jwt| {
+            jwt.keys.truncate(1);
+            jwt.keys[0].signs = true;
+        });
+    };
+    let mut door = Door::with(Auth::Optional, first_key_only);
+    let cookie = door.sign_in("ada");
+    let own = sign(Alg::Hs256, b"secret-1", r#"{"sub":"ada"}"#);
+    let bearer = format!("Authorization: Bearer {own}");
+    let asks = [
+        Asked::get("/l1").cookie(&cookie),
+        Asked::get("/l0").line(&bearer),
+        Asked::post("/l1", "body")
+            .cookie(&cookie)
+            .line("Sec-Fetch-Site: same-origin"),
+    ];
+    // Connections of clients to the old worker.
+    let mut clients: Vec<_> = asks.iter().map(|_| door.client()).collect();
+    for (client, asked) in clients.iter_mut().zip(&asks) {
+        client.send(&asked.text());
+        let answer = client.answer();
+        let token = jwt(&answer.body).expect("a token");
+        assert!(Compact::read(&token).expect("a JWT").proved_by(b"secret-1"));
+    }
+    // A rotation: the new worker takes over, then the program restarts with the new key.
+    let target = gateway::config::Target::Program {
+        slots: vec![gateway::config::Slot {
+            name: "app".into(),
+            events: door.scene.keeper.path.display().to_string(),
+        }],
+        jwt: None,
+    };
+    let socket = door.scene.gateway.socket.try_clone().expect("cloned");
+    let sessions = door.sessions();
+    let _successor = common::Gateway::on(socket, &[("app", target)], |config| {
+        config.sessions = Some(sessions);
+        config.listeners[0].routes[0].auth = Auth::Optional;
+        common::door::ring(config, |_| {});
+    });
+    door.scene.gateway.leave();
+    door.scene
+        .keeper
+        .tell_and_wait(|fact| fact.phase = Phase::Draining);
+    for (client, asked) in clients.iter_mut().zip(&asks) {
+        client.send(&asked.text());
+    }
+    let _app = door.app_at(2);
+    let address = door.scene.address(2);
+    door.scene.keeper.tell(|fact| {
+        (fact.phase, fact.generation, fact.key) = (Phase::Ready, 2, 2);
+        fact.address = address;
+    });
+    for client in &mut clients {
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let token = jwt(&answer.body).expect("a token");
+        assert!(Compact::read(&token).expect("a JWT").proved_by(b"secret-2"));
+        assert!(!answer.body.contains("sf1."), "{}", answer.body);
+    }
+}
+
+#[test]
 fn a_revocation_closes_websockets_and_event_streams_of_its_session() {
     let door = Door::new(Auth::Required);
     let cookie = door.sign_in("ada");

@@ -23,6 +23,8 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 /// A gateway with one listener and one program of one slot.
 pub struct Gateway {
     pub address: SocketAddr,
+    /// Its socket once more, for a successor.
+    pub socket: TcpListener,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), gateway::Error>>>,
 }
@@ -41,6 +43,7 @@ impl Gateway {
         change: impl FnOnce(&mut Config),
     ) -> Gateway {
         let address = socket.local_addr().expect("bound");
+        let again = socket.try_clone().expect("cloned");
         let routes = targets.iter().rev().map(|(name, _)| Route {
             target: name.to_string(),
             path_prefix: if *name == targets[0].0 {
@@ -78,6 +81,7 @@ impl Gateway {
         is_ready.recv_timeout(LIMIT).expect("the gateway starts");
         Gateway {
             address,
+            socket: again,
             stop: Some(stop),
             thread: Some(thread),
         }
