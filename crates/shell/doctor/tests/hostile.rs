@@ -120,6 +120,10 @@ fn a_control_socket_that_hangs_costs_two_seconds_and_is_said() {
         start.elapsed() >= Duration::from_secs(2) && out.contains("SF509"),
         "{out}"
     );
+    assert!(
+        out.contains("supervisord's own list of processes: no answer within 2 s"),
+        "{out}"
+    );
 }
 
 #[test]

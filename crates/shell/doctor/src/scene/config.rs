@@ -49,7 +49,8 @@ pub(crate) fn add(
                 }
                 told = list;
             }
-            Err(why) if daemon.is_some() => {
+            // A socket that hangs is worth a word, whoever made it.
+            Err(why) if daemon.is_some() || why.starts_with("no answer") => {
                 scene.not_seen(format!("supervisord's own list of processes: {why}"))
             }
             Err(_) => {}
