@@ -132,12 +132,16 @@ fn raise(resource: Resource, least: u64, of: &str, key: &str) -> Result<(), Stri
 pub(crate) fn supervisorctl(words: &[String]) -> i32 {
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
-    let mut input = std::io::stdin().lock();
+    // Byte by byte, so that nothing that `fg` or a program behind us should read is taken ahead.
+    let mut input = std::io::BufReader::with_capacity(1, Stdin);
+    let standard = |number| rustix::termios::isatty(sys::fds::standard(number));
     let cwd = std::env::current_dir().map(|path| path.to_string_lossy().into_owned());
     let mut io = supervisord::ctl::Io {
         out: &mut out,
         err: &mut err,
         input: &mut input,
+        stdin: true,
+        terminal: standard(0) && standard(1),
         program: Some(run::program())
             .filter(|word| word.ends_with("supervisorctl"))
             .unwrap_or_else(|| "steadfast ctl".into()),
@@ -147,4 +151,13 @@ pub(crate) fn supervisorctl(words: &[String]) -> i32 {
         cwd: cwd.unwrap_or_else(|_| "/".into()),
     };
     i32::from(supervisord::ctl::main(words, &mut io))
+}
+
+/// Standard input without a buffer.
+struct Stdin;
+
+impl std::io::Read for Stdin {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        Ok(rustix::io::read(sys::fds::standard(0), bytes)?)
+    }
 }

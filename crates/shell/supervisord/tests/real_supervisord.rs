@@ -192,6 +192,8 @@ fn ours(args: &[String], out: &mut dyn Write, err: &mut dyn Write, input: &str) 
         out,
         err,
         input: &mut input,
+        stdin: false,
+        terminal: false,
         program: "supervisorctl".to_owned(),
         vars: BTreeMap::new(),
         cwd: "/".to_owned(),

@@ -9,6 +9,7 @@ mod files;
 mod flags;
 mod lives;
 mod rpc;
+mod sessions;
 
 use crate::harness::{exe, head, seconds, venv};
 use std::fmt::Write;
@@ -28,9 +29,14 @@ struct Side {
 /// Runs `script` on both sides at the same time and compares what was written down.
 /// `config` comes behind [`head`]; `{dir}` in it is the side's directory.
 fn compare(config: &str, script: impl Fn(&mut Side) + Sync) {
+    compare_with(|_| config.to_owned(), script);
+}
+
+/// The same with a configuration that depends on the side (its ports).
+fn compare_with(config: impl Fn(&Side) -> String + Sync, script: impl Fn(&mut Side) + Sync) {
     let (real, ours) = std::thread::scope(|scope| {
-        let ours = scope.spawn(|| play(true, config, &script));
-        let real = play(false, config, &script);
+        let ours = scope.spawn(|| play(true, &config, &script));
+        let real = play(false, &config, &script);
         (real, ours.join())
     });
     let ours = ours.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -51,7 +57,11 @@ fn same(real: &str, ours: &str) {
     assert!(!real.is_empty());
 }
 
-fn play(ours: bool, config: &str, script: &(impl Fn(&mut Side) + Sync)) -> String {
+fn play(
+    ours: bool,
+    config: &(impl Fn(&Side) -> String + Sync),
+    script: &(impl Fn(&mut Side) + Sync),
+) -> String {
     let binary = if ours {
         exe().to_owned()
     } else {
@@ -63,7 +73,8 @@ fn play(ours: bool, config: &str, script: &(impl Fn(&mut Side) + Sync)) -> Strin
         ours,
         transcript: String::new(),
     };
-    side.configure(config);
+    let config = config(&side);
+    side.configure(&config);
     side.run();
     script(&mut side);
     std::mem::take(&mut side.transcript)

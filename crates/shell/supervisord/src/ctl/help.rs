@@ -11,7 +11,7 @@ Controls the programs that supervisord, or Steadfast, runs.
   -u, --username NAME       log in as
   -p, --password PASSWORD   log in with
   -i, --interactive         ask before shutdown and reload, and for a password
-  -r, --history_file FILE   accepted, not used
+  -r, --history_file FILE   where the lines of interactive sessions are kept
   -h, --help                this text
 
 Without an action, actions are read from the input; `help` lists them.
@@ -25,6 +25,11 @@ add    exit      open  reload  restart   start   tail
 avail  fg        pid   remove  shutdown  status  update 
 clear  maintail  quit  reread  signal    stop    version
 ";
+
+/// Every action, for completion.
+pub(super) fn actions() -> impl Iterator<Item = &'static str> {
+    TEXTS.iter().map(|(name, _)| *name)
+}
 
 /// For `help TOPIC` and after a misuse.
 pub(super) fn of(topic: &str) -> Option<&'static str> {

@@ -3,13 +3,13 @@
 //! It is only a client of XML-RPC: scripts written for Supervisor see no difference, and a person who is on the
 //! way over (or back) has one tool for both. Where Supervisor shows an exception of Python with the line of its
 //! own source, the exception is shown and the line is not.
-//!
-//! Not here: `fg` (programs of ours read /dev/null) and completion in the interactive mode.
 
 mod client;
+mod foreground;
 mod groups;
 mod help;
 mod http;
+mod line;
 mod options;
 mod processes;
 mod results;
@@ -32,6 +32,10 @@ pub struct Io<'a> {
     pub err: &'a mut dyn Write,
     /// Standard input, for the interactive mode and its questions.
     pub input: &'a mut dyn BufRead,
+    /// `input` is this process's standard input, read byte by byte: what is not read yet is still in the terminal.
+    pub stdin: bool,
+    /// Both are a terminal: lines are edited, completed, and kept for the next session.
+    pub terminal: bool,
     /// `argv[0]`: in usage messages, and Supervisor looks for its file beside it.
     pub program: String,
     /// Environment, for `%(ENV_X)s` and `~`.

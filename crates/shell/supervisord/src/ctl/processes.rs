@@ -255,30 +255,4 @@ impl Shell<'_, '_> {
         }
         Ok(Flow::Next)
     }
-
-    /// Supervisor's checks, and then its absence.
-    pub(super) fn foreground(&mut self, arg: &str) -> Ran {
-        if !self.upcheck()? {
-            return Ok(Flow::Next);
-        }
-        let names: Vec<&str> = arg.split_whitespace().collect();
-        let name = match names.as_slice() {
-            [] => return self.misused("ERROR: no process name supplied", status::GENERIC, "fg"),
-            [name] => *name,
-            _ => return self.fail("ERROR: too many process names supplied", status::GENERIC),
-        };
-        match self.call("getProcessInfo", &[name.into()]) {
-            Ok(info) if number(&info, "state") != 20 => {
-                self.fail("ERROR: process not running", status::GENERIC)
-            }
-            Ok(_) => self.fail(
-                &format!("ERROR: fg is not supported: programs read /dev/null. Its output: tail -f {name}"),
-                status::GENERIC,
-            ),
-            Err(error) if error.is(Kind::BadName) => {
-                self.fail("ERROR: bad process name supplied", status::GENERIC)
-            }
-            Err(error) => Err(error),
-        }
-    }
 }

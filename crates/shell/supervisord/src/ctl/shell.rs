@@ -7,6 +7,7 @@ use control::Fault as Kind;
 use super::Io;
 use super::client::{CallError, Client};
 use super::help;
+use super::line::{Lines, Typed};
 use super::options::Options;
 use crate::methods::API_VERSION;
 use crate::xmlrpc::Value;
@@ -40,6 +41,7 @@ pub(super) struct Shell<'a, 'io> {
     /// Exit status.
     pub(super) exit: u8,
     prompt: String,
+    history_file: Option<String>,
     /// Output could not be written; nothing more is tried.
     broken: bool,
 }
@@ -56,6 +58,7 @@ impl<'a, 'io> Shell<'a, 'io> {
             interactive: options.interactive,
             exit: 0,
             prompt: options.prompt,
+            history_file: options.history_file,
             broken: false,
         }
     }
@@ -102,12 +105,29 @@ impl<'a, 'io> Shell<'a, 'io> {
 
     /// The session: `status` first, then what is typed.
     pub(super) fn interact(&mut self) {
+        let prompt = format!("{}> ", self.prompt);
+        let terminal = self.io.terminal;
+        let mut lines = terminal
+            .then(|| Lines::new(self.history_file.clone()))
+            .flatten();
         let mut flow = self.command("status");
         while flow == Flow::Next && !self.broken {
-            let prompt = format!("{}> ", self.prompt);
-            let line = self.ask(&prompt);
-            // As Python's cmd module: the end of the input is a command.
-            flow = self.command(line.as_deref().unwrap_or("EOF"));
+            let typed = match &mut lines {
+                Some(lines) => lines.read(&prompt, &self.client),
+                None => self.ask(&prompt).map_or(Typed::End, Typed::Line),
+            };
+            flow = match typed {
+                Typed::Line(line) => self.command(&line),
+                // As Python's cmd module: the end of the input is a command.
+                Typed::End => self.command("EOF"),
+                Typed::Interrupted => {
+                    self.say("");
+                    Flow::Quit
+                }
+            };
+        }
+        if let Some(lines) = &lines {
+            lines.keep();
         }
     }
 

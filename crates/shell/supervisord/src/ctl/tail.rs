@@ -14,7 +14,7 @@ use crate::xmlrpc::Value;
 const TAIL_BYTES: i64 = 1600;
 
 /// How the stream ended.
-enum Ended {
+pub(super) enum Ended {
     /// Ctrl-C.
     Interrupted,
     /// The server closed it.
@@ -102,14 +102,7 @@ impl Shell<'_, '_> {
     fn follow(&mut self, path: &str) -> Ran {
         self.say("==> Press Ctrl-C to exit <==");
         let place = self.client.place()?;
-        // As in Supervisor's client, only with a password.
-        let credentials = self.client.credentials();
-        let authorization =
-            credentials.map_or_else(String::new, |c| format!("Authorization: {c}\r\n"));
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: steadfast\r\nAccept: */*\r\n{authorization}\r\n",
-            place.host()
-        );
+        let request = request(&place, self.client.credentials().as_deref(), path);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -133,6 +126,15 @@ impl Shell<'_, '_> {
     }
 }
 
+/// The request for a log as it grows. As in Supervisor's client, credentials only with a password.
+pub(super) fn request(place: &Place, credentials: Option<&str>, path: &str) -> String {
+    let authorization = credentials.map_or_else(String::new, |c| format!("Authorization: {c}\r\n"));
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: steadfast\r\nAccept: */*\r\n{authorization}\r\n",
+        place.host()
+    )
+}
+
 async fn stream(place: &Place, request: &[u8], out: &mut dyn Write) -> io::Result<Ended> {
     tokio::select! {
         ended = connected(place, request, out) => ended,
@@ -140,7 +142,11 @@ async fn stream(place: &Place, request: &[u8], out: &mut dyn Write) -> io::Resul
     }
 }
 
-async fn connected(place: &Place, request: &[u8], out: &mut dyn Write) -> io::Result<Ended> {
+pub(super) async fn connected(
+    place: &Place,
+    request: &[u8],
+    out: &mut dyn Write,
+) -> io::Result<Ended> {
     match place {
         Place::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await?;
