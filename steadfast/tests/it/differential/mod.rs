@@ -8,7 +8,9 @@ mod examples;
 mod files;
 mod flags;
 mod lives;
+mod more;
 mod rpc;
+mod sequences;
 mod sessions;
 
 use crate::harness::{exe, head, seconds, venv};
