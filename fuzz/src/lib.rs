@@ -1,15 +1,19 @@
-//! What must hold for any input to `h1` and to the event system, as plain functions: run by the fuzzer (`fuzz_targets/`) and, over mutated
-//! seeds, by `cargo test`. A broken promise is a panic.
+//! What must hold for any input to `h1`, `conf`, `xmlrpc` and the event system, as plain functions: run by the fuzzer
+//! (`fuzz_targets/`) and, over mutated seeds, by `cargo test`. A broken promise is a panic.
 
 mod chunked;
+mod conf;
 mod listener;
 mod request;
 mod response;
+mod rpc;
 
 pub use chunked::h1_chunked;
+pub use conf::conf;
 pub use listener::{capture, listener};
 pub use request::h1_request;
 pub use response::h1_response;
+pub use rpc::xmlrpc;
 
 /// Splits a head as RFC 9112 draws it: the first line, then names in small letters with trimmed values. The naive
 /// second opinion on what a program behind us could read.

@@ -4,6 +4,7 @@
 mod corpus;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Mutated inputs per target; `FUZZ_ROUNDS` asks for more.
 const ROUNDS: u64 = 60_000;
@@ -12,7 +13,7 @@ const ROUNDS: u64 = 60_000;
 const INPUT_BYTES_MAX: usize = 2048;
 
 /// Pieces of the language, put in anywhere.
-const WORDS: [&str; 48] = [
+const WORDS: [&str; 69] = [
     "\r\n",
     "\n",
     "\r",
@@ -61,6 +62,27 @@ const WORDS: [&str; 48] = [
     "<!--XSUPERVISOR:BEGIN-->",
     "<!--XSUPERVISOR:END-->",
     "\u{1b}[31m",
+    "[program:a]\n",
+    "[supervisord]\n",
+    "[include]\nfiles = conf.d/*.conf\n",
+    "command = x\n",
+    "%(here)s",
+    "%(ENV_HOME)s",
+    "%(",
+    "=",
+    " ;",
+    "\"",
+    "'",
+    "<value>",
+    "</value>",
+    "<array><data>",
+    "</data></array>",
+    "<struct><member><name>a</name>",
+    "</member></struct>",
+    "&lt;",
+    "&a;",
+    "<!DOCTYPE a [<!ENTITY a \"b\">]>",
+    "<![CDATA[x]]>",
 ];
 
 struct Random(u64);
@@ -121,15 +143,21 @@ fn run(target: fn(&[u8]), name: &str, mut seeds: Vec<Vec<u8>>) {
             .map(|file| std::fs::read(file).expect("a seed")),
     );
     seeds.iter().for_each(|seed| target(seed));
-    let rounds = std::env::var("FUZZ_ROUNDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(ROUNDS);
-    let mut random = Random(0x5eed);
-    for _ in 0..rounds {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seed = number("FUZZ_SEED").unwrap_or(0x5eed);
+    let rounds = number("FUZZ_ROUNDS").unwrap_or(ROUNDS);
+    let until = number("FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut random = Random(seed);
+    let mut round = 0;
+    // So many inputs, or as many as fit into the time.
+    while until.map_or(round < rounds, |until| Instant::now() < until) {
+        round += 1;
         let input = mutate(&mut random, &seeds);
         if std::panic::catch_unwind(|| target(&input)).is_err() {
-            panic!("{name}: b\"{}\"", input.escape_ascii());
+            panic!(
+                "{name} (FUZZ_SEED={seed}, input {round}): b\"{}\"",
+                input.escape_ascii()
+            );
         }
     }
 }
@@ -174,4 +202,16 @@ fn listener() {
 #[test]
 fn capture() {
     run(steadfast_fuzz::capture, "capture", Vec::new());
+}
+
+#[test]
+fn conf() {
+    let text: &[u8] =
+        b"\0[supervisord]\n[program:a]\ncommand = sleep 1 ; x\nenvironment = A=\"b\"\n";
+    run(steadfast_fuzz::conf, "conf", vec![text.to_vec()]);
+}
+
+#[test]
+fn xmlrpc() {
+    run(steadfast_fuzz::xmlrpc, "xmlrpc", Vec::new());
 }

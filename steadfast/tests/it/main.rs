@@ -6,6 +6,7 @@
 
 mod asked_for;
 mod bad_input;
+mod compatibility;
 mod crashes;
 mod differential;
 mod events;

@@ -18,9 +18,9 @@ startsecs = 0
 ";
 
 /// One of the two as people start it: by its name, from a directory of its own.
-struct Started {
+pub(super) struct Started {
     dir: tempfile::TempDir,
-    ours: bool,
+    pub(super) ours: bool,
     transcript: String,
 }
 
@@ -40,18 +40,18 @@ impl Started {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("in a directory")).expect("made");
         let text = text.replace("{dir}", &self.dir.path().display().to_string());
         std::fs::write(path, text).expect("written");
     }
 
-    fn command(&self, name: &str, args: &[&str]) -> Command {
+    pub(super) fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(self.path("bin").join(name));
         command
             .args(args.iter().map(|arg| self.filled(arg)))
@@ -65,7 +65,7 @@ impl Started {
         text.replace("{dir}", &self.dir.path().display().to_string())
     }
 
-    fn note(&mut self, text: &str) {
+    pub(super) fn note(&mut self, text: &str) {
         let text = text.replace(&self.dir.path().display().to_string(), "DIR");
         // Where Python's warnings come from is not what is compared.
         let line = |line: &str| match line.split_once("UserWarning: ") {
@@ -92,7 +92,7 @@ impl Started {
         ));
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
@@ -157,7 +157,7 @@ fn zombie(pid: i32) -> bool {
 }
 
 /// The same on both sides, one beside the other.
-fn both(script: impl Fn(&mut Started) + Sync) {
+pub(super) fn both(script: impl Fn(&mut Started) + Sync) {
     let play = |ours| {
         let mut side = Started::new(ours);
         script(&mut side);
@@ -541,4 +541,24 @@ fn run_daemon_comes_back_once_everything_was_started_and_says_what_came_up() {
         .expect("runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("error"));
+}
+
+#[test]
+fn help_and_version_end_at_once() {
+    both(|side| {
+        for name in ["supervisord", "supervisorctl"] {
+            for flag in ["-h", "--help", "-?"] {
+                let output = side.command(name, &[flag]).output().expect("runs");
+                let text = String::from_utf8_lossy(&output.stdout);
+                let all = ["--configuration", "--username"]
+                    .map(|word| text.contains(word) || name == "supervisord");
+                assert!(
+                    text.contains("Options:") || text.contains("options"),
+                    "{name} {flag}: {text}"
+                );
+                side.note(&format!("{name} {flag} {:?} {all:?}", output.status.code()));
+            }
+        }
+        side.say("supervisord", &["-v"]);
+    });
 }

@@ -7,6 +7,7 @@ mod events;
 mod examples;
 mod files;
 mod flags;
+mod image;
 mod lives;
 mod more;
 mod rpc;

@@ -274,7 +274,7 @@ fn values_over_lines_comments_and_quotes() {
 # another
 [program:p]
 command =
-    sh -c 'echo \"one ; two\" three%%; echo $A-$B-$C; exec sleep 86490' ; said
+    sh -c 'echo \"one;two\" three%%; echo $A-$B-$C; exec sleep 86490' ; said
 environment =
     A=\"x,y\",
     B='%(program_name)s %(group_name)s',
@@ -316,7 +316,6 @@ startretries = 1
         side.settle("never", "EXITED");
         side.settle("quick", "FATAL");
         side.wait_file("always.log", "up\nup\n");
-        side.ctl(&["stop", "always"]);
         for name in ["codes", "never", "quick"] {
             side.ctl(&["status", name]);
             side.ctl(&["start", name]);
@@ -369,6 +368,7 @@ fn methods_on_all_processes_and_groups_answer_the_same_structures() {
 [\"supervisor.clearProcessLog\", \"g:a\"]
 [\"supervisor.clearAllProcessLogs\"]
 [\"supervisor.startProcess\", \"g:*\"]
+[\"supervisor.stopProcess\", \"g:a\"]
 [\"supervisor.stopProcess\", \"g:*\"]
 [\"supervisor.startProcess\", \"nogroup:*\"]
 [\"supervisor.removeProcessGroup\", \"g\"]
@@ -448,7 +448,6 @@ fn status(side: &Side, request: &str) -> String {
         .set_read_timeout(Some(crate::harness::seconds(10)))
         .expect("set");
     stream.write_all(request.as_bytes()).expect("written");
-    let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);

@@ -121,12 +121,11 @@ fn path(daemon: &Shared, name: &str, channel: Channel) -> Result<String, String>
 /// Empties logs.
 pub(super) async fn clear(daemon: &Shared, names: &[String], main: bool) -> Done {
     if main {
+        // The last line of the old file, as in Supervisor.
+        daemon.log(Level::Info, "reopening log file");
         let cleared = daemon.state.borrow_mut().activity.clear();
         return match cleared {
-            Ok(()) => {
-                daemon.log(Level::Info, "reopening log file");
-                Done::ok(Body::Nothing)
-            }
+            Ok(()) => Done::ok(Body::Nothing),
             Err(why) => Done::failed(2, why),
         };
     }
