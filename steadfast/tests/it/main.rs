@@ -7,6 +7,7 @@
 mod asked_for;
 mod bad_input;
 mod compatibility;
+mod console;
 mod crashes;
 mod differential;
 mod events;

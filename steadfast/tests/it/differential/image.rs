@@ -112,7 +112,10 @@ impl Started {
 
     /// The container: supervisord is PID 1 of it.
     fn contain(&self) -> Child {
-        let out = std::fs::File::create(self.path("out")).expect("made");
+        // A pipe, as a container runtime has it: a file would be opened anew by each program and written over.
+        let (mut read, write) = std::io::pipe().expect("a pipe");
+        let mut out = std::fs::File::create(self.path("out")).expect("made");
+        std::thread::spawn(move || std::io::copy(&mut read, &mut out));
         let supervisord = self.path("bin/supervisord");
         let supervisord = supervisord.display().to_string();
         let mut args = vec!["--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
@@ -133,8 +136,8 @@ impl Started {
                 ),
             )
             .stdin(Stdio::null())
-            .stderr(out.try_clone().expect("a second handle"))
-            .stdout(out)
+            .stderr(write.try_clone().expect("a second handle"))
+            .stdout(write)
             .spawn()
             .expect("unshare runs")
     }

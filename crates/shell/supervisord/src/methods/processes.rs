@@ -18,7 +18,7 @@ fn full_name(info: &ProcessInfo) -> String {
 
 impl Rpc {
     /// Every process, in the order of the daemon: group priority, then process priority.
-    pub(super) async fn all(&self) -> Result<Vec<ProcessInfo>, Fault> {
+    pub(crate) async fn all(&self) -> Result<Vec<ProcessInfo>, Fault> {
         let command = Command::Status {
             names: vec![],
             hidden: false,

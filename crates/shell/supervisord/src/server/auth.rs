@@ -42,6 +42,11 @@ impl Auth {
         }))
     }
 
+    /// Whether somebody has to say who they are.
+    pub(super) fn wants_password(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Who calls, in words for the ledger.
     pub(super) fn operator(&self, peer: &str) -> String {
         match &self.0 {

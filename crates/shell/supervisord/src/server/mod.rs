@@ -4,14 +4,16 @@
 //!   POST /RPC2                         methods
 //!   GET  /logtail/NAME[/stdout|stderr] the last 1024 bytes, then what is added, until the client goes
 //!   GET  /mainlogtail                  the same of the activity log
-//!   GET  /                             a line that says what this is
+//!   GET  /                             the console: a page, and what it asks for below /console
 //! ```
 //! It runs inside the daemon, on its current-thread runtime, and shares it with keepers' events: so everything
 //! has a limit, nothing blocks, and a call of the control API runs in a task of its own. A refused client costs
 //! one small answer.
 
 mod auth;
+mod console;
 mod follow;
+mod patience;
 mod service;
 
 pub use auth::Auth;
@@ -38,6 +40,8 @@ pub const FOLLOWERS_MAX: usize = 64;
 pub const HEAD_MS_MAX: u64 = 30_000;
 /// Milliseconds for a request's body once the head is there: 1 MiB at a modem's pace is not a client of ours.
 pub const BODY_MS_MAX: u64 = 30_000;
+/// Milliseconds that an answer may stand still because the client does not read: it holds up to 16 MiB of a log.
+const WRITE_MS_MAX: u64 = 60_000;
 /// Bytes of a request's head. hyper's least is 8 kB; XML-RPC clients send 300 bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Milliseconds to wait after accept has failed (usually: no descriptor left), instead of spinning.
@@ -56,6 +60,7 @@ pub enum Listener {
 ///
 /// The daemon spawns it once for each socket. Commands that a client has begun go on when the client is gone.
 pub async fn serve(listener: Listener, auth: Auth, control: Arc<dyn Control>) {
+    let console = Arc::new(console::Console::new(auth.wants_password()));
     let auth = Arc::new(auth);
     let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -85,6 +90,7 @@ pub async fn serve(listener: Listener, auth: Auth, control: Arc<dyn Control>) {
             auth: auth.clone(),
             rpc: Rpc::new(control.clone(), auth.operator(&peer)),
             followers: followers.clone(),
+            console: console.clone(),
         };
         connections.spawn(async move {
             match stream {
@@ -120,5 +126,6 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send, service:
         .header_read_timeout(Duration::from_millis(HEAD_MS_MAX))
         .max_buf_size(HEAD_BYTES_MAX);
     // An error here is the client's: gone, too slow or not HTTP (hyper has answered 400 then).
+    let stream = patience::Patient::new(stream, Duration::from_millis(WRITE_MS_MAX));
     let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
 }

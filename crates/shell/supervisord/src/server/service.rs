@@ -12,18 +12,21 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::auth::{Auth, Verdict};
+use super::console::{Console, FORM_BYTES_MAX};
 use super::{BODY_MS_MAX, follow};
 use crate::methods::Rpc;
 use crate::xmlrpc::{self, REQUEST_BYTES_MAX};
 
 type Answer = Response<BoxBody<Bytes, std::convert::Infallible>>;
 
-const WELCOME: &str = "Steadfast. There are no pages here yet: use `supervisorctl`, or `steadfast status` on the machine itself.\n";
+/// What the console's page may do: its own little script and style, its own server, and nothing around it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(super) struct Service {
     pub(super) auth: Arc<Auth>,
     pub(super) rpc: Rpc,
     pub(super) followers: Arc<Semaphore>,
+    pub(super) console: Arc<Console>,
 }
 
 impl Service {
@@ -47,7 +50,9 @@ impl Service {
             ["logtail", name, "stderr"] if get => self.log(name, true).await,
             ["mainlogtail"] if get => self.main_log().await,
             ["metrics"] if get => self.metrics().await,
-            [""] if get => text(StatusCode::OK, WELCOME),
+            [""] if get => page(self.console.page(&self.rpc, "").await),
+            ["console", "status"] if get => page(self.console.table(&self.rpc).await),
+            ["console", action] if post => self.act(action, request).await,
             // Supervisor's word for a wrong method.
             ["RPC2"] => error(StatusCode::BAD_REQUEST),
             ["mainlogtail"] | ["logtail", ..] if !get => error(StatusCode::BAD_REQUEST),
@@ -85,6 +90,40 @@ impl Service {
             Err(fault) => xmlrpc::write_fault(&fault),
         };
         full(StatusCode::OK, "text/xml", xml)
+    }
+
+    /// A button of the console.
+    async fn act(&self, action: &str, request: Request<Incoming>) -> Answer {
+        // Browsers say where a form came from; another site's is refused before its token is looked at.
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let foreign =
+            header("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
+        let host = header("host").unwrap_or("");
+        let origin = header("origin").and_then(|origin| origin.split_once("://"));
+        if foreign || origin.is_some_and(|(_, origin)| origin != host) {
+            return error(StatusCode::FORBIDDEN);
+        }
+        let whole = Limited::new(request.into_body(), FORM_BYTES_MAX).collect();
+        let form = match tokio::time::timeout(Duration::from_millis(BODY_MS_MAX), whole).await {
+            Err(_) => return error(StatusCode::REQUEST_TIMEOUT),
+            Ok(Err(_)) => return error(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Ok(whole)) => whole.to_bytes(),
+        };
+        match self.console.act(&self.rpc, action, &form).await {
+            None => error(StatusCode::FORBIDDEN),
+            Some(said) if said.ends_with(": done") => {
+                let mut answer = text(StatusCode::SEE_OTHER, "");
+                let home = HeaderValue::from_static("/");
+                answer.headers_mut().insert(header::LOCATION, home);
+                answer
+            }
+            Some(said) => page(self.console.page(&self.rpc, &said).await),
+        }
     }
 
     /// Anything that is not there is 404: the name, the channel, and (for now) the file.
@@ -133,7 +172,7 @@ impl Service {
 }
 
 /// The path with its percent-escapes resolved; None if they are none, or not UTF-8.
-fn unquoted(path: &str) -> Option<String> {
+pub(super) fn unquoted(path: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -154,6 +193,25 @@ fn full(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answe
     *answer.status_mut() = status;
     let kind = HeaderValue::from_static(kind);
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn page(html: String) -> Answer {
+    let mut answer = full(StatusCode::OK, "text/html;charset=utf-8", html);
+    let headers = answer.headers_mut();
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     answer
 }
 
