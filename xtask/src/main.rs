@@ -6,6 +6,7 @@
 mod bench;
 mod browser;
 mod dist;
+mod fuzz;
 mod setup;
 mod shell;
 mod test;
@@ -21,6 +22,7 @@ const USAGE: &str = "cargo xtask CHORE
   dist               build the release binary and pack it: .tar.gz, .deb, Python wheel
   dist --binary FILE --out DIR --fast
                      pack this binary, there, with little compression
+  fuzz [SECONDS]     every target of fuzz/ for a minute, or for so long
   bench gateway      the gateway beside nginx
   bench sessions     the gateway with auth = required beside itself without
   bench supervise    supervision beside supervisord and s6
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         ["browser"] => browser::checks(),
         ["test", filters @ ..] => test::some(filters),
         ["dist", options @ ..] => dist::pack(options),
+        ["fuzz"] => fuzz::run(None),
+        ["fuzz", seconds] => fuzz::run(Some(seconds)),
         ["bench"] => bench::gateway::run()
             .and_then(|()| bench::supervise::run())
             .and_then(|()| bench::doctor::run()),
