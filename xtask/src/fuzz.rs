@@ -17,6 +17,8 @@ pub(crate) fn run(seconds: Option<&str>) -> Result<(), String> {
             .parse()
             .map_err(|_| format!("{text} is not a number of seconds"))?,
     };
+    // A seed, not a time that anything is measured by.
+    #[allow(clippy::disallowed_methods)]
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let day = now.map_or(0, |time| time.as_secs() / 86_400);
     let seed = std::env::var("FUZZ_SEED").unwrap_or_else(|_| day.to_string());
