@@ -354,7 +354,7 @@ pub(super) const ROWS: &[Row] = &[
         Not(
             "a handler is Python code that would have to run inside; Supervisor's default handler is what happens",
         ),
-        "a_rejected_event_comes_again_and_junk_ends_the_conversation",
+        "a_rejected_event_comes_again_before_the_others",
     ),
     row(
         "key",
