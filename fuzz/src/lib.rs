@@ -1,4 +1,4 @@
-//! What must hold for any input to `h1`, `conf`, `xmlrpc` and the event system, as plain functions: run by the fuzzer
+//! What must hold for any input to `h1`, `conf`, `session`, `xmlrpc` and the event system, as plain functions: run by the fuzzer
 //! (`fuzz_targets/`) and, over mutated seeds, by `cargo test`. A broken promise is a panic.
 
 mod chunked;
@@ -7,6 +7,7 @@ mod listener;
 mod request;
 mod response;
 mod rpc;
+mod session;
 
 pub use chunked::h1_chunked;
 pub use conf::conf;
@@ -14,6 +15,7 @@ pub use listener::{capture, listener};
 pub use request::h1_request;
 pub use response::h1_response;
 pub use rpc::xmlrpc;
+pub use session::session;
 
 /// Splits a head as RFC 9112 draws it: the first line, then names in small letters with trimmed values. The naive
 /// second opinion on what a program behind us could read.

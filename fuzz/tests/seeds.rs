@@ -177,6 +177,11 @@ fn h1_request() {
 }
 
 #[test]
+fn session() {
+    run(steadfast_fuzz::session, "session", Vec::new());
+}
+
+#[test]
 fn h1_response() {
     run(steadfast_fuzz::h1_response, "h1_response", Vec::new());
 }

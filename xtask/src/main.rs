@@ -26,6 +26,7 @@ const USAGE: &str = "cargo xtask CHORE
   bench gateway      the gateway beside nginx
   bench sessions     the gateway with auth = required beside itself without
   bench supervise    supervision beside supervisord and s6
+  bench accounts     verifications, refreshes, a million sessions; PyJWT, jsonwebtoken, pgbench beside them
   bench doctor       the doctor on 50 programs, against its budget of 300 ms
   bench              all of them";
 
@@ -41,7 +42,9 @@ fn main() -> ExitCode {
         ["fuzz", seconds] => fuzz::run(Some(seconds)),
         ["bench"] => bench::gateway::run()
             .and_then(|()| bench::supervise::run())
-            .and_then(|()| bench::doctor::run()),
+            .and_then(|()| bench::doctor::run())
+            .and_then(|()| bench::accounts::run()),
+        ["bench", "accounts"] => bench::accounts::run(),
         ["bench", "gateway"] => bench::gateway::run(),
         ["bench", "sessions"] => bench::sessions::run(),
         ["bench", "supervise"] => bench::supervise::run(),

@@ -12,6 +12,7 @@
 mod group;
 mod pool;
 mod schema;
+mod tls;
 mod users;
 
 use crate::chain;

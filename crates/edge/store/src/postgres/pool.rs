@@ -1,12 +1,14 @@
 //! Connections: made when needed, kept when good, dropped when anything went wrong.
 
+use super::tls;
 use crate::error::{Failure, Step};
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Connections of one gateway: beyond this PostgreSQL gains nothing, and its own limit is 100 for everybody.
 const CONNECTIONS_MAX: usize = 16;
@@ -15,6 +17,7 @@ const CONNECT_MS_MAX: u64 = 2_000;
 
 pub(crate) struct Pool {
     config: Config,
+    tls: MakeRustlsConnect,
     idle: Arc<Mutex<Vec<Connection>>>,
     room: Arc<Semaphore>,
 }
@@ -34,15 +37,18 @@ pub(crate) struct Lent {
 impl Pool {
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
         // The error may quote the URL, and that holds a password.
+        let (url, wish) = tls::split(url)?;
         let mut config: Config = url
             .parse()
             .map_err(|_| Failure::new(Step::Open, "the URL is not one of PostgreSQL"))?;
+        config.ssl_mode(wish.mode());
         config.connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
         config.application_name("steadfast");
         // An acknowledged commit is on disk, whatever the server's default is.
         config.options("-c synchronous_commit=on -c statement_timeout=5000");
         Ok(Self {
             config,
+            tls: wish.connector()?,
             idle: Arc::default(),
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
@@ -76,7 +82,7 @@ impl Pool {
     }
 
     async fn connect(&self, patience: Duration) -> Result<Connection, Failure> {
-        let made = tokio::time::timeout(patience, self.config.connect(NoTls)).await;
+        let made = tokio::time::timeout(patience, self.config.connect(self.tls.clone())).await;
         let made = made.map_err(|_| Failure::new(Step::Open, "the database does not answer"))?;
         let (client, driver) = made.map_err(Failure::at(Step::Open))?;
         tokio::spawn(async move {

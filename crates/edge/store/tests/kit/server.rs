@@ -1,4 +1,5 @@
-//! A PostgreSQL of our own, in a temporary directory, on a Unix socket only.
+//! A PostgreSQL of our own, in a temporary directory, on a Unix socket.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,12 @@ use std::time::{Duration, Instant};
 pub(crate) struct Server {
     dir: tempfile::TempDir,
     child: Option<Child>,
+    more: Vec<String>,
+    port: u16,
 }
 
 /// PostgreSQL refuses to run as root: it runs as its own user then.
-fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let path = [
         "/usr/local/bin",
         "/usr/bin",
@@ -38,6 +41,42 @@ fn is_root() -> bool {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        let mut server = Self::made();
+        server.run();
+        server
+    }
+
+    /// On loopback as well, for encrypted connections only, with `server.crt` and `server.key` of this directory. Its
+    /// port.
+    pub(crate) fn start_with_tls(certificates: &Path) -> (Self, u16) {
+        let mut server = Self::made();
+        let data = server.work().join("data");
+        for name in ["server.crt", "server.key"] {
+            let path = data.join(name);
+            std::fs::copy(certificates.join(name), &path).expect("copied");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
+            if is_root() {
+                let done = Command::new("chown").arg("postgres:").arg(&path).status();
+                assert!(done.expect("chown").success());
+            }
+        }
+        let rules = "local all all trust\nhostssl all all 127.0.0.1/32 trust\nhostssl all all ::1/128 trust\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).expect("written");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        drop(listener);
+        let more = [
+            "listen_addresses=localhost".to_owned(),
+            format!("port={port}"),
+            "ssl=on".to_owned(),
+        ];
+        server.more = more.to_vec();
+        server.port = port;
+        server.run();
+        (server, port)
+    }
+
+    fn made() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))
             .expect("opened");
@@ -66,9 +105,12 @@ impl Server {
             "{}",
             String::from_utf8_lossy(&done.stderr)
         );
-        let mut server = Self { dir, child: None };
-        server.run();
-        server
+        Self {
+            dir,
+            child: None,
+            more: vec!["listen_addresses=".to_owned()],
+            port: 5432,
+        }
     }
 
     fn work(&self) -> PathBuf {
@@ -90,14 +132,16 @@ impl Server {
                     .arg(work.join("data"))
                     .arg("-k")
                     .arg(&work)
-                    .args(["-c", "listen_addresses="]);
+                    .args(self.more.iter().flat_map(|set| ["-c", set]));
                 run.current_dir(&work)
                     .stdout(Stdio::null())
                     .stderr(Stdio::null());
                 self.child = Some(run.spawn().expect("postgres runs"));
             }
             let mut ask = command("psql");
-            ask.args(["-U", "steadfast", "-d", "postgres", "-c", "SELECT 1", "-h"])
+            ask.args(["-U", "steadfast", "-d", "postgres", "-c", "SELECT 1", "-p"])
+                .arg(self.port.to_string())
+                .arg("-h")
                 .arg(&work);
             let answer = ask
                 .stdout(Stdio::null())
