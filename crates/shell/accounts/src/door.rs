@@ -13,6 +13,7 @@ use crate::kept::{Kept, Place};
 use crate::limits::{FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
 use session::judge::sweep;
 use session::{Clocks, Policy, Reading, Time, Unsure};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use store::{OpenError, Store as _};
@@ -26,6 +27,8 @@ pub(crate) struct Door {
     clocks: Mutex<Now>,
     /// Counts up when sessions may have ended.
     news: tokio::sync::watch::Sender<u64>,
+    /// The lease was given up.
+    left: AtomicBool,
     /// One attempt to open at a time.
     opening: tokio::sync::Mutex<u64>,
 }
@@ -68,11 +71,15 @@ impl Door {
                 shared: None,
             }),
             news: tokio::sync::watch::Sender::new(0),
+            left: AtomicBool::new(false),
             opening: tokio::sync::Mutex::new(0),
         });
         door.try_open().await;
         if role == Role::Gateway {
             tokio::spawn(tend(Arc::downgrade(&door)));
+            if matches!(door.place, Place::Postgres { .. }) {
+                tokio::spawn(listen(Arc::downgrade(&door)));
+            }
         }
         door
     }
@@ -164,7 +171,21 @@ impl Door {
         self.news.subscribe()
     }
 
+    /// Gives up the lease, for good.
+    pub(crate) async fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+        if let Ok(kept) = self.kept()
+            && let Kept::Postgres(store) = &*kept
+        {
+            // Not given up: then it runs out.
+            let _runs_out = store.leave().await;
+        }
+    }
+
     async fn renew(&self, kept: &Kept) {
+        if self.left.load(Ordering::Acquire) {
+            return;
+        }
         if let (Kept::Postgres(store), Role::Gateway) = (kept, self.role) {
             let asked_ms = steady_ms();
             if let Ok(renewed) = store.renew(asked_ms).await {
@@ -198,6 +219,30 @@ impl Now {
             None => sys::clock::wall_ms(),
         };
         Reading { wall_ms, steady_ms }
+    }
+}
+
+/// Renews the lease as soon as sessions were ended elsewhere: whoever ended them waits for that.
+async fn listen(door: Weak<Door>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+        let kept = match door.upgrade() {
+            None => return,
+            Some(door) => door.kept(),
+        };
+        let Ok(kept) = kept else { continue };
+        let Kept::Postgres(store) = &*kept else {
+            return;
+        };
+        let Ok(mut news) = store.listen().await else {
+            continue;
+        };
+        while news.next().await.is_ok() {
+            let Some(door) = door.upgrade() else { return };
+            // The first is told the new count, the second confirms it.
+            door.renew(&kept).await;
+            door.renew(&kept).await;
+        }
     }
 }
 

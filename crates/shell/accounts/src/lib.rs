@@ -183,6 +183,11 @@ impl Accounts {
         self.door.still(admission, admitted).await
     }
 
+    /// Before a gateway ends: with a store of several machines, nobody who ends a session waits for this one any more.
+    pub async fn leave(&self) {
+        self.door.leave().await;
+    }
+
     /// What is wrong with the store, in a sentence for operators. None: it is open.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

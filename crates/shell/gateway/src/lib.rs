@@ -241,6 +241,11 @@ async fn work(
         task.abort();
     }
     worker.leave_all(config.leave_ms_max, LEAVE_LOOK_MS).await;
+    if let Some(door) = &door {
+        // A store that does not answer need not be told.
+        let limit = Duration::from_millis(SUBSCRIBE_MS_MAX);
+        let _ = tokio::time::timeout(limit, door.accounts.leave()).await;
+    }
     Ok(())
 }
 

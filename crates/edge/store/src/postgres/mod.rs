@@ -10,6 +10,7 @@
 //! Times of leases are the database's; what a gateway compares with its own clock is counted from before it asked.
 
 mod group;
+mod listen;
 mod pool;
 mod schema;
 mod tls;
@@ -24,6 +25,7 @@ use crate::rows::{ms, why_number};
 use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
 use crate::users::{User, UserChange};
 use group::Groups;
+pub use listen::News;
 use pool::{Lent, Pool};
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
@@ -181,6 +183,20 @@ impl Postgres {
         Ok(renewed)
     }
 
+    /// Gives the lease up: this gateway answers nothing any more, and nobody need wait for it.
+    ///
+    /// # Errors
+    /// It runs out by itself.
+    pub async fn leave(&self) -> Result<(), Failure> {
+        let db = self.pool.lend().await?;
+        let name = self.gateway.name.0.as_slice();
+        db.execute("DELETE FROM steadfast.gateway WHERE name = $1", &[&name])
+            .await
+            .map_err(Failure::at(Step::Count))?;
+        db.give_back();
+        Ok(())
+    }
+
     /// Waits until no gateway can use a verdict from before this count.
     async fn confirmed(&self, count: u64) -> Result<(), Failure> {
         loop {
@@ -319,6 +335,10 @@ async fn end(open: &Transaction<'_>, id: Sid, ended: &Ended) -> Result<bool, Fai
 async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
     let row = open
         .query_one(schema::RAISE, &[])
+        .await
+        .map_err(Failure::at(Step::Count))?;
+    // Told with the commit, if there is one.
+    open.execute("SELECT pg_notify($1, '')", &[&listen::CHANNEL])
         .await
         .map_err(Failure::at(Step::Count))?;
     row.try_get(0).map(whole).map_err(Failure::at(Step::Count))

@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -21,6 +22,12 @@ pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
     room: Arc<Semaphore>,
 }
+
+/// What moves a connection's bytes.
+pub(super) type Driver = tokio_postgres::Connection<
+    tokio_postgres::Socket,
+    <MakeRustlsConnect as MakeTlsConnect<tokio_postgres::Socket>>::Stream,
+>;
 
 struct Connection {
     client: Client,
@@ -81,10 +88,16 @@ impl Pool {
         })
     }
 
+    /// A connection of nobody's, to be driven by the caller.
+    pub(super) async fn connected(&self) -> Result<(Client, Driver), Failure> {
+        let made = self.config.connect(self.tls.clone()).await;
+        made.map_err(Failure::at(Step::Open))
+    }
+
     async fn connect(&self, patience: Duration) -> Result<Connection, Failure> {
-        let made = tokio::time::timeout(patience, self.config.connect(self.tls.clone())).await;
+        let made = tokio::time::timeout(patience, self.connected()).await;
         let made = made.map_err(|_| Failure::new(Step::Open, "the database does not answer"))?;
-        let (client, driver) = made.map_err(Failure::at(Step::Open))?;
+        let (client, driver) = made?;
         tokio::spawn(async move {
             // Its end is seen by the client, as `is_closed` and as the error of whatever it was asked.
             let _end = driver.await;

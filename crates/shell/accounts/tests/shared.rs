@@ -1,0 +1,109 @@
+//! Several gateways over one PostgreSQL: a sign-out at one is one at all, soon; the database may go and come back.
+#![allow(missing_docs, reason = "a test")]
+
+mod kit;
+#[path = "../../../edge/store/tests/kit/server.rs"]
+mod server;
+
+use kit::{caller, signed_in, until, user, verdict, worker};
+use routes::Sessions;
+use server::Server;
+use session::revoke::Scope;
+use session::{Kind, Refusal, Unsure, Verdict, Why};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn config(server: &Server, dir: &Path) -> Sessions {
+    let host = server.url();
+    let host = host
+        .split(' ')
+        .find_map(|part| part.strip_prefix("host="))
+        .expect("a host");
+    Sessions {
+        store: format!(
+            "postgres://steadfast@/postgres?host={}",
+            host.replace('/', "%2F")
+        ),
+        state_dir: dir.display().to_string(),
+        ..Sessions::default()
+    }
+}
+
+fn valid(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Valid(_))
+}
+
+#[tokio::test]
+async fn gateways_share_sessions_users_and_ends() {
+    let mut server = Server::start();
+    let dirs = [
+        tempfile::tempdir().expect("one"),
+        tempfile::tempdir().expect("two"),
+    ];
+    let one = worker(&config(&server, dirs[0].path())).await;
+    let two = worker(&config(&server, dirs[1].path())).await;
+    assert_eq!((one.trouble(), two.trouble()), (None, None));
+    one.add_user("ada", "correct horse battery")
+        .await
+        .expect("added");
+    assert_eq!(two.users().await.expect("listed").len(), 1);
+    for kind in [Kind::Cookie, Kind::Bearer, Kind::Rotating] {
+        let opened = signed_in(&one, "ada", kind).await;
+        let token = opened.token.expose();
+        assert!(valid(&verdict(&one, &token).await) && valid(&verdict(&two, &token).await));
+        let mut news = two.ended();
+        news.mark_unchanged();
+        let begun = Instant::now();
+        let ended = one.sign_out(Scope::One(opened.session), Why::SignedOut);
+        ended.await.expect("kept");
+        // The other gateway was told, it need not wait for its poll: far below the lease of 5 s.
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            begun.elapsed()
+        );
+        let over = Verdict::Invalid(Refusal::Ended(Why::SignedOut));
+        assert_eq!(
+            verdict(&two, &token).await,
+            over,
+            "{kind:?}: acknowledged, so it is over everywhere"
+        );
+        news.changed().await.expect("news");
+    }
+    // A gateway that has gone is waited for by nobody.
+    two.leave().await;
+    let begun = Instant::now();
+    let ended = one.sign_out(Scope::User(user("ada")), Why::Revoked);
+    ended.await.expect("kept");
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+
+    let seen = signed_in(&one, "ada", Kind::Cookie).await.token.expose();
+    assert!(valid(&verdict(&one, &seen).await));
+    let unseen = signed_in(&one, "ada", Kind::Cookie).await.token.expose();
+    server.kill();
+    assert!(valid(&verdict(&one, &seen).await), "cached");
+    assert_eq!(
+        verdict(&one, &unseen).await,
+        Verdict::Unknown(Unsure::Unreachable)
+    );
+    let kept = one
+        .sign_in(user("bob"), Kind::Cookie, &caller(), None)
+        .await;
+    assert!(kept.is_err(), "what cannot be kept is not granted");
+    let late = worker(&config(&server, dirs[1].path())).await;
+    assert_eq!(
+        verdict(&late, &seen).await,
+        Verdict::Unknown(Unsure::Unreachable)
+    );
+    server.run();
+    for gateway in [&one, &late] {
+        until("it is asked again", || async {
+            valid(&verdict(gateway, &unseen).await)
+        })
+        .await;
+    }
+}
