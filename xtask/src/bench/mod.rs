@@ -1,7 +1,7 @@
 //! Benches side by side with what people run today, in one run, as ratios.
 
-pub(crate) mod doctor;
 pub(crate) mod accounts;
+pub(crate) mod doctor;
 pub(crate) mod gateway;
 pub(crate) mod s6;
 pub(crate) mod sessions;
