@@ -61,6 +61,11 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
     for key in &keys {
         daemon.send(key, &Command::NoRestarts {}, Vec::new());
     }
+    for key in gateways(daemon) {
+        // Nobody takes its connections over, so that it need not wait for those that are idle. Its answer says nothing.
+        let signal = rustix::process::Signal::INT.as_raw();
+        let _ = daemon.request(&key, |op| Command::Signal { op, signal }, Vec::new());
+    }
     let cause = Cause {
         why: Why::Shutdown,
         text: by.to_owned(),
@@ -101,6 +106,13 @@ pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> 
         daemon.root.order(&Order::Exit { status }, Vec::new());
     });
     Done::ok(Body::Nothing)
+}
+
+/// The workers of the gateway that run.
+fn gateways(daemon: &Shared) -> Vec<Key> {
+    let state = daemon.state.borrow();
+    let slots = state.active.slots.iter().filter(|slot| slot.first);
+    slots.map(crate::model::Slot::key).collect()
 }
 
 /// Supervisor's line: who has to die, in the order of their start.

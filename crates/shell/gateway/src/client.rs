@@ -118,7 +118,9 @@ impl Client {
                 match self.stream.poll_read_ready(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
-                    Poll::Pending if self.is_due() => return Poll::Ready(false),
+                    Poll::Pending if self.is_due() || self.worker.for_good.get() => {
+                        return Poll::Ready(false);
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
                 self.buf = self.worker.take_buffer();

@@ -105,6 +105,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Why a worker leaves, which says what becomes of connections that nobody uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// Another worker has taken over (SIGTERM). A client that sends its next request on an idle connection is answered
+    /// and told to close; closing it first would fail requests that are on their way.
+    Replaced,
+    /// Nobody comes after it (SIGINT, which the daemon sends when everything is shut down): idle connections are closed
+    /// at once, for nobody will be there to use them.
+    ForGood,
+}
+
 /// A gateway worker as a keeper starts it: see the module and [`CONFIG_FD`], [`READY_FD`], LISTEN_FDS. Ends with 0 when
 /// it was asked to leave and all its requests are over.
 pub fn run() -> ExitCode {
@@ -135,7 +146,7 @@ fn run_from_environment() -> Result<(), Error> {
 }
 
 /// SIGTERM or SIGINT.
-async fn asked_to_leave() {
+async fn asked_to_leave() -> Leave {
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -143,8 +154,8 @@ async fn asked_to_leave() {
     match signals {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = terminate.recv() => Leave::Replaced,
+                _ = interrupt.recv() => Leave::ForGood,
             }
         }
         // Without handlers the signals end the process by themselves.
@@ -170,7 +181,7 @@ pub fn serve(
     config: config::Config,
     listeners: Vec<OwnedFd>,
     on_ready: impl FnOnce(),
-    leave: impl Future<Output = ()>,
+    leave: impl Future<Output = Leave>,
 ) -> Result<(), Error> {
     if listeners.len() < config.listeners.len() {
         return Err(Error::Listeners {
@@ -190,7 +201,7 @@ async fn work(
     config: config::Config,
     listeners: Vec<OwnedFd>,
     on_ready: impl FnOnce(),
-    leave: impl Future<Output = ()>,
+    leave: impl Future<Output = Leave>,
 ) -> Result<(), Error> {
     let mut sockets = Vec::new();
     for fd in listeners {
@@ -225,7 +236,7 @@ async fn work(
     tokio::pin!(leave);
     tokio::select! {
         biased;
-        () = &mut leave => return Ok(()),
+        _ = &mut leave => return Ok(()),
         () = background(&worker, &config, &targets) => {}
     }
     let mut accepting = Vec::new();
@@ -236,7 +247,7 @@ async fn work(
         accepting.push(tokio::task::spawn_local(accept));
     }
     on_ready();
-    leave.await;
+    worker.for_good.set(leave.await == Leave::ForGood);
     for task in accepting {
         task.abort();
     }

@@ -40,6 +40,8 @@ pub(crate) struct Worker {
     pub(crate) notes: Notes,
     /// Being replaced: the next answer on each connection is its last.
     pub(crate) leaving: Cell<bool>,
+    /// Leaving, and nobody takes over: idle connections are closed.
+    pub(crate) for_good: Cell<bool>,
     connections_max: usize,
     handles: RefCell<Vec<Rc<Handle>>>,
     freed: Notify,
@@ -59,6 +61,7 @@ impl Worker {
             targets,
             notes: Notes::default(),
             leaving: Cell::new(false),
+            for_good: Cell::new(false),
             connections_max,
             handles: RefCell::default(),
             freed: Notify::new(),
@@ -143,6 +146,11 @@ impl Worker {
     /// Being replaced: waits until all connections have gone, at most for `ms_max`; what waits or streams then is ended.
     pub(crate) async fn leave_all(&self, ms_max: u64, look_ms: u64) {
         self.leaving.set(true);
+        if self.for_good.get() {
+            for handle in self.handles.borrow().iter() {
+                handle.wake();
+            }
+        }
         let until = sys::clock::mono_ms().saturating_add(ms_max);
         while self.connections() > 0 && sys::clock::mono_ms() < until {
             tokio::time::sleep(Duration::from_millis(look_ms)).await;

@@ -812,3 +812,45 @@ fn gateways_are_replaced_under_load_and_no_request_fails() {
     );
     assert!(done > 80, "{done}");
 }
+
+#[test]
+fn idle_connections_are_closed_at_once_only_if_nobody_takes_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("app.sock");
+    let _app = App::start(&socket, |conversation, _| {
+        while conversation.request().is_some() {
+            conversation.say(&ok("x"));
+        }
+    });
+    let target = Target::Upstream {
+        address: format!("unix:{}", socket.display()),
+        jwt: None,
+    };
+    let start = || common::Gateway::start(&[("app", target.clone())], |_| {});
+    // The end of everything: the time for the longest hold (18 s here) is not waited for.
+    let mut gateway = start();
+    let mut client = gateway.client();
+    client.get("/");
+    assert_eq!(client.answer().status, 200);
+    gateway.leave_for_good();
+    assert!(client.is_closed());
+    gateway.left();
+    // Replaced: the next request is answered, and is the last.
+    let mut gateway = start();
+    let mut client = gateway.client();
+    client.get("/");
+    assert_eq!(client.answer().status, 200);
+    gateway.leave();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        client.get("/");
+        let answer = client.answer();
+        assert_eq!(answer.status, 200);
+        // It may have been on its way before the word to leave was.
+        if answer.header("Connection") == Some("close") {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "never told to close");
+    }
+    gateway.left();
+}

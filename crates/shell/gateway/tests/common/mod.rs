@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use gateway::Leave;
 use gateway::config::{Config, Listener, Route, Slot, Target};
 use sys::seq::Conn;
 use wire::{Fact, Hello, Leaving, Notice, Phase, Publish, Role};
@@ -25,7 +26,7 @@ pub struct Gateway {
     pub address: SocketAddr,
     /// Its socket once more, for a successor.
     pub socket: TcpListener,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    stop: Option<tokio::sync::oneshot::Sender<Leave>>,
     thread: Option<JoinHandle<Result<(), gateway::Error>>>,
 }
 
@@ -67,10 +68,10 @@ impl Gateway {
             ..Config::default()
         };
         change(&mut config);
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<Leave>();
         let (ready, is_ready) = channel();
         let thread = std::thread::spawn(move || {
-            let leave = async { _ = stopped.await };
+            let leave = async { stopped.await.unwrap_or(Leave::Replaced) };
             gateway::serve(
                 config,
                 vec![socket.into()],
@@ -98,9 +99,14 @@ impl Gateway {
         client.answer()
     }
 
-    /// Asks it to leave.
+    /// Asks it to leave, as if another one had taken over.
     pub fn leave(&mut self) {
-        self.stop.take().map(|stop| stop.send(()));
+        self.stop.take().map(|stop| stop.send(Leave::Replaced));
+    }
+
+    /// Asks it to leave, and nobody comes after it.
+    pub fn leave_for_good(&mut self) {
+        self.stop.take().map(|stop| stop.send(Leave::ForGood));
     }
 
     /// Waits until it has left.
