@@ -26,8 +26,8 @@ use crate::resolve::{difference, refresh_gateway, stamp};
 use crate::rotation::{Affected, Held, affected, rotate, words};
 use crate::state::{Shared, say};
 
-/// Beyond a gateway's time to leave: SIGKILL and the news of it.
-const GONE_MS: u64 = 2_000;
+/// A gateway that was replaced ends within this time if its connections are busy: usual requests are over by then.
+const GATEWAY_MS_MAX: u64 = 3_000;
 
 /// What takes longer is told.
 const SOON: Duration = Duration::from_millis(500);
@@ -206,8 +206,8 @@ fn how(wanted: &Wanted<'_>, mode: Option<Replace>) -> How {
     }
 }
 
-/// Gateways learn the new ring before anyone uses it, and those that do not know it have ended: a request that waits in an
-/// old one would be let through to the new process with a token that this one refuses.
+/// Gateways learn the new ring before anyone uses it. Those that do not know it are given a while to end: each request
+/// that they still get for a process with the new key takes one connection more (`gateway::successor`).
 async fn gateway_first(daemon: &Shared, wanted: &Wanted<'_>, keys: &[Key]) -> Result<(), String> {
     let since_ms = sys::clock::mono_ms();
     let steps = steps_for(daemon, keys, true);
@@ -219,14 +219,14 @@ async fn gateway_first(daemon: &Shared, wanted: &Wanted<'_>, keys: &[Key]) -> Re
             ));
         }
     }
-    let gateways: Vec<(Key, u64, String)> = {
+    let gateways: Vec<(Key, String)> = {
         let state = daemon.state.borrow();
         let first = state.active.slots.iter().filter(|slot| slot.first);
         first
-            .map(|slot| (slot.key(), slot.spec.stop_wait_ms, slot.spec.hash.clone()))
+            .map(|slot| (slot.key(), slot.spec.hash.clone()))
             .collect()
     };
-    for (key, stop_ms, hash) in gateways {
+    for (key, hash) in gateways {
         let Some(mut facts) = daemon.follow(&key) else {
             continue;
         };
@@ -238,8 +238,9 @@ async fn gateway_first(daemon: &Shared, wanted: &Wanted<'_>, keys: &[Key]) -> Re
             say(wanted.progress, &key.to_string(), text, since_ms);
         }
         let gone = facts.wait_for(|fact| !leaves(fact));
-        // It is stopped then; a keeper that does not say so is no reason to leave programs with an old key.
-        let limit = Duration::from_millis(stop_ms.saturating_add(GONE_MS));
+        // It may keep an idle connection of a browser for as long as requests may wait, and what comes on that it passes
+        // on to the one that has taken over; so what is not over by then is no reason to wait.
+        let limit = Duration::from_millis(GATEWAY_MS_MAX);
         let _ = tokio::time::timeout(limit, gone).await;
     }
     Ok(())
