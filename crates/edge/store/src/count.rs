@@ -21,7 +21,9 @@ impl Count {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600);
+            .mode(0o600)
+            // A command may run as root in a directory that the gateway's user owns.
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         let file = options.open(path).map_err(Failure::at(Step::Files))?;
         let count = Self(file);
         // Also when it exists: a process may have died between its commit and this file.

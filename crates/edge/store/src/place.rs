@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use session::{Alarm, StoreId};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 /// Which file stands under a name: device and inode.
@@ -97,10 +97,13 @@ impl Place {
     pub(crate) fn mark(&self, id: StoreId) -> Result<(), Failure> {
         let staged = self.dir.join("sessions.id.new");
         let write = || -> std::io::Result<()> {
+            match fs::remove_file(&staged) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
             let mut file = OpenOptions::new()
                 .write(true)
-                .create(true)
-                .truncate(true)
+                .create_new(true)
                 .mode(0o600)
                 .open(&staged)?;
             writeln!(file, "{id}")?;
@@ -171,7 +174,8 @@ impl Place {
             return Ok(());
         }
         let dir = fs::metadata(&self.dir).map_err(Failure::at(Step::Files))?;
-        chown(path, Some(dir.uid()), Some(dir.gid())).map_err(Failure::at(Step::Files))
+        // Not through a link: whoever owns the directory could give himself any file of root's.
+        lchown(path, Some(dir.uid()), Some(dir.gid())).map_err(Failure::at(Step::Files))
     }
 
     fn make(&self, id: StoreId) -> Result<(Connection, About), OpenError> {
@@ -181,6 +185,7 @@ impl Place {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(self.database());
         drop(made.map_err(Failure::at(Step::Files))?);
         self.hand_over(&self.database())?;

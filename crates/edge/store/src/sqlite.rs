@@ -102,7 +102,9 @@ impl Sqlite {
     fn open_reader(&self, file: FileId) -> Result<Reader, Dumb> {
         let db = schema::open_reader(&self.place.database())?;
         let about = schema::about(&db)?;
-        if about.id == self.shelf.ours {
+        if about.id == self.shelf.ours && about.lost_rows {
+            Err(Dumb::Unreadable("it has lost its sessions".into()))
+        } else if about.id == self.shelf.ours {
             Ok(Reader { db, file })
         } else {
             Err(Dumb::Unreadable(format!(

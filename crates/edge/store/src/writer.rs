@@ -381,9 +381,15 @@ fn sweep(db: &Connection, limits: Sweep) -> rusqlite::Result<usize> {
     Ok(gone)
 }
 
-/// The next number of the count: made in the transaction, so that each is used once.
+/// The next number of the count: made in the transaction, so that each is used once. Never below the clock, so that a
+/// database that was put back from a copy, or made anew beside an older count, does not count where it has been.
 fn raise(db: &Connection) -> rusqlite::Result<u64> {
-    Ok(u64::try_from(schema::add(db, meta::REVOCATIONS, 1)?).unwrap_or(0))
+    let sql = "UPDATE meta SET value = max(value + 1, CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)) \
+               WHERE name = ?1 RETURNING value";
+    let next: i64 = db
+        .prepare_cached(sql)?
+        .query_row([meta::REVOCATIONS], |row| row.get(0))?;
+    Ok(u64::try_from(next).unwrap_or(0))
 }
 
 fn stamp(db: &Connection, latest_ms: u64) -> rusqlite::Result<()> {

@@ -69,7 +69,8 @@ pub(crate) struct Throttle {
 impl Throttle {
     pub(crate) fn new() -> Throttle {
         Throttle {
-            whole_at_ms: vec![0; SLOTS],
+            // The second half is the devices': others' wrong passwords never fall on them.
+            whole_at_ms: vec![0; 2 * SLOTS],
             keyed: RandomState::new(),
         }
     }
@@ -78,7 +79,7 @@ impl Throttle {
     pub(crate) fn count(&mut self, by: Try<'_>, now_ms: u64) -> Result<Counted, u64> {
         let network = network(by.address);
         let slots: Vec<(usize, Budget)> = match by.device {
-            Some(nonce) => vec![(self.slot(&("device", nonce, by.account)), DEVICE)],
+            Some(nonce) => vec![(SLOTS + self.slot(&("device", nonce, by.account)), DEVICE)],
             None => vec![
                 (self.slot(&("address", &network)), ADDRESS),
                 (self.slot(&("pair", &network, by.account)), PAIR),

@@ -67,6 +67,10 @@ impl Accounts {
         caller: &Caller,
         replaces: Option<Sid>,
     ) -> Result<Granted, Refused> {
+        // Nobody's, and nothing was hashed: what costs an attacker nothing is not counted.
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Err(Refused::Credentials);
+        }
         let kept = self.door.kept_now().await.map_err(Refused::Unsure)?;
         let key = self.device_key(&kept).await.map_err(Refused::Unsure)?;
         let known = devices
@@ -112,9 +116,6 @@ impl Accounts {
         let unsure = |_| Refused::Unsure(Unsure::Unreachable);
         let user = kept.user(name).await.map_err(unsure)?;
         let cost = cost(kept).await.map_err(Refused::Unsure)?;
-        if password.len() > PASSWORD_BYTES_MAX {
-            return Err(Refused::Credentials);
-        }
         let pool = self.pool().map_err(|Busy| Refused::Busy)?;
         let phc = user.as_ref().map(|user| user.hash.clone());
         let again = phc.clone().filter(|phc| cost.differs(phc));

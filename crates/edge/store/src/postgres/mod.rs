@@ -29,7 +29,10 @@ pub use listen::News;
 use pool::{Lent, Pool};
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
-use session::{Alarm, Credential, Ended, LEASE_MS, Row, Sid, StoreId, Token, Touch, UserId, Why};
+use session::{
+    Alarm, Credential, Ended, LEASE_MS, Refusal, Row, Sid, StoreId, Token, Touch, Unsure, UserId,
+    Why,
+};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -295,24 +298,50 @@ impl Postgres {
         Ok(done.then_some(answer))
     }
 
-    async fn asked(&self, sql: &str, key: Vec<u8>) -> Result<Option<Result<Row, String>>, Failure> {
+    async fn asked(&self, sql: &str, key: Vec<u8>) -> Result<Answer, Failure> {
         let db = self.pool.lend().await?;
         let statement = db.prepared(sql).await?;
         let found = db
             .query_opt(&statement, &[&key])
             .await
             .map_err(Failure::at(Step::Read))?;
+        let answer = match found.map(|line| schema::row(&line)) {
+            Some(Ok(row)) => Answer::Row(Box::new(row)),
+            Some(Err(_)) => Answer::Distrusted(Alarm::Unreadable),
+            None => self.missing(&db).await?,
+        };
         db.give_back();
-        Ok(found.map(|line| schema::row(&line)))
+        Ok(answer)
     }
-}
 
-fn answered(found: Result<Option<Result<Row, String>>, Failure>) -> Answer {
-    match found {
-        Ok(Some(Ok(row))) => Answer::Row(Box::new(row)),
-        Ok(Some(Err(_))) => Answer::Distrusted(Alarm::Unreadable),
-        Ok(None) => Answer::Nothing,
-        Err(failure) => Answer::Unreachable(failure),
+    /// A refresh that found no row: see [`Postgres::missing`].
+    async fn sure(&self, answer: Refreshed) -> Result<Refreshed, Failure> {
+        if !matches!(answer, Refreshed::Refused(Refusal::NotFound)) {
+            return Ok(answer);
+        }
+        let db = self.pool.lend().await?;
+        let stands = self.missing(&db).await?;
+        db.give_back();
+        Ok(match stands {
+            Answer::Distrusted(alarm) => Refreshed::Unknown(Unsure::Distrusted(alarm)),
+            Answer::Row(_) | Answer::Nothing | Answer::Unreachable(_) => answer,
+        })
+    }
+
+    /// A row that is missing says something only in our own store: another database may answer under this name by now.
+    async fn missing(&self, db: &Lent) -> Result<Answer, Failure> {
+        let at = Failure::at(Step::Read);
+        let stands = db.prepared(schema::STANDS).await?;
+        let Some(line) = db.query_opt(&stands, &[]).await.map_err(&at)? else {
+            return Ok(Answer::Distrusted(Alarm::Unreadable));
+        };
+        let id: Vec<u8> = line.try_get(0).map_err(&at)?;
+        let lost: bool = line.try_get(1).map_err(&at)?;
+        Ok(match (id == self.shelf.ours.0, lost) {
+            (true, false) => Answer::Nothing,
+            (true, true) => Answer::Distrusted(Alarm::Empty),
+            (false, _) => Answer::Distrusted(Alarm::Foreign),
+        })
     }
 }
 
@@ -371,11 +400,14 @@ impl Store for Postgres {
             Token::Cookie(it) | Token::Bearer(it) => (schema::BY_HASH, it.hash().to_vec()),
             Token::Rotating(it) => (schema::BY_ID, it.session.0.to_vec()),
         };
-        answered(self.asked(sql, key).await)
+        self.asked(sql, key)
+            .await
+            .unwrap_or_else(Answer::Unreachable)
     }
 
     async fn look(&self, id: Sid) -> Answer {
-        answered(self.asked(schema::BY_ID, id.0.to_vec()).await)
+        let asked = self.asked(schema::BY_ID, id.0.to_vec()).await;
+        asked.unwrap_or_else(Answer::Unreachable)
     }
 
     async fn shelf_now(&self) -> Result<Shelf, Failure> {
@@ -431,19 +463,21 @@ impl Store for Postgres {
         }
         open.commit().await.map_err(Failure::at(Step::Commit))?;
         db.give_back();
-        match count {
-            Some(count) => self.raised(count).await,
-            None => Ok(()),
+        // Others hear of it (NOTIFY, the lease's poll). Nobody waits for them: the old session is over already, and a
+        // sign-in that gave up here would leave its client with neither.
+        if let Some(count) = count {
+            self.apply(count, 0);
         }
+        Ok(())
     }
 
     async fn refresh(&self, ask: RefreshAsk) -> Result<Refreshed, Failure> {
         if let Some(answer) = self.groups.refresh(ask.clone()).await? {
-            return Ok(answer);
+            return self.sure(answer).await;
         }
         for _ in 0..CONFLICTS_MAX {
             if let Some(answer) = self.try_refresh(&ask).await? {
-                return Ok(answer);
+                return self.sure(answer).await;
             }
         }
         Err(Failure::new(

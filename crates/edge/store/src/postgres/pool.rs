@@ -15,6 +15,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const CONNECTIONS_MAX: usize = 16;
 /// How long a connection may take to be made, or to come free: a request waits for it.
 const CONNECT_MS_MAX: u64 = 2_000;
+/// How long a connection may be silent while something is to be heard.
+const SILENT_MS_MAX: u64 = 6_000;
 
 pub(crate) struct Pool {
     config: Config,
@@ -51,6 +53,11 @@ impl Pool {
         config.ssl_mode(wish.mode());
         config.connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
         config.application_name("steadfast");
+        // A peer that vanished without a word: TCP alone gives up after 15 minutes, an idle listener after two hours.
+        config.tcp_user_timeout(Duration::from_millis(SILENT_MS_MAX));
+        config.keepalives_idle(Duration::from_millis(SILENT_MS_MAX));
+        config.keepalives_interval(Duration::from_millis(CONNECT_MS_MAX));
+        config.keepalives_retries(3);
         // An acknowledged commit is on disk, whatever the server's default is.
         config.options("-c synchronous_commit=on -c statement_timeout=5000");
         Ok(Self {

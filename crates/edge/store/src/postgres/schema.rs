@@ -70,6 +70,9 @@ pub(crate) const INSERT: &str = "INSERT INTO steadfast.session \
 pub(crate) const USED: &str = "UPDATE steadfast.meta SET used = TRUE WHERE NOT used";
 pub(crate) const UNUSED: &str = "UPDATE steadfast.meta SET used = FALSE WHERE used AND NOT EXISTS (SELECT 1 FROM steadfast.session)";
 pub(crate) const SHELF: &str = "SELECT id, others_forgotten FROM steadfast.meta";
+/// Whose store it is, and whether it has lost its sessions.
+pub(crate) const STANDS: &str =
+    "SELECT id, used AND NOT EXISTS (SELECT 1 FROM steadfast.session) FROM steadfast.meta";
 pub(crate) const FORGET: &str = "UPDATE steadfast.meta SET others_forgotten = TRUE";
 /// Only while the chain is the one that was read.
 pub(crate) const SET_CHAIN: &str = "UPDATE steadfast.session \
@@ -86,7 +89,10 @@ pub(crate) const END: &str = "UPDATE steadfast.session SET ended_ms = $2, ended_
 pub(crate) const REVOKE: &str = "UPDATE steadfast.session SET ended_ms = $4, ended_why = $5 \
     WHERE ended_why IS NULL AND ($1::bytea IS NULL OR id = $1) AND ($2::text IS NULL OR user_id = $2) \
     AND ($1::bytea IS NOT NULL OR $2::text IS NOT NULL) AND ($3::bytea IS NULL OR id <> $3) RETURNING id";
-pub(crate) const RAISE: &str = "UPDATE steadfast.revocation SET count = count + 1 RETURNING count";
+/// Never below the clock: a database that was set back (a copy, a replica that lagged) must not count where gateways have
+/// been already, or what they cached under that number would count again.
+pub(crate) const RAISE: &str = "UPDATE steadfast.revocation \
+    SET count = greatest(count + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) RETURNING count";
 pub(crate) const SWEEP: &str = "DELETE FROM steadfast.session WHERE id IN (SELECT id FROM steadfast.session \
     WHERE (ended_why IS NOT NULL AND ended_ms < $1) OR created_ms < $2 OR seen_ms < $3 LIMIT $4)";
 /// Confirms what was applied, asks for the newest count, and forgets gateways that are long gone.

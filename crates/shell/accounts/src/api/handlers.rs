@@ -70,7 +70,9 @@ async fn who(
         Sent::None => {}
         Sent::One(text) => {
             (verdict, session) = judged(accounts, text, true, traffic).await;
-            if matches!(verdict, Verdict::Invalid(_)) {
+            // A sign-in elsewhere in this browser has set another cookie already.
+            let replaced = Verdict::Invalid(Refusal::Ended(Why::Replaced));
+            if matches!(verdict, Verdict::Invalid(_)) && verdict != replaced {
                 clear = cookie::clear(asker.caller.channel);
             }
         }

@@ -225,7 +225,8 @@ fn make(dir: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
     // Files that were made while the gateway ran as somebody else.
     for entry in std::fs::read_dir(dir)?.flatten() {
         if entry.file_type()?.is_file() {
-            std::os::unix::fs::chown(entry.path(), Some(uid), Some(gid))?;
+            // It may have become a link since it was looked at.
+            std::os::unix::fs::lchown(entry.path(), Some(uid), Some(gid))?;
         }
     }
     // Passing through is not reading: what lies in them has modes of its own (0600).

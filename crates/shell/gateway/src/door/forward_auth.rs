@@ -74,7 +74,9 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
     match verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),
         Verdict::Invalid(refusal) => {
-            let clear = (wanted == Use::Cookie).then(|| cookie::clear(channel));
+            // As at admission: a sign-in elsewhere in this browser has set another cookie already.
+            let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
+            let clear = (wanted == Use::Cookie && !replaced).then(|| cookie::clear(channel));
             Err(unauthorized(refusal, clear.flatten(), session, &marks))
         }
         Verdict::Valid(admission) => {
