@@ -271,6 +271,24 @@ impl Hub {
         steps
     }
 
+    /// An event could not be handed over now (its listener is as ready as before): it waits a while.
+    pub fn not_sent(&mut self, pool: &str, process: &str, now_ms: u64) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let Some(pool) = self.pools.get_mut(pool) else {
+            return steps;
+        };
+        let given = pool.listeners.get_mut(process).and_then(|listener| {
+            listener.state = ListenerState::Ready;
+            listener.given.take()
+        });
+        if let Some((_, entry)) = given {
+            pool.pause_until_ms = now_ms + REJECTED_PAUSE_MS;
+            pool.accept(entry, true, now_ms, &mut steps);
+            self.changed = true;
+        }
+        steps
+    }
+
     /// What its keeper says is so.
     pub fn known(
         &mut self,

@@ -80,6 +80,8 @@ pub(crate) async fn adopted(
     }
     say_if_file_differs(daemon);
     forget_removed(daemon);
+    // Before anything is started: its task comes first, and a shutdown starts nothing.
+    crate::news::essential_before(daemon);
     up(
         daemon,
         Cause {

@@ -43,12 +43,18 @@ pub(crate) struct News {
     exits: BTreeMap<Key, i32>,
     waiting: usize,
     outside: Outside,
+    pings: Outside,
 }
 
 impl News {
-    /// Places for what is asked outside, shared with the pings.
+    /// Places for news.
     pub(crate) fn outside(&self) -> Outside {
         self.outside.clone()
+    }
+
+    /// Places for pings, of their own: a dead network must not hold news up.
+    pub(crate) fn pings(&self) -> Outside {
+        self.pings.clone()
     }
 
     /// Takes the news unless it was told lately.
@@ -235,6 +241,34 @@ fn essential(daemon: &Shared, key: &Key, transition: &Transition) {
         return;
     }
     let exit = daemon.state.borrow().news.exits.get(key).copied();
+    end_all(daemon, key, exit);
+}
+
+/// A daemon has come: the end of an essential program that the last one wrote down and did not live to act on.
+pub(crate) fn essential_before(daemon: &Shared) {
+    let over = {
+        let state = daemon.state.borrow();
+        let mut slots = state.active.programs();
+        slots.find_map(|slot| {
+            if !slot.extras.essential || !slot.up || !slot.in_service() {
+                return None;
+            }
+            let keeper = state.keepers.get(&slot.key())?;
+            let fact = keeper.facts.borrow();
+            let ended = match fact.phase {
+                wire::Phase::Exited => Some(fact.exit_status),
+                wire::Phase::Fatal => Some(fact.exit_status).filter(|status| *status != 0),
+                _ => return None,
+            };
+            (fact.generation > 0).then(|| (slot.key(), ended))
+        })
+    };
+    if let Some((key, exit)) = over {
+        end_all(daemon, &key, exit);
+    }
+}
+
+fn end_all(daemon: &Shared, key: &Key, exit: Option<i32>) {
     let status = match exit {
         Some(signal) if signal < 0 => 128 - signal,
         Some(status) => status,

@@ -201,7 +201,7 @@ fn act(daemon: &Shared, steps: Vec<Step>) {
                     bytes,
                 ) {
                     let hub = &mut daemon.state.borrow_mut().pools.hub;
-                    queue.extend(hub.lost(&pool, &process, sys::clock::mono_ms()));
+                    queue.extend(hub.not_sent(&pool, &process, sys::clock::mono_ms()));
                 }
             }
         }
@@ -422,8 +422,13 @@ fn save_now(daemon: &Shared) {
 pub(crate) async fn serve(daemon: Shared) {
     let bell = daemon.state.borrow().pools.bell.clone();
     loop {
-        if daemon.state.borrow().pools.hub.bytes() > SAVED_AT_ONCE_BYTES_MAX {
-            tokio::time::sleep(SAVE_PAUSE).await;
+        // A bell takes no budget: rung in every round, it would keep everything else from its turn.
+        tokio::task::coop::consume_budget().await;
+        let bytes = daemon.state.borrow().pools.hub.bytes();
+        if bytes > SAVED_AT_ONCE_BYTES_MAX {
+            // What is written grows with what waits, so the pause does as well.
+            let times = u32::try_from(1 + bytes / (256 * 1024)).unwrap_or(u32::MAX);
+            tokio::time::sleep(SAVE_PAUSE.saturating_mul(times)).await;
         }
         save_now(&daemon);
         let owed = std::mem::take(&mut daemon.state.borrow_mut().pools.owed);

@@ -46,6 +46,8 @@ pub(crate) struct Samples {
     pinged_ms: Option<u64>,
     /// The last ping failed.
     ping_failed: bool,
+    /// One is under way: the next is left out.
+    pinging: bool,
 }
 
 impl Samples {
@@ -323,13 +325,21 @@ fn replace(daemon: &Shared, key: &Key, text: String, pid: i32, now_ms: u64) {
 /// Asks the address from outside; a change between answered and not is said.
 fn send_ping(daemon: &Shared, key: &Key, url: String) {
     let (daemon, key) = (daemon.clone(), key.clone());
-    let outside = daemon.state.borrow().news.outside();
+    let outside = {
+        let mut state = daemon.state.borrow_mut();
+        let samples = state.samples.entry(key.clone()).or_default();
+        if std::mem::replace(&mut samples.pinging, true) {
+            return;
+        }
+        state.news.pings()
+    };
     tokio::task::spawn_local(async move {
         let host = crate::extras::Secret(url.clone()).host().to_owned();
         let result = outside.run(move || outside::get(&url)).await;
         let before = {
             let mut state = daemon.state.borrow_mut();
             let samples = state.samples.entry(key.clone()).or_default();
+            samples.pinging = false;
             std::mem::replace(&mut samples.ping_failed, result.is_err())
         };
         match (result, before) {

@@ -56,13 +56,17 @@ impl NotifySocket {
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).map_err(no)?;
         let address = SocketAddrUnix::new(path.as_str()).map_err(no)?;
+        // The directory is the program's: nothing by name may follow a link that it puts there. The socket's own
+        // mode becomes that of its file.
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600)).map_err(no)?;
         bind(&socket, &address).map_err(no)?;
         sockopt::set_socket_passcred(&socket, true).map_err(no)?;
-        rustix::fs::chmod(path.as_str(), rustix::fs::Mode::from_raw_mode(0o600)).map_err(no)?;
         let uid = match &spec.credentials {
             Some(user) => {
                 let owner = rustix::process::Uid::from_raw(user.uid);
-                rustix::fs::chown(path.as_str(), Some(owner), None).map_err(no)?;
+                let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::chownat(rustix::fs::CWD, path.as_str(), Some(owner), None, flags)
+                    .map_err(no)?;
                 user.uid
             }
             None => rustix::process::geteuid().as_raw(),

@@ -342,7 +342,8 @@ impl Root {
             },
             fds: vec![(theirs.as_fd(), DAEMON_FD)],
             limits_min: (0, 0),
-            die_with_parent: false,
+            // It ends when its socket closes; one that is stuck in a loop must not outlive us either.
+            die_with_parent: true,
         };
         let pid = sys::spawn::spawn(&mut exec).map_err(io::Error::other)?;
         self.daemons += 1;

@@ -153,6 +153,8 @@ pub(crate) fn serve(daemon: &Shared, key: plan::Key, life: u64, conn: AsyncFd<Co
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
         loop {
+            // Neither a bell nor a readable descriptor takes budget.
+            tokio::task::coop::consume_budget().await;
             tokio::select! {
                 () = outbox.bell.notified() => if !empty(&outbox, &conn).await { break },
                 frame = super::recv(&conn) => match frame {

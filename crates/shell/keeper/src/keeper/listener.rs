@@ -21,6 +21,15 @@ impl Keeper {
         if let (true, Some(memory)) = (bytes.is_empty(), fds.first()) {
             bytes = sys::memfd::read(memory.as_fd(), EVENT_BYTES_MAX).unwrap_or_default();
         }
+        if bytes.is_empty() {
+            // Given back, it would come again at once and for ever.
+            self.remark(0, "an event that cannot be read is passed over".into());
+            let mut listening = self.listening.clone().unwrap_or_default();
+            listening.done = ticket;
+            listening.how = EventEnd::Processed;
+            self.tell_listening(listening);
+            return;
+        }
         let current = self.slot.pids().first().copied();
         let mut children = self.children.iter_mut();
         let child = children.find(|child| child.pid > 0 && Some(child.pid) == current);
