@@ -237,7 +237,13 @@ pub(crate) fn difference(
         let about_python = why
             .as_str()
             .is_some_and(|why| why.contains("cannot be resolved within"));
-        return (errors.is_empty() && !about_python)
+        // Without the section we warn and run what is there; under the name `supervisord` the warning is a refusal.
+        let warned = |f: &finding::Finding| f.code == "conf.no-supervisord";
+        let about_section = why
+            .as_str()
+            .is_some_and(|why| why.contains("does not include supervisord section"))
+            && loaded.findings.iter().any(warned);
+        return (errors.is_empty() && !about_python && !about_section)
             .then(|| format!("the real one refuses, we do not: {why}"));
     }
     if !errors.is_empty() {
