@@ -358,7 +358,9 @@ fn methods_on_all_processes_and_groups_answer_the_same_structures() {
         side.settle("g:b", "RUNNING");
         side.settle("w:w_1", "RUNNING");
         side.rpc(
-            "[\"supervisor.stopProcessGroup\", \"w\"]
+            // One process each time: two that end at once are told in the order of their deaths.
+            "[\"supervisor.stopProcess\", \"w:w_1\"]
+[\"supervisor.stopProcessGroup\", \"w\"]
 [\"supervisor.stopProcessGroup\", \"w\"]
 [\"supervisor.startProcessGroup\", \"w\", false]
 [\"supervisor.signalProcessGroup\", \"g\", \"CONT\"]
