@@ -281,7 +281,7 @@ fn smtp() -> (u16, std::sync::mpsc::Receiver<String>) {
             let _ = out.write_all(b"220 here\r\n");
             let mut mail = String::new();
             while let Some(Ok(line)) = lines.next() {
-                if line == "DATA" {
+                if line.eq_ignore_ascii_case("DATA") {
                     let _ = out.write_all(b"354 go on\r\n");
                     for line in lines
                         .by_ref()
@@ -293,7 +293,7 @@ fn smtp() -> (u16, std::sync::mpsc::Receiver<String>) {
                     }
                     let _ = send.send(std::mem::take(&mut mail));
                 }
-                let bye = line == "QUIT" || line == "quit";
+                let bye = line.eq_ignore_ascii_case("QUIT");
                 let _ = out.write_all(if bye { b"221 bye\r\n" } else { b"250 fine\r\n" });
                 if bye {
                     break;
