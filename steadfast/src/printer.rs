@@ -71,6 +71,20 @@ pub(crate) fn raw(bytes: &[u8]) {
     let _ = stdout.flush();
 }
 
+/// [`raw`] for those that write by themselves.
+pub(crate) struct Raw;
+
+impl std::io::Write for Raw {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        raw(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes bytes for people beside the data, as they are.
 pub(crate) fn raw_note(bytes: &[u8]) {
     let _ = std::io::stderr().lock().write_all(bytes);

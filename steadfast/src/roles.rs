@@ -97,7 +97,7 @@ pub(crate) fn demo(demo: &args::Demo, json: bool) -> u8 {
         users,
         json,
     };
-    storm::demo::run(&options, &mut std::io::stdout(), &mut std::io::stderr())
+    storm::demo::run(&options, &mut crate::printer::Raw, &mut std::io::stderr())
 }
 
 /// `SF101`: the code of a finding, not a process.
@@ -110,7 +110,7 @@ pub(crate) fn is_finding(name: &str) -> bool {
 pub(crate) fn with_doctor(run: impl FnOnce(&mut doctor::Io<'_>) -> u8) -> u8 {
     let cwd = std::env::current_dir().map(|path| path.to_string_lossy().into_owned());
     run(&mut doctor::Io {
-        out: &mut std::io::stdout(),
+        out: &mut crate::printer::Raw,
         err: &mut std::io::stderr(),
         input: &mut std::io::stdin(),
         env: crate::check::environment(),
