@@ -1,16 +1,11 @@
 //! `[fcgi-program:x]`: a program whose processes take connections from one socket, their standard input.
 
-use std::collections::BTreeMap;
-
 use finding::{Finding, Span};
 
-use super::group::{Made, name_of};
 use super::program::{self, Place};
 use super::{Keys, Reader, here_vars};
 use crate::expand::Vars;
-use crate::ini::Section;
-use crate::load::EnvMap;
-use crate::model::{FastCgi, FastCgiSocket, Group, Listen, Program, ProgramKind, Replace, Spanned};
+use crate::model::{FastCgi, FastCgiSocket, Listen, Program, ProgramKind, Replace, Spanned};
 use crate::paths::normalize;
 use crate::values::{self, shown};
 
@@ -18,37 +13,6 @@ use crate::values::{self, shown};
 const MODE: u32 = 0o700;
 /// The kernel's field for a backlog in Supervisor's eyes.
 const BACKLOG_MAX: i64 = 65_535;
-
-/// Reads a program that is a group of its own.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    section: &Section,
-    own: &str,
-    env: &EnvMap,
-    common: &BTreeMap<String, String>,
-) -> Option<Made> {
-    let name = name_of(reader, section, own)?;
-    let place = Place {
-        section,
-        name: &name,
-        group: &name,
-        grouped: false,
-        env,
-        common,
-    };
-    let program = member(reader, &place)?;
-    let group = Group {
-        name: name.clone(),
-        priority: program.priority.value,
-        programs: vec![name],
-        explicit: false,
-    };
-    Some(Made {
-        group,
-        header: section.header.clone(),
-        programs: vec![program],
-    })
-}
 
 /// Reads a program of any group. Supervisor gives those that a `[group:x]` names no socket at all; with ours they work.
 pub(super) fn member(reader: &mut Reader<'_>, place: &Place<'_>) -> Option<Program> {

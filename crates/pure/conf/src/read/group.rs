@@ -22,6 +22,22 @@ pub(super) struct Made {
     pub(super) programs: Vec<Program>,
 }
 
+impl Made {
+    /// The group that a program outside of every `[group:x]` makes for itself, by its own name.
+    pub(super) fn of_one(section: &Section, program: Program, priority: i64) -> Made {
+        Made {
+            group: Group {
+                name: program.name.clone(),
+                priority,
+                programs: vec![program.name.clone()],
+                explicit: false,
+            },
+            header: section.header.clone(),
+            programs: vec![program],
+        }
+    }
+}
+
 /// Programs and groups, in the order of groups: by priority, then name. Of two groups of one name the first counts, as in Supervisor.
 pub(crate) fn read(
     reader: &mut Reader<'_>,
@@ -38,41 +54,42 @@ pub(crate) fn read(
         if grouped.contains(section.name.as_str()) {
             continue;
         }
-        let Some(name) = name_of(reader, section, own) else {
-            continue;
-        };
-        let place = Place {
-            section,
-            name: &name,
-            group: &name,
-            grouped: false,
-            env,
-            common,
-        };
-        if let Some(program) = program::read(reader, &place) {
-            let group = Group {
-                name: name.clone(),
-                priority: program.priority.value,
-                programs: vec![name],
-                explicit: false,
-            };
-            made.push(Made {
-                group,
-                header: section.header.clone(),
-                programs: vec![program],
-            });
-        }
+        made.extend(alone(reader, section, own, env, common, program::read));
     }
     for (section, own) in sections(ini, Kind::EventListener) {
         made.extend(super::listener::read(reader, section, own, env, common));
     }
     for (section, own) in sections(ini, Kind::FcgiProgram) {
         if !grouped.contains(section.name.as_str()) {
-            made.extend(super::fastcgi::read(reader, section, own, env, common));
+            let read = super::fastcgi::member;
+            made.extend(alone(reader, section, own, env, common, read));
         }
     }
     made.sort_by(|a, b| (a.group.priority, &a.group.name).cmp(&(b.group.priority, &b.group.name)));
     first_of_each_name(reader, made)
+}
+
+/// A program that is a group of its own.
+fn alone(
+    reader: &mut Reader<'_>,
+    section: &Section,
+    own: &str,
+    env: &EnvMap,
+    common: &BTreeMap<String, String>,
+    read: fn(&mut Reader<'_>, &Place<'_>) -> Option<Program>,
+) -> Option<Made> {
+    let name = name_of(reader, section, own)?;
+    let place = Place {
+        section,
+        name: &name,
+        group: &name,
+        grouped: false,
+        env,
+        common,
+    };
+    let program = read(reader, &place)?;
+    let priority = program.priority.value;
+    Some(Made::of_one(section, program, priority))
 }
 
 /// A name that Supervisor accepts, or an error at the header.

@@ -10,7 +10,7 @@ use super::{Keys, Reader, here_vars};
 use crate::expand::Vars;
 use crate::ini::Section;
 use crate::load::EnvMap;
-use crate::model::{Group, Listen, Pool, ProgramKind, Replace, Spanned};
+use crate::model::{Listen, Pool, ProgramKind, Replace, Spanned};
 use crate::suggest::did_you_mean;
 use crate::values::{self, shown};
 
@@ -62,17 +62,7 @@ pub(super) fn read(
     program.kind = ProgramKind::EventListener(pool?);
     program.listen = Spanned::default_of(Listen::Own);
     program.replace = Spanned::default_of(Replace::Hold);
-    let group = Group {
-        name: name.clone(),
-        priority,
-        programs: vec![name],
-        explicit: false,
-    };
-    Some(Made {
-        group,
-        header: section.header.clone(),
-        programs: vec![program],
-    })
+    Some(Made::of_one(section, program, priority))
 }
 
 fn pool(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Pool> {
