@@ -24,7 +24,7 @@ impl Zone {
 
     /// `2026-11-25`.
     pub fn date(self, wall_ms: u64) -> String {
-        let (year, month, day) = civil(self.local_s(wall_ms).div_euclid(DAY_S));
+        let (year, month, day) = sys::clock::civil(self.local_s(wall_ms).div_euclid(DAY_S));
         format!("{year:04}-{month:02}-{day:02}")
     }
 
@@ -34,26 +34,6 @@ impl Zone {
 }
 
 const DAY_S: i64 = 86_400;
-
-/// Year, month, day of a number of days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
-}
 
 /// `0.4 s`, `12.0 s`, `4 min 05 s`, `1h 02m`, `3d 02h`.
 pub fn duration(ms: u64) -> String {

@@ -100,23 +100,10 @@ impl Lines {
     }
 }
 
-/// RFC 3339 in UTC, with milliseconds. Days by Howard Hinnant's `civil_from_days`.
+/// RFC 3339 in UTC, with milliseconds.
 fn time(wall_ms: u64) -> String {
     let (seconds, ms) = (wall_ms / 1000, wall_ms % 1000);
-    let days = (seconds / 86_400) as i64 + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = sys::clock::civil((seconds / 86_400) as i64);
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z",
         seconds / 3600 % 24,
