@@ -41,7 +41,15 @@ impl Side {
             };
             std::os::unix::fs::symlink(target, &program).expect("linked");
         }
-        let mut child = Command::new(venv("python"))
+        let in_front = args.contains(&"fg")
+            || steps
+                .iter()
+                .any(|(typed, _)| typed.is_some_and(|typed| typed.starts_with("fg ")));
+        let mut command = Command::new(venv("python"));
+        if in_front && !self.ours {
+            command.env("SESSION_HANGS", "1");
+        }
+        let mut child = command
             .arg(workspace().join("steadfast/tests/apps/session.py"))
             .arg(&program)
             .args(
@@ -61,11 +69,7 @@ impl Side {
         drop(stdin);
         let output = child.wait_with_output().expect("ends");
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if steps
-            .iter()
-            .any(|(typed, _)| typed.is_some_and(|typed| typed.starts_with("fg ")))
-            || args.contains(&"fg")
-        {
+        if in_front {
             // The real one hangs behind its threads for the logs; ours must end.
             assert!(!self.ours || text.contains("exit 0"), "{text}");
             text = text
@@ -206,9 +210,12 @@ fn sessions_end_by_ctrl_d_and_ctrl_c_and_logs_are_followed_until_ctrl_c() {
     compare(CONFIG, |side| {
         side.settle("cat", "RUNNING");
         let config = side.installation.config().display().to_string();
+        // The real client catches Ctrl-C only some time after it has named it: something to read comes after.
+        let log = side.installation.path("cat.log");
+        std::fs::write(log, "a line to follow\n").expect("written");
         let follow = &[
             (None, Some("supervisor> ")),
-            (Some("tail -f cat\r"), Some("Ctrl-C to exit")),
+            (Some("tail -f cat\r"), Some("a line to follow")),
             (Some("\u{3}"), Some("PROMPT")),
             (Some("\u{4}"), None),
         ];

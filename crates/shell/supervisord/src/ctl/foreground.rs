@@ -12,10 +12,11 @@ use std::io::{self, Write};
 use control::Fault as Kind;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::Signal;
 
 use super::client::CallError;
 use super::shell::{Flow, Ran, Shell, status};
-use super::tail::{connected, request};
+use super::tail::{connected, interruptible, request};
 use crate::xmlrpc::Value;
 
 /// RUNNING.
@@ -44,12 +45,9 @@ impl Shell<'_, '_> {
             }
             Err(error) => return Err(error),
         }
+        let (runtime, interrupts) = interruptible().map_err(CallError::Io)?;
         self.say("==> Press Ctrl-C to exit <==");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(CallError::Io)?;
-        runtime.block_on(self.in_front(&name))?;
+        runtime.block_on(self.in_front(&name, interrupts))?;
         Ok(Flow::Next)
     }
 
@@ -58,7 +56,7 @@ impl Shell<'_, '_> {
         Ok(info.get("state").and_then(Value::as_int).unwrap_or(0))
     }
 
-    async fn in_front(&mut self, name: &str) -> Result<(), CallError> {
+    async fn in_front(&mut self, name: &str, mut interrupts: Signal) -> Result<(), CallError> {
         let place = self.client.place()?;
         let credentials = self.client.credentials();
         let requests = ["stdout", "stderr"].map(|channel| {
@@ -115,7 +113,7 @@ impl Shell<'_, '_> {
             () = follow(0) => "",
             () = follow(1) => "",
             words = typed => words,
-            _ = tokio::signal::ctrl_c() => "",
+            _ = interrupts.recv() => "",
         };
         Shared(&out).say(&format!("{words}Exiting foreground\n"));
         Ok(())

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use control::Fault as Kind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::{CallError, repr};
 use super::http::{Piece, Place, Reader};
@@ -100,15 +102,18 @@ impl Shell<'_, '_> {
 
     /// A log as it grows, until Ctrl-C.
     fn follow(&mut self, path: &str) -> Ran {
+        let (runtime, mut interrupts) = interruptible().map_err(CallError::Io)?;
         self.say("==> Press Ctrl-C to exit <==");
         let place = self.client.place()?;
         let request = request(&place, self.client.credentials().as_deref(), path);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(CallError::Io)?;
         let url = format!("{}{path}", self.client.url);
-        match runtime.block_on(stream(&place, request.as_bytes(), self.io.out)) {
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                ended = connected(&place, request.as_bytes(), self.io.out) => ended,
+                _ = interrupts.recv() => Ok(Ended::Interrupted),
+            }
+        });
+        match ended {
             Ok(Ended::Closed) => {}
             Ok(Ended::Interrupted) => self.say(""),
             Ok(Ended::Status(status)) => {
@@ -135,11 +140,16 @@ pub(super) fn request(place: &Place, credentials: Option<&str>, path: &str) -> S
     )
 }
 
-async fn stream(place: &Place, request: &[u8], out: &mut dyn Write) -> io::Result<Ended> {
-    tokio::select! {
-        ended = connected(place, request, out) => ended,
-        caught = tokio::signal::ctrl_c() => caught.map(|()| Ended::Interrupted),
-    }
+/// A runtime on which Ctrl-C is already caught: whoever has read "Press Ctrl-C" may press it at once.
+pub(super) fn interruptible() -> io::Result<(Runtime, Signal)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let interrupts = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    Ok((runtime, interrupts))
 }
 
 pub(super) async fn connected(
