@@ -2,6 +2,8 @@
 //!
 //! Versions: Debian's are fixed by the release; those of the venv by `requirements.txt`.
 
+mod collection;
+
 use crate::shell::{note, output, run, target, which, workspace};
 use std::path::PathBuf;
 use std::process::Command;
@@ -152,6 +154,7 @@ pub(crate) fn venv() -> Result<PathBuf, String> {
         .map_err(|error| format!("{}: {error}", wanted_path.display()))?;
     if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         note(&format!("have the venv {}", venv.display()));
+        collection::supervisorctl(&venv)?;
         return Ok(venv);
     }
     let python = python()?;
@@ -186,6 +189,7 @@ pub(crate) fn venv() -> Result<PathBuf, String> {
         "installed in it: {}",
         list.split_whitespace().collect::<Vec<_>>().join(" ")
     ));
+    collection::supervisorctl(&venv)?;
     Ok(venv)
 }
 

@@ -2,6 +2,7 @@
 //! by the real supervisorctl. Output, exit statuses, states and log files must be the same once pids, times and
 //! the directory are masked.
 
+mod ansible;
 mod commands;
 mod events;
 mod examples;
