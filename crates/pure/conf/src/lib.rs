@@ -56,6 +56,7 @@ pub use load::{INCLUDED_FILES_MAX, Loaded, TOTAL_BYTES_MAX, load};
 pub use mapped::{FileText, Text};
 pub use model::*;
 pub use tree::{LINE_BYTES_MAX, SourceFile, Token, TokenKind};
+pub use values::duration;
 
 /// The largest file that is read, in bytes: 16 MiB is beyond any configuration written by people or by generators.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;

@@ -277,7 +277,10 @@ pub(crate) fn expanded_name(name: &str) -> Result<String, String> {
 const DURATION_MS_MAX: f64 = 100.0 * 366.0 * 86_400_000.0;
 
 /// `30s`, `5 min`, `500ms`, `1.5 h`, `2d`; a plain number is seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// That it is no time, in words.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
             "{} is not a time like `30s`, `500ms`, `5 min`, `1h` or `30`",

@@ -1,8 +1,11 @@
 //! The doctor's own words on the command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
+
+use crate::live;
 
 /// Looks at what runs here, and says what is wrong with it, how that is known and what mends it.
 #[derive(Debug, Clone, Default, Parser)]
@@ -17,13 +20,14 @@ pub(crate) struct Args {
     /// This process and those below it
     #[arg(long, value_name = "N", conflicts_with_all = ["config", "url"])]
     pub(crate) pid: Option<i32>,
-    /// What answers at this address (http://HOST:PORT/PATH)
+    /// What answers at this address (http://HOST:PORT/PATH or https://…)
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub(crate) url: Option<String>,
     /// Proves that file changes do not restart (puts a new file beside the code, watches, takes it away), measures pings,
-    /// sees who writes there (as root) and what grows
-    #[arg(long)]
-    pub(crate) live: bool,
+    /// sees who writes there (as root) and what grows, within 4 s or as long as is said (--live=2m)
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "4s",
+          value_parser = watched_for)]
+    pub(crate) live: Option<Duration>,
     /// With --live: restarts each program once by its owner's own command, and sees whether it comes back
     #[arg(long, requires = "live")]
     pub(crate) allow_restart: bool,
@@ -64,6 +68,17 @@ pub(crate) struct Args {
     /// Lists all rules
     #[arg(long)]
     pub(crate) rules: bool,
+}
+
+/// How long `--live` may watch: a slow leak shows within a day.
+const LIVE_MAX: Duration = Duration::from_secs(86_400);
+
+fn watched_for(text: &str) -> Result<Duration, String> {
+    let time = conf::duration(text)?;
+    match (live::TOUCH..=LIVE_MAX).contains(&time) {
+        true => Ok(time),
+        false => Err("it takes 4s at least, and 24h at most".to_owned()),
+    }
 }
 
 impl Args {

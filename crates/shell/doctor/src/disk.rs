@@ -127,6 +127,55 @@ impl Files for Disk {
     }
 }
 
+/// The file system of the machine that a configuration is for, which need not be this one: the users and directories that it
+/// names are there.
+#[derive(Debug)]
+pub(crate) struct Elsewhere<'a>(pub(crate) &'a Disk);
+
+/// Ids that no account of this machine has are handed out from here on.
+const ELSEWHERE_ID_MIN: u32 = 0x7000_0000;
+
+impl Elsewhere<'_> {
+    /// The same id for the same name.
+    fn id(name: &str) -> u32 {
+        let sum = name.bytes().fold(7u32, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        name.parse()
+            .unwrap_or(ELSEWHERE_ID_MIN + (sum & 0x00ff_ffff))
+    }
+}
+
+impl Files for Elsewhere<'_> {
+    fn read(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, ReadError> {
+        self.0.read(path, bytes_max)
+    }
+
+    fn list(&self, dir: &str) -> Vec<DirEntry> {
+        self.0.list(dir)
+    }
+
+    fn kind(&self, path: &str) -> Option<Kind> {
+        self.0.kind(path).or(Some(Kind::Dir))
+    }
+
+    fn account(&self, user: &str) -> Option<Account> {
+        let id = Elsewhere::id(user);
+        self.0.account(user).or_else(|| {
+            Some(Account {
+                name: user.to_owned(),
+                uid: id,
+                gid: id,
+                home: format!("/home/{user}"),
+            })
+        })
+    }
+
+    fn group_id(&self, group: &str) -> Option<u32> {
+        self.0.group_id(group).or(Some(Elsewhere::id(group)))
+    }
+}
+
 /// A line of a text (counted from 1), without its end.
 pub(crate) fn line_of(text: &str, line: u32) -> &str {
     text.lines()

@@ -8,7 +8,7 @@ use finding::Severity;
 
 use crate::args::Args;
 use crate::disk::Disk;
-use crate::model::{Diagnosis, Hit, Repair};
+use crate::model::{Diagnosis, Env, Hit, Repair};
 use crate::probe::ignore::{ignores, section_of};
 use crate::rules::{self, Apply, Probe, Rule};
 use crate::scene::app::Apps;
@@ -83,7 +83,7 @@ pub(crate) fn doctor(words: &[String], io: &mut Io<'_>) -> u8 {
         let judged = judge(&scene, &args);
         return fix::run(&scene, &judged, codes, &args, io);
     }
-    if args.live {
+    if args.live.is_some() {
         match experiment(scene, &args, io, &disk) {
             Ok(after) => scene = after,
             Err(why) => {
@@ -161,7 +161,7 @@ pub(crate) fn look(args: &Args, io: &Io<'_>, disk: &Disk) -> Result<Scene, Strin
             return Err(format!("there is no process {pid}"));
         }
     } else if let Some(url) = &args.url {
-        scene.subjects.push(at_url(url)?);
+        at_url(&mut scene, url, &io.env)?;
         return Ok(scene);
     } else {
         for path in discover::configurations() {
@@ -187,10 +187,21 @@ pub(crate) fn look(args: &Args, io: &Io<'_>, disk: &Disk) -> Result<Scene, Strin
 }
 
 /// A server of which only the address is known.
-fn at_url(url: &str) -> Result<Subject, String> {
-    let (target, authority, path) = http::address(url)?;
+fn at_url(scene: &mut Scene, url: &str, env: &Env) -> Result<(), String> {
+    let (target, authority, path) = http::address(url, env)?;
     let path = Some(path).filter(|p| p != "/");
-    Ok(Subject {
+    let certificate = http::certificate(&target, scene.now_unix_s);
+    let refused = certificate.as_ref().is_some_and(|c| c.refused.is_some());
+    let health = match refused {
+        true => None,
+        false => http::health(&target, &authority, path.as_deref()),
+    };
+    if refused {
+        scene.not_seen(format!(
+            "the health of {authority}: it is not asked while its certificate is not accepted"
+        ));
+    }
+    scene.subjects.push(Subject {
         name: authority,
         source: Source::Process,
         program: None,
@@ -202,10 +213,12 @@ fn at_url(url: &str) -> Result<Subject, String> {
         keys: Vec::new(),
         processes: Vec::new(),
         logs: Vec::new(),
-        health: http::health(&target, path.as_deref()),
+        health,
+        certificate,
         happened: Vec::new(),
         owner: None,
-    })
+    });
+    Ok(())
 }
 
 /// Runs every rule that is wanted.

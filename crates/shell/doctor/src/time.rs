@@ -22,6 +22,13 @@ pub(crate) fn clock(at: i64) -> String {
     )
 }
 
+/// `2026-01-31`, of seconds since 1970.
+pub(crate) fn date(unix_s: u64) -> String {
+    let days = i64::try_from(unix_s / 86_400).unwrap_or(i64::MAX);
+    let (year, month, day) = sys::clock::civil(days);
+    format!("{year}-{month:02}-{day:02}")
+}
+
 /// `2026-01-31 21:14:02` (also with `T`) at the start of a text, as seconds since 1970 without regard to the time zone.
 pub(crate) fn stamp(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
@@ -62,6 +69,7 @@ mod tests {
         assert_eq!(duration(3720), "1h 02m");
         assert_eq!(duration(3 * 86_400 + 2 * 3600), "3d 02h");
         assert_eq!(stamp("1970-01-02 00:00:01,123 INFO"), Some(86_401));
+        assert_eq!(date(1_709_208_000), "2024-02-29");
         assert_eq!(clock(86_400 + 3 * 3600 + 5), "03:00:05");
         assert_eq!(stamp("2024-02-29T12:00:00Z"), Some(1_709_208_000));
         for wrong in [

@@ -350,6 +350,31 @@ fn flask_debug() {
     cure(&site, "SF104");
     // A development server remains one, and stays at a touch.
     stays(&site, &["SF103"], &[]);
+    let line = format!(
+        "{} --threads 8 --bind 127.0.0.1:{} server:app",
+        venv("gunicorn"),
+        site.port
+    );
+    replaced(&site, "SF103", &line);
+    healthy(&site);
+}
+
+/// The line that is advised takes the place of the command; then the owner's command runs.
+fn replaced(site: &Site, code: &str, line: &str) {
+    let finding = site.finding(code);
+    let fix = finding["fix"].as_str().expect("a fix");
+    let (write, command) = fix.split_once("; then ").expect("two steps");
+    assert_eq!(write, format!("write: command = {line}"));
+    let text = fs::read_to_string(site.config()).expect("is read");
+    let is_command = |l: &&str| l.starts_with("command = ");
+    let old = text.lines().find(is_command).expect("a command");
+    let text = text.replace(old, &format!("command = {line}"));
+    fs::write(site.config(), text).expect("written");
+    let before = site.pid();
+    let status = Command::new("sh").args(["-c", command]).status();
+    assert!(status.expect("sh runs").success(), "{command}");
+    until("a new process", || (site.pid() != before).then_some(()));
+    site.answers();
 }
 
 #[test]
@@ -453,6 +478,42 @@ fn clean_uvicorn_and_hypercorn() {
     clean(&uvicorn, &key(), &[("server.py", ASGI)]);
     let hypercorn = format!("{} server:app --bind 127.0.0.1:PORT", venv("hypercorn"));
     clean(&hypercorn, &key(), &[("server.py", ASGI)]);
+}
+
+#[test]
+fn clean_granian_and_uvicorn_below_gunicorn() {
+    let granian = format!(
+        "{} --interface asgi --host 127.0.0.1 --port PORT --workers 2 server:app",
+        venv("granian")
+    );
+    clean(&granian, &key(), &[("server.py", ASGI)]);
+    let gunicorn = format!(
+        "{} -k uvicorn.workers.UvicornWorker --bind 127.0.0.1:PORT --workers 2 server:app",
+        venv("gunicorn")
+    );
+    clean(&gunicorn, &key(), &[("server.py", ASGI)]);
+}
+
+#[test]
+fn a_server_that_speaks_tls_itself_is_asked() {
+    let pem = format!("{}/tests/tls/leaf.pem", env!("CARGO_MANIFEST_DIR"));
+    let command = format!(
+        "{} server:app --host 127.0.0.1 --port PORT --ssl-certfile {pem} --ssl-keyfile {pem}",
+        venv("uvicorn")
+    );
+    let site = Site::new(&command, &key(), &[("server.py", ASGI)]);
+    healthy(&site);
+    let answers = format!("https://127.0.0.1:{}/api/health answers", site.port);
+    assert!(site.text().contains(&answers), "{}", site.text());
+    // Only known clients are let in: then it is not asked, and that is no finding.
+    let strict = format!("{command} --ssl-ca-certs {pem} --ssl-cert-reqs 2");
+    let site = Site::new(&strict, &key(), &[("server.py", ASGI)]);
+    let text = until("it is seen", || {
+        let text = site.text();
+        text.contains("a certificate of its clients")
+            .then_some(text)
+    });
+    assert!(!text.contains("SF406"), "{text}");
 }
 
 #[test]

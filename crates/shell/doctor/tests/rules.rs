@@ -99,6 +99,16 @@ const TRIED: &[(&str, &str, &str)] = &[
         "hostile::a_health_endpoint_that_fails",
         "hostile::a_healthy_endpoint",
     ),
+    (
+        "SF410",
+        "tls::a_certificate_that_is_not_accepted_is_found_with_the_reason",
+        "tls::a_good_certificate_and_the_answer_behind_it",
+    ),
+    (
+        "SF411",
+        "tls::a_certificate_that_is_not_accepted_is_found_with_the_reason",
+        "tls::a_good_certificate_and_the_answer_behind_it",
+    ),
     ("SF501", "exits", "exits_two"),
     ("SF502", "log_reloads", "log_reloads_explained"),
     ("SF503", "log_tracebacks", "clean_uvicorn"),

@@ -1,13 +1,20 @@
 //! Growth: what a process uses more of at each look. A busy server uses more now and less then; a leak only ever more.
+//!
+//! Over a longer time the looks are taken together in a few parts, and the least of each part counts: what a collector of garbage
+//! gives back again and again is no leak, however high it rises between.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::live::Who;
 use crate::live::touch::Processes;
 use crate::scene::Scene;
+use crate::time::duration;
 
 /// Looks at which there must be more than at the one before. Fewer happen to everyone who is starting up.
 const RISES_MIN: usize = 4;
+/// Parts of the time after the first look.
+const PARTS: usize = 5;
 /// A server that warms up takes less than this within seconds.
 const MEMORY_KB_MIN: u64 = 8 << 10;
 /// Connections come and go; so many more in seconds, and none less at any look, are not let go of.
@@ -22,10 +29,12 @@ pub(crate) struct Growth {
     pub(crate) what: &'static str,
     /// kB of memory, or a number of descriptors, at each look.
     pub(crate) values: Vec<u64>,
+    /// Between the first look and the last.
+    pub(crate) within_s: u64,
 }
 
 impl Growth {
-    /// `pid 842: memory 120 MB, then 160, 201, 240 MB`.
+    /// `pid 842: memory 120 MB at the first look, then 160, 201, 240 MB within 4s`.
     pub(crate) fn words(&self) -> String {
         let (divisor, unit) = match self.what {
             "memory" => (1 << 10, " MB"),
@@ -39,8 +48,10 @@ impl Growth {
         let first = values.first().map_or("", String::as_str);
         let rest = values.get(1..).unwrap_or_default().join(", ");
         format!(
-            "pid {}: {} {first}{unit} at the first look, then {rest}{unit}",
-            self.pid, self.what
+            "pid {}: {} {first}{unit} at the first look, then {rest}{unit} within {}",
+            self.pid,
+            self.what,
+            duration(self.within_s)
         )
     }
 }
@@ -88,7 +99,7 @@ impl Looks {
         }
     }
 
-    pub(crate) fn grown(self, scene: &Scene) -> Vec<Growth> {
+    pub(crate) fn grown(self, scene: &Scene, time: Duration) -> Vec<Growth> {
         let mut found = Vec::new();
         for row in self.0 {
             let Some(subject) = scene.subjects.get(row.subject) else {
@@ -98,18 +109,33 @@ impl Looks {
                 ("memory", row.memory_kb, MEMORY_KB_MIN),
                 ("descriptors", row.fds, FDS_MIN),
             ] {
+                let values = parts(&values);
                 if grows(&values, min) {
                     found.push(Growth {
                         who: Who::of(subject),
                         pid: row.pid,
                         what,
                         values,
+                        within_s: time.as_secs(),
                     });
                 }
             }
         }
         found
     }
+}
+
+/// The first look, then the least of each part of the time.
+fn parts(values: &[u64]) -> Vec<u64> {
+    let Some((first, rest)) = values.split_first() else {
+        return Vec::new();
+    };
+    let mut out = vec![*first];
+    out.extend((0..PARTS.min(rest.len())).filter_map(|part| {
+        let at = |n: usize| n * rest.len() / PARTS.min(rest.len());
+        rest.get(at(part)..at(part + 1))?.iter().min().copied()
+    }));
+    out
 }
 
 /// More at each look, and enough in all.
@@ -132,6 +158,20 @@ fn memory_kb(pid: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn over_a_longer_time_the_least_counts() {
+        assert!(parts(&[]).is_empty());
+        assert_eq!(parts(&[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(parts(&[1, 2, 3, 4, 5, 6]), [1, 2, 3, 4, 5, 6]);
+        // A collector gives back at every third look: no leak.
+        let saw: Vec<u64> = (0..31).map(|n| 100 + n % 3 * 50).collect();
+        assert!(!grows(&parts(&saw), 50));
+        // The same with something kept each time.
+        let leak: Vec<u64> = (0..31).map(|n| 100 + n % 3 * 50 + n * 4).collect();
+        assert_eq!(parts(&leak).len(), 6);
+        assert!(grows(&parts(&leak), 50));
+    }
 
     #[test]
     fn only_what_never_falls_grows() {

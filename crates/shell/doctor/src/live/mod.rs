@@ -3,6 +3,7 @@
 //! ```text
 //! plan, said ──> token, if restarts are allowed ──> a new file beside the code, for 4 s ──> restarts ──> token again
 //!                                                    meanwhile: deaths, pings, growth, writers
+//!                                                    (growth, pings and writers on, with --live=TIME)
 //! ```
 //! Everything is said before it is done. Only files of a new name are made, and they are taken away again, also if something fails.
 //! Nothing is restarted without `--allow-restart`, and then only by the owner's own command, which is printed first.
@@ -27,9 +28,11 @@ use touch::Test;
 use writes::Written;
 
 /// The slowest reloader known looks once a second and may need another second to stop what runs.
-const WAIT_MS: u64 = 4_000;
+pub(crate) const TOUCH: Duration = Duration::from_secs(4);
 /// Looks within that time: at deaths, growth and writes.
 const LOOKS: u32 = 5;
+/// Looks after it: enough that the least of each part of the time is known.
+const MORE_LOOKS_MAX: u32 = 300;
 
 /// Which program a result is about: it may be another process, or stand elsewhere in the scene, after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,15 +87,16 @@ pub(crate) fn run(scene: &Scene, args: &Args, io: &mut Io<'_>) -> Result<Live, S
     } else {
         Vec::new()
     };
-    let asker = token::Asker::new(args)?;
+    let asker = token::Asker::new(args, &io.env)?;
+    let time = args.live.unwrap_or(TOUCH);
     let processes = touch::settled(scene);
     let files = touch::files(scene, &processes);
-    announce(scene, &files, &restarts, asker.as_ref(), io);
+    announce(scene, &files, time, &restarts, asker.as_ref(), io);
     let token = match asker.filter(|_| args.allow_restart) {
         Some(asker) => Some(asker.ask(io)?),
         None => None,
     };
-    let mut live = observe(scene, &processes, &files);
+    let mut live = observe(scene, &processes, &files, time);
     for plan in restarts {
         let restart = restart::run(plan, token.as_ref(), args, io);
         say(io, &restart.words());
@@ -120,21 +124,29 @@ fn say(io: &mut Io<'_>, words: &str) {
 fn announce(
     scene: &Scene,
     files: &touch::Files,
+    time: Duration,
     restarts: &[restart::Plan],
     asker: Option<&token::Asker>,
     io: &mut Io<'_>,
 ) {
     for (dir, name) in files {
         let path = dir.join(name).display().to_string();
-        let seconds = WAIT_MS / 1_000;
+        let seconds = TOUCH.as_secs();
         say(
             io,
             &format!("a new file {path} for {seconds} s, then it is taken away"),
         );
     }
+    if time > TOUCH {
+        let time = crate::time::duration(time.as_secs());
+        say(
+            io,
+            &format!("memory and descriptors are watched for {time}"),
+        );
+    }
     for health in scene.subjects.iter().filter_map(|s| s.health.as_ref()) {
         if health.at.is_some() {
-            let count = pings::COUNT;
+            let count = pings::count(time);
             say(io, &format!("{count} pings of {}", health.url));
         }
     }
@@ -149,8 +161,13 @@ fn announce(
     }
 }
 
-/// The touch test, and what is looked at meanwhile.
-fn observe(scene: &Scene, processes: &touch::Processes, files: &touch::Files) -> Live {
+/// The touch test, what is looked at meanwhile, and what is looked at on.
+fn observe(
+    scene: &Scene,
+    processes: &touch::Processes,
+    files: &touch::Files,
+    time: Duration,
+) -> Live {
     let mut live = Live::default();
     let writers = match writes::Listening::new(scene, files.keys()) {
         Ok(writers) => Some(writers),
@@ -169,23 +186,31 @@ fn observe(scene: &Scene, processes: &touch::Processes, files: &touch::Files) ->
         subject.is_some_and(|s| touched.iter().any(|t| t.is_of(s)))
     });
     std::thread::scope(|scope| {
-        let pings = pings::start(scope, scene);
+        let pings = pings::start(scope, scene, time);
         let mut dead = Vec::new();
-        let slice = Duration::from_millis(WAIT_MS) / LOOKS;
-        for _ in 0..LOOKS {
-            touch::wait(&watched, &mut dead, slice);
+        let mut look = |dead: &mut Vec<usize>, slice| {
+            touch::wait(&watched, dead, slice);
             growth.look();
             if let Some(writers) = &writers {
                 live.writes = writes::merge(std::mem::take(&mut live.writes), writers.take());
             }
-            if !dead.is_empty() && touch::all_known(&watched, &dead) {
-                break;
-            }
+            !dead.is_empty() && touch::all_known(&watched, dead)
+        };
+        let all_ended = (0..LOOKS).any(|_| look(&mut dead, TOUCH / LOOKS));
+        let tests = touch::judge(scene, processes, &touched, &watched, &dead);
+        drop(touched);
+        let more = time.saturating_sub(TOUCH);
+        let slice = (TOUCH / LOOKS).max(more / MORE_LOOKS_MAX);
+        let looks = more.as_millis() / slice.as_millis();
+        if !all_ended {
+            // A worker that ends now was not ended by the file; those that are left are watched on.
+            (0..looks).for_each(|_| {
+                look(&mut dead, slice);
+            });
         }
-        live.tests = touch::judge(scene, processes, &touched, &watched, &dead);
+        live.tests = tests;
         live.pings = pings.into_iter().filter_map(|p| p.join().ok()).collect();
     });
-    drop(touched);
-    live.growth = growth.grown(scene);
+    live.growth = growth.grown(scene, time);
     live
 }

@@ -3,12 +3,21 @@
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::live::{WAIT_MS, Who};
+use crate::live::{TOUCH, Who};
 use crate::scene::Scene;
-use crate::scene::http::{self, Target};
+use crate::scene::http::{self, Place};
 
-/// Pings of one program.
-pub(crate) const COUNT: u32 = 5;
+/// Pings of one program, at least.
+const COUNT_MIN: u32 = 5;
+/// As many say how it goes on.
+const COUNT_MAX: u32 = 60;
+
+/// Pings of one program within a time: some each second, while they are few.
+pub(crate) fn count(time: Duration) -> u32 {
+    let of_touch = COUNT_MIN.saturating_mul(u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    let seconds = u32::try_from(TOUCH.as_secs()).unwrap_or(1);
+    (of_touch / seconds).clamp(COUNT_MIN, COUNT_MAX)
+}
 
 /// What came of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,17 +69,18 @@ impl Pings {
 pub(crate) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     scene: &'scope Scene,
+    time: Duration,
 ) -> Vec<ScopedJoinHandle<'scope, Pings>> {
     let asked = scene.subjects.iter().filter_map(|subject| {
         let health = subject.health.as_ref()?;
-        let (target, path) = health.at.as_ref()?;
+        let place = health.at.as_ref()?;
         let (who, url) = (Who::of(subject), health.url.clone());
-        Some(scope.spawn(move || measure(who, url, target, path)))
+        Some(scope.spawn(move || measure(who, url, place, time)))
     });
     asked.collect()
 }
 
-fn measure(who: Who, url: String, target: &Target, path: &str) -> Pings {
+fn measure(who: Who, url: String, place: &Place, time: Duration) -> Pings {
     let mut pings = Pings {
         who,
         url,
@@ -80,8 +90,9 @@ fn measure(who: Who, url: String, target: &Target, path: &str) -> Pings {
         failure: None,
     };
     let begin = Instant::now();
-    let apart = Duration::from_millis(WAIT_MS) / COUNT;
-    for number in 0..COUNT {
+    let count = count(time);
+    let apart = time / count;
+    for number in 0..count {
         let due = begin + apart * number;
         while let Some(left) = due.checked_duration_since(Instant::now()) {
             if left.is_zero() {
@@ -91,7 +102,7 @@ fn measure(who: Who, url: String, target: &Target, path: &str) -> Pings {
         }
         let start = Instant::now();
         pings.asked += 1;
-        match http::get(target, "localhost", path) {
+        match http::get(&place.target, &place.host, &place.path) {
             Ok(answer) => {
                 let took = start.elapsed().as_micros();
                 pings.took_us.push(u64::try_from(took).unwrap_or(u64::MAX));
@@ -111,6 +122,12 @@ fn measure(who: Who, url: String, target: &Target, path: &str) -> Pings {
 mod tests {
     use super::*;
     use crate::scene::Source;
+
+    #[test]
+    fn more_pings_within_more_time() {
+        let counts = [4, 8, 30, 3600].map(|s| count(Duration::from_secs(s)));
+        assert_eq!(counts, [5, 10, 37, 60]);
+    }
 
     #[test]
     fn the_middle_is_the_median() {

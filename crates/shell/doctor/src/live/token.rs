@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::Io;
 use crate::args::Args;
 use crate::live::shell;
+use crate::model::Env;
 use crate::scene::http::{self, Answer, Target};
 
 /// Where the password may be, so that it stands in no argv.
@@ -28,8 +29,8 @@ struct Place {
 }
 
 impl Place {
-    fn new(url: &str) -> Result<Place, String> {
-        let (target, host, path) = http::address(url)?;
+    fn new(url: &str, env: &Env) -> Result<Place, String> {
+        let (target, host, path) = http::address(url, env)?;
         let url = url.to_owned();
         Ok(Place {
             url,
@@ -64,18 +65,18 @@ pub(crate) struct Token {
 
 impl Asker {
     /// What the arguments ask for.
-    pub(crate) fn new(args: &Args) -> Result<Option<Asker>, String> {
+    pub(crate) fn new(args: &Args, env: &Env) -> Result<Option<Asker>, String> {
         let how = match (&args.login, &args.user, &args.token_from) {
             (Some(url), Some(user), _) => How::Login {
-                at: Place::new(url)?,
+                at: Place::new(url, env)?,
                 user: user.clone(),
             },
             (_, _, Some(command)) => How::Command(command.clone()),
             _ => return Ok(None),
         };
         let verify = match (&args.verify, &how) {
-            (Some(url), _) => Place::new(url)?,
-            (None, How::Login { at, .. }) => Place::new(&beside(&at.url))?,
+            (Some(url), _) => Place::new(url, env)?,
+            (None, How::Login { at, .. }) => Place::new(&beside(&at.url), env)?,
             (None, How::Command(_)) => return Err("--token-from needs --verify URL".to_owned()),
         };
         Ok(Some(Asker { how, verify }))
@@ -259,7 +260,7 @@ mod tests {
         assert!(checked(bearer("a\r\nX: y")).is_err());
         let token = Token {
             line: Secret::new("Authorization: Bearer abc\r\n"),
-            verify: Place::new("http://h:1/verify").expect("an address"),
+            verify: Place::new("http://h:1/verify", &Env::new()).expect("an address"),
         };
         assert!(!format!("{token:?}").contains("abc"));
     }

@@ -1,6 +1,6 @@
 //! SF3xx: configurations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conf::{AutoRestart, LogFile};
 use finding::{Finding, Severity};
@@ -10,7 +10,11 @@ use crate::change;
 use crate::disk;
 use crate::model::Hit;
 use crate::probe::edits;
-use crate::scene::{Scene, Subject};
+use crate::scene::config::is_lacking;
+use crate::scene::{Config, Daemon, Scene, Subject};
+
+/// Users and directories that are named.
+const LACKING_NAMED_MAX: usize = 8;
 
 /// The reader's findings, each told as one of our rules.
 const REFUSED: &[&str] = &[
@@ -154,11 +158,49 @@ pub(crate) fn twice(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
 }
 
 pub(crate) fn unknown(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
-    told(scene, UNKNOWN)
+    let mut hits = Vec::new();
+    for config in &scene.configs {
+        for found in &config.loaded.findings {
+            if !UNKNOWN.contains(&found.code.as_str()) || is_of_a_plugin(config, found) {
+                continue;
+            }
+            let mut hit = hit_of(found);
+            // What only Steadfast leaves out means something to the supervisor that runs it today.
+            if found.code == "conf.not-supported" && !is_ours(config) {
+                hit = hit.weigh(Severity::Note);
+            }
+            hits.push((None, hit));
+        }
+    }
+    hits
+}
+
+/// Keys that a plugin reads from the same file: those of supervisord-dependent-startup, if it is there.
+fn is_of_a_plugin(config: &Config, found: &Finding) -> bool {
+    let command = |l: &conf::Program| {
+        let mut words = l.processes.iter().flat_map(|p| p.command.argv());
+        words.any(|word| word.replace('_', "-").contains("dependent-startup"))
+    };
+    found.code == "conf.unknown-key"
+        && found.message.starts_with("`dependent_startup")
+        && config.loaded.model.programs.iter().any(command)
+}
+
+/// Whether Steadfast runs it, or is meant to.
+fn is_ours(config: &Config) -> bool {
+    config.loaded.model.steadfast.is_some() || config.daemon.as_ref().is_some_and(Daemon::is_ours)
 }
 
 pub(crate) fn misleading(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
-    told(scene, MISLEADING)
+    let mut hits = told(scene, MISLEADING);
+    // The reader speaks of Steadfast, which may have nothing to do with this.
+    let ours = scene.configs.iter().any(is_ours);
+    for (_, hit) in hits.iter_mut().filter(|_| !ours) {
+        if hit.what.starts_with("without [rpcinterface:supervisor]") {
+            hit.effect = Some("supervisorctl cannot restart or update anything".to_owned());
+        }
+    }
+    hits
 }
 
 pub(crate) fn include(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
@@ -200,6 +242,8 @@ pub(crate) fn open(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
 
 pub(crate) fn refused(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
     let mut hits = told(scene, REFUSED);
+    let folded: Vec<&Finding> = scene.configs.iter().flat_map(of_other_machines).collect();
+    hits.retain(|(_, hit)| !folded.iter().any(|f| f.message == hit.what));
     let running = scene.configs.iter().any(|c| c.daemon.is_some());
     for (_, hit) in &mut hits {
         // A variable of the supervisor's environment, which cannot be seen while it does not run.
@@ -221,7 +265,32 @@ pub(crate) fn refused(scene: &Scene) -> Vec<(Option<usize>, Hit)> {
             hit.severity = Some(Severity::Warning);
         }
     }
+    hits.extend(lacks(&folded).map(|hit| (None, hit)));
     hits
+}
+
+/// What a configuration names that is not on this machine, if nothing says that it is for this machine.
+fn of_other_machines(config: &Config) -> impl Iterator<Item = &Finding> {
+    let findings = config.loaded.findings.iter();
+    findings.filter(|f| config.is_elsewhere && is_lacking(f))
+}
+
+/// One note for all of it: a configuration in a repository is for a machine that has its users and directories.
+fn lacks(folded: &[&Finding]) -> Option<Hit> {
+    let first = folded.first()?;
+    let names = folded.iter().filter_map(|f| f.message.split(": ").last());
+    let names: BTreeSet<&str> = names.collect();
+    let named: Vec<&str> = names.iter().copied().take(LACKING_NAMED_MAX).collect();
+    let more = match names.len() - named.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let hit = Hit::proved("here, where it may not be meant to run")
+        .weigh(Severity::Note)
+        .at(first.span.clone())
+        .said(format!("on this machine {}{more}", named.join(", ")))
+        .effect("none, if it is for another machine or a container");
+    Some(hit.advice("make them, if it is for this one"))
 }
 
 pub(crate) fn rotation(scene: &Scene) -> Vec<(Option<usize>, Hit)> {

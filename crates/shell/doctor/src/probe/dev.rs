@@ -8,7 +8,7 @@ use crate::code::{self, Language};
 use crate::disk::span_in;
 use crate::model::{Hit, Repair, TextEdit};
 use crate::probe::evidence::running;
-use crate::probe::{edits, tools};
+use crate::probe::{edits, production, tools};
 use crate::scene::app::AppFile;
 use crate::scene::layers::Layer;
 use crate::scene::{Scene, Subject};
@@ -191,7 +191,10 @@ fn catalogue(scene: &Scene, subject: &Subject, layer: &Layer, flag: &servers::De
         Fix::Set { name, value } => hit
             .advice(format!("set {name}=\"{value}\""))
             .repair(edits::variable(scene, subject, name, Some(value))),
-        Fix::Advice(words) => hit.advice(*words),
+        Fix::Advice(words) => {
+            let exact = production::advice(subject, layer);
+            hit.advice(exact.unwrap_or_else(|| (*words).to_owned()))
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::live::pings::Pings;
 use crate::model::Hit;
 use crate::scene::http::{Answer, Health};
 use crate::scene::{Scene, Subject};
+use crate::time::{date, duration};
 
 /// A health endpoint that needs longer checks more than health.
 const SLOW_MS: u64 = 1_000;
@@ -22,6 +23,9 @@ const BAD_WORDS: &[&str] = &[
     "\"healthy\": false",
     "\"ok\": false",
 ];
+
+/// Whatever renews certificates does so well before (Let's Encrypt's at a third of their life).
+const CERTIFICATE_LEFT_S_MAX: u64 = 14 * 86_400;
 
 fn answered(subject: &Subject) -> Option<(&Health, &Answer)> {
     let health = subject.health.as_ref()?;
@@ -141,4 +145,24 @@ pub(crate) fn silent(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     } else {
         hit
     }]
+}
+
+pub(crate) fn certificate(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let certificate = subject.certificate.as_ref();
+    let refused = certificate.and_then(|c| Some((c, c.refused.as_ref()?)));
+    let hit = refused.map(|(c, why)| Hit::proved("").said(format!("{}: {why}", c.at)));
+    hit.into_iter().collect()
+}
+
+pub(crate) fn ends_soon(scene: &Scene, subject: &Subject) -> Vec<Hit> {
+    let Some(seen) = subject.certificate.as_ref() else {
+        return Vec::new();
+    };
+    let life = seen.until_unix_s.saturating_sub(seen.from_unix_s);
+    let left = seen.until_unix_s.saturating_sub(scene.now_unix_s);
+    let soon = left > 0 && left < (life / 10).min(CERTIFICATE_LEFT_S_MAX);
+    let (at, until) = (&seen.at, date(seen.until_unix_s));
+    let hit = soon
+        .then(|| Hit::proved("").said(format!("{at}: it ends on {until}, in {}", duration(left))));
+    hit.into_iter().collect()
 }

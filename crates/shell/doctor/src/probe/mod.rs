@@ -8,5 +8,6 @@ pub(crate) mod health;
 pub(crate) mod ignore;
 pub(crate) mod keys;
 pub(crate) mod live;
+pub(crate) mod production;
 pub(crate) mod runtime;
 pub(crate) mod tools;

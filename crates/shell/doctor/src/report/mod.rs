@@ -74,7 +74,7 @@ fn experiments(live: &Live) -> Value {
         })
     });
     let grown = live.growth.iter().map(|g| {
-        json!({ "program": clean(&g.who.name), "pid": g.pid, "what": g.what, "values": g.values })
+        json!({ "program": clean(&g.who.name), "pid": g.pid, "what": g.what, "values": g.values, "within_s": g.within_s })
     });
     let writes = live.writes.iter().map(|w| {
         json!({

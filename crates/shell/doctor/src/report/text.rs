@@ -133,7 +133,8 @@ fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> String {
     }
     if let Some(fix) = fix_words(diagnosis) {
         // Not wrapped: it is there to be copied.
-        out.push_str(&format!("  fix: {}\n", escape(&mask_line(&fix))));
+        let lines: Vec<String> = fix.lines().map(|l| escape(&mask_line(l))).collect();
+        out.push_str(&format!("  fix: {}\n", lines.join("\n")));
     }
     out.push('\n');
     out

@@ -2,6 +2,8 @@
 
 use conf::Ready;
 
+use crate::scene::http::Target;
+use crate::scene::tls::{Trust, WANTS_OURS};
 use crate::scene::{Scene, Subject, http, ports};
 
 /// A server that does not listen after so long will not.
@@ -9,7 +11,7 @@ const START_S_MAX: u64 = 60;
 
 /// What to do to learn of a server's health.
 enum Question {
-    Ask(http::Target, Option<String>),
+    Ask(Target, Option<String>),
     /// It was seen without asking: nothing of the program listens at its address.
     Deaf(String),
 }
@@ -24,7 +26,8 @@ pub(crate) fn ask_health(scene: &mut Scene) {
         for (subject, question) in scene.subjects.iter_mut().zip(&questions) {
             match question {
                 Some(Question::Ask(target, path)) => asked.push(scope.spawn(move || {
-                    subject.health = http::health(target, path.as_deref());
+                    subject.certificate = http::certificate(target, now);
+                    subject.health = http::health(target, "localhost", path.as_deref());
                 })),
                 Some(Question::Deaf(url)) => {
                     let answer = Err("no process of it listens there".to_owned());
@@ -41,14 +44,35 @@ pub(crate) fn ask_health(scene: &mut Scene) {
             let _ = thread.join();
         }
     });
+    for index in 0..scene.subjects.len() {
+        leave_strict(scene, index);
+    }
+}
+
+/// A server that lets only known clients in is not asked for its health: that it refuses us is as it should be.
+fn leave_strict(scene: &mut Scene, index: usize) {
+    let Some(subject) = scene.subjects.get_mut(index) else {
+        return;
+    };
+    let health = &mut subject.health;
+    let is_strict = health
+        .take_if(|h| h.answer.as_ref().is_err_and(|why| why == WANTS_OURS))
+        .is_some();
+    if is_strict {
+        let words = format!("the health of {}: {WANTS_OURS}", subject.name);
+        scene.not_seen(words);
+    }
 }
 
 /// Where a running server takes connections, and its health path if it is known. A port that another program holds is never asked.
 fn question(subject: &Subject, now_unix_s: u64) -> Option<Question> {
     let process = subject.processes.first()?;
-    let layer = subject
-        .main_layer()
-        .filter(|l| l.server.serves() && !l.server.tls)?;
+    let layer = subject.main_layer().filter(|l| l.server.serves())?;
+    // Its certificate is made for another name than that of this machine's loopback.
+    let target = |host: &str, port: u16| match layer.server.tls {
+        true => Some(Target::Tls(host.to_owned(), port, Trust::anybody().ok()?)),
+        false => Some(Target::Tcp(host.to_owned(), port)),
+    };
     let ready = subject.program.as_ref().and_then(|p| p.ready.as_ref());
     let path = match ready.map(|r| &r.value) {
         Some(Ready::Http { path }) => Some(path.clone()),
@@ -74,8 +98,7 @@ fn question(subject: &Subject, now_unix_s: u64) -> Option<Question> {
                 };
                 match listens {
                     Some(true) => {
-                        let target = http::Target::Tcp(host.to_owned(), *port);
-                        return Some(Question::Ask(target, path));
+                        return Some(Question::Ask(target(host, *port)?, path));
                     }
                     Some(false) if bind.is_given() && old => {
                         return Some(Question::Deaf(format!("http://{host}:{port}")));
@@ -84,7 +107,9 @@ fn question(subject: &Subject, now_unix_s: u64) -> Option<Question> {
                 }
             }
             servers::Address::Unix(socket) => {
-                return Some(Question::Ask(http::Target::Unix(socket.clone()), path));
+                // TLS over a Unix socket: nobody does that.
+                return (!layer.server.tls)
+                    .then(|| Question::Ask(Target::Unix(socket.clone()), path));
             }
         }
     }

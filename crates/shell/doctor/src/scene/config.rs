@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conf::LogFile;
+use finding::Finding;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Elsewhere};
 use crate::model::Env;
 use crate::scene::app::{self, App, Apps, EnvText};
 use crate::scene::layers::{self, Layer};
@@ -31,7 +32,7 @@ pub(crate) fn add(
     around: &conf::Environment,
     look: Look,
 ) -> bool {
-    let first = conf::load(shown, disk, &outside(around, None));
+    let first = load(shown, disk, &outside(around, None));
     if first.unreadable {
         return false;
     }
@@ -59,7 +60,7 @@ pub(crate) fn add(
     // Its own variables decide what %(ENV_x)s means.
     let env = daemon.as_ref().and_then(|d| d.env.as_ref());
     let loaded = match env {
-        Some(env) => conf::load(shown, disk, &outside(around, Some(env))),
+        Some(env) => load(shown, disk, &outside(around, Some(env))),
         None => first,
     };
     let index = scene.configs.len();
@@ -70,6 +71,7 @@ pub(crate) fn add(
     };
     let config = Config {
         shown: shown.to_owned(),
+        is_elsewhere: daemon.is_none() && !(look.running && is_here(&loaded.model)),
         loaded,
         daemon,
         ctl,
@@ -98,6 +100,68 @@ pub(crate) fn add(
     scene.configs.push(config);
     scene.subjects.extend(subjects);
     true
+}
+
+/// Reads a configuration. A user or a directory that is not here leaves a program out of the model, and with it whatever else is
+/// wrong with it: so the model is that of a machine which has them, beside the findings of this one.
+fn load(shown: &str, disk: &Disk, around: &conf::Environment) -> conf::Loaded {
+    let strict = conf::load(shown, disk, around);
+    if !strict.findings.iter().any(is_lacking) {
+        return strict;
+    }
+    let mut whole = conf::load(shown, &Elsewhere(disk), around);
+    whole.model.has_errors = true;
+    whole.findings = strict.findings;
+    whole
+}
+
+/// Whether a finding says that this machine lacks a user or a directory, with which the file would be right.
+pub(crate) fn is_lacking(found: &Finding) -> bool {
+    const WORDS: &[&str] = &[
+        ": there is no user `",
+        ": there is no group `",
+        ": there is no directory `",
+    ];
+    found.code == "conf.value" && WORDS.iter().any(|words| found.message.contains(words))
+}
+
+/// Whether a configuration is for this machine: it lies where machines keep theirs, or some directory or command of its
+/// programs is here.
+fn is_here(model: &conf::Model) -> bool {
+    // Every machine has these.
+    const EVERYWHERE: &[&str] = &[
+        "/",
+        "/bin",
+        "/sbin",
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/local/bin",
+        "/tmp",
+        "/root",
+        "/home",
+        "/srv",
+        "/opt",
+    ];
+    if model.here == "/etc" || model.here.starts_with("/etc/") {
+        return true;
+    }
+    model
+        .programs
+        .iter()
+        .flat_map(|p| &p.processes)
+        .any(|process| {
+            let dir = process.directory.iter().map(|dir| dir.value.clone());
+            let command = process.command.argv().into_iter().take(1);
+            let mut paths = dir.chain(command);
+            paths.any(|path| {
+                let path = Path::new(&path);
+                let of = |dir: &&str| {
+                    path == Path::new(dir)
+                        || path.parent() == Some(Path::new(dir)) && path.is_file()
+                };
+                path.is_absolute() && path.exists() && !EVERYWHERE.iter().any(|dir| of(&dir))
+            })
+        })
 }
 
 /// The environment that a configuration is read with: the daemon's, if it runs. Otherwise ours, since the operator's shell is
@@ -163,6 +227,7 @@ fn subject(
         processes,
         logs,
         health: None,
+        certificate: None,
         happened,
         owner: None,
     })

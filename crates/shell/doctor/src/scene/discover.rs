@@ -91,6 +91,7 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
         processes: tree,
         logs: Vec::new(),
         health: None,
+        certificate: None,
         happened: Vec::new(),
         owner,
     });
@@ -262,6 +263,7 @@ pub(crate) fn unit(
         processes,
         logs: Vec::new(),
         health: None,
+        certificate: None,
         happened: Vec::new(),
         owner: None,
     });

@@ -6,6 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::model::Env;
+use crate::scene::tls::{self, Certificate, Trust};
+
 /// The whole exchange: a control interface or a health endpoint that needs longer is part of the finding.
 pub(crate) const ANSWER_MS_MAX: u64 = 2_000;
 /// An answer of Supervisor's for 1000 programs has some 1.5 MB.
@@ -41,65 +44,141 @@ impl Answer {
 pub(crate) enum Target {
     Unix(String),
     Tcp(String, u16),
+    Tls(String, u16, Trust),
 }
 
-trait Stream: Read + Write {
+impl Target {
+    /// As people write it, without a path.
+    fn shown(&self) -> String {
+        let (scheme, usual, host, port) = match self {
+            Target::Unix(path) => return format!("unix:{path}:"),
+            Target::Tcp(host, port) => ("http", 80, host, *port),
+            Target::Tls(host, port, _) => ("https", 443, host, *port),
+        };
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host.clone(),
+        };
+        match port == usual {
+            true => format!("{scheme}://{host}"),
+            false => format!("{scheme}://{host}:{port}"),
+        }
+    }
+}
+
+/// A socket whose waiting can be bounded.
+pub(crate) trait Socket: Read + Write {
     fn bound(&self, left: Duration) -> io::Result<()>;
 }
 
-impl Stream for UnixStream {
+impl Socket for UnixStream {
     fn bound(&self, left: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(left))?;
         self.set_write_timeout(Some(left))
     }
 }
 
-impl Stream for TcpStream {
+impl Socket for TcpStream {
     fn bound(&self, left: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(left))?;
         self.set_write_timeout(Some(left))
     }
+}
+
+/// A connection with one deadline for everything on it, however many reads that takes.
+pub(crate) struct Bounded<S> {
+    socket: S,
+    deadline: Instant,
+}
+
+impl<S: Socket> Bounded<S> {
+    fn bound(&self) -> io::Result<()> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.socket.bound(left)
+    }
+}
+
+impl<S: Socket> Read for Bounded<S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.bound()?;
+        self.socket.read(bytes)
+    }
+}
+
+impl<S: Socket> Write for Bounded<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bound()?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+/// Connects to the first address of a host that takes the connection.
+fn connect(host: &str, port: u16, deadline: Instant) -> Result<Bounded<TcpStream>, String> {
+    let addresses = (host, port).to_socket_addrs().map_err(|_| {
+        // The resolver's own words are an error number.
+        format!("the name {host} is not known")
+    })?;
+    let mut why = "no such host".to_owned();
+    for address in addresses {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))) {
+            Ok(socket) => return Ok(Bounded { socket, deadline }),
+            Err(error) => why = words(&error),
+        }
+    }
+    Err(why)
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_millis(ANSWER_MS_MAX)
+}
+
+/// What the certificate of a server is worth; `None` if it has none, or does not answer.
+pub(crate) fn certificate(target: &Target, now_unix_s: u64) -> Option<Certificate> {
+    let Target::Tls(host, port, trust) = target else {
+        return None;
+    };
+    let stream = connect(host, *port, deadline()).ok()?;
+    tls::look(stream, host, *port, trust, now_unix_s)
 }
 
 /// Sends a request (head and body as they are) and reads the answer until it is whole or the connection ends.
 pub(crate) fn ask(target: &Target, request: &[u8]) -> Result<Answer, String> {
     let start = Instant::now();
-    let deadline = start + Duration::from_millis(ANSWER_MS_MAX);
+    let deadline = deadline();
     let mut stream: Box<dyn Stream> = match target {
         Target::Unix(path) => {
-            Box::new(UnixStream::connect(Path::new(path)).map_err(|e| words(&e))?)
+            let socket = UnixStream::connect(Path::new(path)).map_err(|e| words(&e))?;
+            Box::new(Bounded { socket, deadline })
         }
-        Target::Tcp(host, port) => {
-            let address = (host.as_str(), *port)
-                .to_socket_addrs()
-                .map_err(|e| words(&e))?
-                .next()
-                .ok_or("no such host")?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            Box::new(
-                TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1)))
-                    .map_err(|e| words(&e))?,
-            )
+        Target::Tcp(host, port) => Box::new(connect(host, *port, deadline)?),
+        Target::Tls(host, port, trust) => {
+            Box::new(tls::over(connect(host, *port, deadline)?, host, trust)?)
         }
     };
-    let left = || {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            Err(format!("no answer within {} s", ANSWER_MS_MAX / 1000))
-        } else {
-            Ok(left)
-        }
-    };
-    stream.bound(left()?).map_err(|e| words(&e))?;
-    stream.write_all(request).map_err(|e| words(&e))?;
+    stream
+        .write_all(request)
+        .and_then(|()| stream.flush())
+        .map_err(|e| words(&e))?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 << 10];
     while !is_whole(&bytes) && bytes.len() < ANSWER_BYTES_MAX {
-        stream.bound(left()?).map_err(|e| words(&e))?;
         match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(n) => bytes.extend_from_slice(&chunk[..n]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            // Many servers end a TLS connection without saying so.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
             Err(e) => return Err(words(&e)),
         }
     }
@@ -123,27 +202,40 @@ pub(crate) fn head(method: &str, host: &str, path: &str, more: &str) -> String {
 }
 
 /// An address in its parts: whom to ask, `HOST:PORT` as written, the path (`/` if there is none).
-pub(crate) fn address(url: &str) -> Result<(Target, String, String), String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or("only http:// addresses can be asked")?;
+pub(crate) fn address(url: &str, env: &Env) -> Result<(Target, String, String), String> {
+    let (is_tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (false, rest),
+        (None, Some(rest)) => (true, rest),
+        (None, None) => return Err("only http:// and https:// addresses can be asked".to_owned()),
+    };
     let (authority, path) = rest
         .split_once('/')
         .map_or((rest, "/".to_owned()), |(a, p)| (a, format!("/{p}")));
+    // A password in an address would be shown in reports.
+    if authority.contains('@') {
+        return Err("an address with a user in it is not asked".to_owned());
+    }
     // `[::1]` has colons of its own.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
-        Some(_) | None => (authority, "80"),
+        Some(_) | None => (authority, if is_tls { "443" } else { "80" }),
     };
     if host.is_empty() {
         return Err(format!("{url} names no host"));
     }
     let port = port.parse().map_err(|_| format!("{port} is not a port"))?;
-    let target = Target::Tcp(host.trim_matches(['[', ']']).to_owned(), port);
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let target = match is_tls {
+        true => Target::Tls(host, port, Trust::system(env)?),
+        false => Target::Tcp(host, port),
+    };
     Ok((target, authority.to_owned(), path))
 }
 
 fn words(error: &io::Error) -> String {
+    if let Some(words) = tls::failure(error) {
+        return words;
+    }
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             format!("no answer within {} s", ANSWER_MS_MAX / 1000)
@@ -222,13 +314,21 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
     body
 }
 
+/// An address that can be asked: whom, by which name, for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) target: Target,
+    pub(crate) host: String,
+    pub(crate) path: String,
+}
+
 /// What a health endpoint answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     /// The address, as people write it.
     pub(crate) url: String,
     /// Where it can be asked again; `None` if it was seen without asking.
-    pub(crate) at: Option<(Target, String)>,
+    pub(crate) at: Option<Place>,
     pub(crate) answer: Result<Answer, String>,
 }
 
@@ -241,16 +341,17 @@ const PATHS: &[&str] = &[
     "/ping",
 ];
 
-/// Asks for the health of a server: at `path` if one is known, else at the usual paths until one is not 404.
-pub(crate) fn health(target: &Target, path: Option<&str>) -> Option<Health> {
-    let shown = match target {
-        Target::Unix(path) => format!("unix:{path}:"),
-        Target::Tcp(host, port) => format!("http://{host}:{port}"),
-    };
+/// Asks for the health of a server: at `path` if one is known, else at the usual paths until one is not 404. `host` is the
+/// name that it is asked by.
+pub(crate) fn health(target: &Target, host: &str, path: Option<&str>) -> Option<Health> {
     let ask = |path: &str| Health {
-        url: format!("{shown}{path}"),
-        at: Some((target.clone(), path.to_owned())),
-        answer: get(target, "localhost", path),
+        url: format!("{}{path}", target.shown()),
+        at: Some(Place {
+            target: target.clone(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+        }),
+        answer: get(target, host, path),
     };
     if let Some(path) = path {
         return Some(ask(path));
@@ -285,14 +386,25 @@ mod tests {
 
     #[test]
     fn addresses_in_their_parts() {
+        let address = |url: &str| address(url, &Env::new());
         let (target, host, path) = address("http://[::1]:80/a/b").expect("an address");
         assert_eq!(target, Target::Tcp("::1".to_owned(), 80));
+        assert_eq!(target.shown(), "http://[::1]");
         assert_eq!((host.as_str(), path.as_str()), ("[::1]:80", "/a/b"));
         assert_eq!(
             address("http://h").expect("an address").0,
             Target::Tcp("h".to_owned(), 80)
         );
-        for wrong in ["https://h/", "http://", "http://h:99999/", "http://:80/"] {
+        let (target, _, _) = address("https://h/a").expect("an address");
+        assert_eq!(target.shown(), "https://h");
+        for wrong in [
+            "ftp://h/",
+            "http://",
+            "https://",
+            "http://h:99999/",
+            "http://:80/",
+            "https://a:b@h/",
+        ] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod ask;
+pub(crate) mod certificate;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod discover;
@@ -14,6 +15,7 @@ pub(crate) mod logs;
 pub(crate) mod ports;
 pub(crate) mod procs;
 pub(crate) mod rpc;
+pub(crate) mod tls;
 pub(crate) mod watches;
 
 use std::path::PathBuf;
@@ -57,6 +59,8 @@ pub(crate) struct Config {
     /// As it was named.
     pub(crate) shown: String,
     pub(crate) loaded: conf::Loaded,
+    /// Nothing says that it is for this machine: only files are looked at, or nothing of it is here.
+    pub(crate) is_elsewhere: bool,
     /// The supervisord that runs from it.
     pub(crate) daemon: Option<Daemon>,
     /// `supervisorctl -c FILE`: what the owner's commands begin with.
@@ -153,6 +157,8 @@ pub(crate) struct Subject {
     pub(crate) logs: Vec<Log>,
     /// Answers of its health endpoint.
     pub(crate) health: Option<http::Health>,
+    /// Its certificate, if it speaks TLS.
+    pub(crate) certificate: Option<tls::Certificate>,
     /// What Steadfast's ledger tells of it, oldest first.
     pub(crate) happened: Vec<ledger::Entry>,
     /// For a process that is looked at by its number: what restarts it, if its owner could be seen.

@@ -29,9 +29,19 @@ pub(crate) fn doctor(words: &[&str]) -> Said {
 /// The same with something on standard input.
 #[allow(dead_code)] // few tests sign in
 pub(crate) fn with_password(words: &[&str], input: &str) -> Said {
+    at(words, input, &[], sys::clock::wall_ms() / 1000)
+}
+
+/// The same at another time, with more variables.
+#[allow(dead_code)] // few tests care
+pub(crate) fn at(words: &[&str], input: &str, more: &[(&str, &str)], now_unix_s: u64) -> Said {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut env = BTreeMap::new();
     env.insert("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned());
+    env.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
     let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
     let mut io = doctor::Io {
         out: &mut out,
@@ -39,7 +49,7 @@ pub(crate) fn with_password(words: &[&str], input: &str) -> Said {
         input: &mut input.as_bytes(),
         env,
         cwd: "/".to_owned(),
-        now_unix_s: sys::clock::wall_ms() / 1000,
+        now_unix_s,
     };
     let status = doctor::main(&words, &mut io);
     Said {
