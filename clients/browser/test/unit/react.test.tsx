@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { act } from "react";
+import { act, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { expect, test } from "vitest";
@@ -44,6 +44,35 @@ test("a component shows the status, renders when it changes and only then, and l
   const left = renders;
   await tab.session.signOut();
   expect(renders).toBe(left);
+  tab.session.close();
+});
+
+test("StrictMode mounts twice: one subscription is left, and what it shows is right", async () => {
+  const world = new World();
+  const { token } = world.backend.open("ada", "bearer");
+  const tab = world.tab({ mode: "bearer" });
+  const { subscribe } = tab.session;
+  let listening = 0;
+  const session = {
+    ...tab.session,
+    subscribe: (listener: () => void) => {
+      listening++;
+      const end = subscribe(listener);
+      return () => (listening--, end());
+    },
+  };
+  const Badge = () => <p>{useSession(session).status}</p>;
+  const place = document.createElement("div");
+  const root = createRoot(place);
+  await act(async () => root.render(<StrictMode><Badge /></StrictMode>));
+  expect([place.textContent, listening]).toEqual(["signed-out", 1]);
+  await act(async () => {
+    void tab.session.signIn(token);
+    await world.run(100);
+  });
+  expect(place.textContent).toBe("signed-in");
+  await act(async () => root.unmount());
+  expect(listening).toBe(0);
   tab.session.close();
 });
 

@@ -159,7 +159,7 @@ fn is_here(model: &conf::Model) -> bool {
                     path == Path::new(dir)
                         || path.parent() == Some(Path::new(dir)) && path.is_file()
                 };
-                path.is_absolute() && path.exists() && !EVERYWHERE.iter().any(|dir| of(&dir))
+                path.is_absolute() && path.exists() && !EVERYWHERE.iter().any(of)
             })
         })
 }
