@@ -4,7 +4,7 @@ use finding::Severity;
 
 use crate::live::Live;
 use crate::run::Judged;
-use crate::scene::Scene;
+use crate::scene::{Scene, Source, Subject};
 use crate::time::duration;
 
 /// How a point stands.
@@ -51,6 +51,15 @@ fn named(codes: impl Iterator<Item = &'static str>) -> String {
     all.join(", ")
 }
 
+/// Why a point is open.
+fn nothing(scene: &Scene, words: &str) -> String {
+    let is_address = |s: &Subject| s.source == Source::Address;
+    match !scene.subjects.is_empty() && scene.subjects.iter().all(is_address) {
+        true => "only its address is known".to_owned(),
+        false => words.to_owned(),
+    }
+}
+
 fn serves(scene: &Scene) -> bool {
     scene
         .subjects
@@ -70,7 +79,7 @@ fn development(scene: &Scene, judged: &Judged) -> Point {
                 if scene.subjects.len() == 1 { "" } else { "s" }
             ),
         ),
-        (true, false) => (State::Unseen, "no program was found".to_owned()),
+        (true, false) => (State::Unseen, nothing(scene, "no program was found")),
     };
     Point {
         name: "no development mode",
@@ -91,7 +100,7 @@ fn key(scene: &Scene, judged: &Judged) -> Point {
     let (state, evidence) = match (found.is_empty(), keys.first()) {
         (false, _) => (State::No, found),
         (true, Some(name)) => (State::Yes, format!("{name} is set, strong and kept")),
-        (true, None) => (State::Unseen, "no signing key was seen".to_owned()),
+        (true, None) => (State::Unseen, nothing(scene, "no signing key was seen")),
     };
     Point {
         name: "SECRET_KEY exists, strong, persistent",
@@ -164,7 +173,7 @@ fn uptime(scene: &Scene, judged: &Judged) -> Point {
         (false, _) if found.is_empty() => (State::No, "files restarted it".to_owned()),
         (false, _) => (State::No, found),
         (true, Some(age)) => (State::Yes, format!("up for {}", duration(age))),
-        (true, None) => (State::Unseen, "nothing runs".to_owned()),
+        (true, None) => (State::Unseen, nothing(scene, "nothing runs")),
     };
     Point {
         name: "uptime grows",
@@ -188,7 +197,7 @@ fn changes(scene: &Scene, judged: &Judged, live: Option<&Live>) -> Point {
             State::Yes,
             "nothing watches the code (--live proves it)".to_owned(),
         ),
-        None => (State::Unseen, "nothing runs".to_owned()),
+        None => (State::Unseen, nothing(scene, "nothing runs")),
     };
     Point {
         name: "file changes do not restart",

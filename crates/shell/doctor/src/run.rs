@@ -203,7 +203,7 @@ fn at_url(scene: &mut Scene, url: &str, env: &Env) -> Result<(), String> {
     }
     scene.subjects.push(Subject {
         name: authority,
-        source: Source::Process,
+        source: Source::Address,
         program: None,
         layers: Vec::new(),
         env_span: None,
@@ -319,6 +319,7 @@ pub(crate) fn command(scene: &Scene, subject: &Subject, apply: Apply) -> Option<
             Some(format!("{start} {word} {}", servers::shell_line(&[name])))
         }
         Source::Systemd => Some(systemctl(&subject.name, apply)),
+        Source::Address => None,
         Source::Process => match subject.owner.as_ref()? {
             Owner::Systemd(unit) => Some(systemctl(unit, apply)),
             Owner::Supervisor { ctl, group, name } => {

@@ -572,6 +572,10 @@ fn clean_node_and_vite() {
         "",
         &[("server.js", NODE)],
     );
+    // As Next.js and many others do: its words cannot be seen any more, which is no other command.
+    let titled = format!("process.title = 'shop'\n{NODE}");
+    let titled = titled.replace("process.env.BIND", "process.argv[2]");
+    clean("node server.js PORT", "", &[("server.js", &titled)]);
     let command = format!(
         "{} preview --host 127.0.0.1 --port PORT --strictPort",
         npm("vite")

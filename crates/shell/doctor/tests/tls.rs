@@ -77,6 +77,16 @@ fn a_good_certificate_and_the_answer_behind_it() {
     assert!(said.out.contains("healthy: no findings"), "{}", said.out);
     let answers = format!("https://localhost:{port}/health answers");
     assert!(said.out.contains(&answers), "{}", said.out);
+    assert!(
+        said.out.contains(" ms, certificate until 2126-11-05\n"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.out.contains("only its address is known"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -335,6 +335,12 @@ fn same_words(command: &[String], argv: &[String]) -> bool {
     })
 }
 
+/// Whether a process has written a title over its words: gunicorn with setproctitle, Next.js, whoever sets `process.title`.
+fn is_title(argv: &[String], command: &[String]) -> bool {
+    let base = |word: &String| word.rsplit('/').next().unwrap_or(word).to_owned();
+    argv.len() == 1 && argv.first().map(base) != command.first().map(base)
+}
+
 pub(crate) fn not_applied(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     let (Some(program), Some(process), Some(config)) = (
         &subject.program,
@@ -363,8 +369,7 @@ pub(crate) fn not_applied(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     {
         return Vec::new();
     }
-    // Servers that write a title of their own into argv (gunicorn with setproctitle).
-    if process.argv.len() == 1 && process.argv[0].contains(':') {
+    if is_title(&process.argv, &definition.command.argv()) {
         return Vec::new();
     }
     let age = scene.now_unix_s.saturating_sub(process.start_unix_s);

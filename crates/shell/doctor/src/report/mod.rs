@@ -53,6 +53,18 @@ pub(crate) fn json(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
         "not_seen": scene.unseen.iter().map(|w| clean(w)).collect::<Vec<_>>(),
         "ignored": judged.ignored.iter().map(|(code, reason)| json!({ "code": code, "reason": clean(reason) })).collect::<Vec<_>>(),
     });
+    let certificates = scene.subjects.iter().filter_map(|s| s.certificate.as_ref());
+    let certificates: Vec<Value> = certificates
+        .map(|c| {
+            json!({
+                "at": clean(&c.at), "from_unix_s": c.from_unix_s, "until_unix_s": c.until_unix_s,
+                "accepted": c.refused.is_none(),
+            })
+        })
+        .collect();
+    if !certificates.is_empty() {
+        value["certificates"] = certificates.into();
+    }
     if let Some(live) = &scene.live {
         value["live"] = experiments(live);
     }

@@ -6,8 +6,8 @@ use super::clean;
 use crate::checklist::{Point, State};
 use crate::model::{Diagnosis, Evidence};
 use crate::run::{Judged, cause};
-use crate::scene::{Scene, Source};
-use crate::time::duration;
+use crate::scene::{Scene, Source, Subject};
+use crate::time::{date, duration};
 
 /// Programs named at the top; the rest is counted.
 const NAMED_MAX: usize = 20;
@@ -70,6 +70,10 @@ fn head(out: &mut String, scene: &Scene) {
         ));
     }
     for subject in scene.subjects.iter().take(NAMED_MAX) {
+        if subject.source == Source::Address {
+            out.push_str(&address(subject));
+            continue;
+        }
         let process = subject.processes.first();
         let state = process.map_or_else(
             || "not running".to_owned(),
@@ -108,6 +112,31 @@ fn head(out: &mut String, scene: &Scene) {
         }
     }
     out.push('\n');
+}
+
+/// `  https://a.example/api/health  200 after 12 ms, certificate until 2027-01-31`.
+fn address(subject: &Subject) -> String {
+    let health = subject.health.as_ref();
+    let url = health.map_or(subject.name.as_str(), |h| h.url.as_str());
+    let said = match health.map(|h| &h.answer) {
+        Some(Ok(answer)) => format!("{} after {} ms", answer.status, answer.took_ms),
+        Some(Err(_)) => "no answer".to_owned(),
+        None if subject
+            .certificate
+            .as_ref()
+            .is_some_and(|c| c.refused.is_some()) =>
+        {
+            "not asked".to_owned()
+        }
+        None => "no health check at the usual paths".to_owned(),
+    };
+    let until = subject.certificate.as_ref().map_or_else(String::new, |c| {
+        format!(", certificate until {}", date(c.until_unix_s))
+    });
+    format!(
+        "  {}\n",
+        escape(&mask_line(&format!("{url}  {said}{until}")))
+    )
 }
 
 fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> String {

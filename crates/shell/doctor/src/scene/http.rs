@@ -154,6 +154,21 @@ pub(crate) fn certificate(target: &Target, now_unix_s: u64) -> Option<Certificat
 
 /// Sends a request (head and body as they are) and reads the answer until it is whole or the connection ends.
 pub(crate) fn ask(target: &Target, request: &[u8]) -> Result<Answer, String> {
+    let answer = exchange(target, request);
+    match (target, answer) {
+        (Target::Tls(_, _, trust), Err(why))
+            if trust.was_asked_for_ours() && !why.starts_with(NO_ANSWER) =>
+        {
+            Err(tls::WANTS_OURS.to_owned())
+        }
+        (Target::Unix(_) | Target::Tcp(..) | Target::Tls(..), answer) => answer,
+    }
+}
+
+/// What is said if the deadline passes.
+const NO_ANSWER: &str = "no answer within";
+
+fn exchange(target: &Target, request: &[u8]) -> Result<Answer, String> {
     let start = Instant::now();
     let deadline = deadline();
     let mut stream: Box<dyn Stream> = match target {
@@ -238,7 +253,7 @@ fn words(error: &io::Error) -> String {
     }
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("no answer within {} s", ANSWER_MS_MAX / 1000)
+            format!("{NO_ANSWER} {} s", ANSWER_MS_MAX / 1000)
         }
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::NotFound => "there is no such socket".to_owned(),

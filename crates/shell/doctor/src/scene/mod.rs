@@ -134,6 +134,8 @@ pub(crate) enum Source {
     Systemd,
     /// A process that nobody claims.
     Process,
+    /// An address, and nothing else is known.
+    Address,
 }
 
 /// One program: its definition, its code, its keys, its processes.
@@ -201,7 +203,7 @@ impl Subject {
     pub(crate) fn config<'a>(&self, scene: &'a Scene) -> Option<&'a Config> {
         match self.source {
             Source::Supervisor(index) => scene.configs.get(index),
-            Source::Systemd | Source::Process => None,
+            Source::Systemd | Source::Process | Source::Address => None,
         }
     }
 }

@@ -8,13 +8,15 @@ use std::io;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
     Error, RootCertStore, SignatureScheme, StreamOwned,
@@ -39,6 +41,7 @@ pub(crate) struct Trust {
     config: Arc<ClientConfig>,
     /// `None`: anybody, for a program's own address.
     judge: Option<Arc<WebPkiServerVerifier>>,
+    ours: Arc<Ours>,
 }
 
 impl Trust {
@@ -59,18 +62,37 @@ impl Trust {
         let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| format!("{path}: {error}"))?;
-        Ok(Trust {
-            config: config(judge.clone())?,
-            judge: Some(judge),
-        })
+        Trust::new(judge.clone(), Some(judge))
     }
 
     /// Anybody.
     pub(crate) fn anybody() -> Result<Trust, String> {
+        Trust::new(Arc::new(Anybody(provider())), None)
+    }
+
+    fn new(
+        verifier: Arc<dyn ServerCertVerifier>,
+        judge: Option<Arc<WebPkiServerVerifier>>,
+    ) -> Result<Trust, String> {
+        let ours = Arc::new(Ours::default());
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(Arc::clone(&ours) as Arc<dyn ResolvesClientCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Trust {
-            config: config(Arc::new(Anybody(provider())))?,
-            judge: None,
+            config: Arc::new(config),
+            judge,
+            ours,
         })
+    }
+
+    /// Whether a server has asked for a certificate of ours.
+    pub(crate) fn was_asked_for_ours(&self) -> bool {
+        self.ours.0.load(Ordering::Relaxed)
     }
 }
 
@@ -97,16 +119,23 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn config(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, String> {
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut config = builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+/// Our own certificate: there is none, but it is noted that a server wants one, since many say nothing more and hang up.
+#[derive(Debug, Default)]
+struct Ours(AtomicBool);
+
+impl ResolvesClientCert for Ours {
+    fn resolve(
+        &self,
+        _issuers: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 /// TLS over a connection; the handshake comes with the first byte.
