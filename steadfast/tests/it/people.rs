@@ -9,10 +9,14 @@ use std::process::{Command, Stdio};
 use storm::installation::Installation;
 use storm::wait;
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A command with this on its standard input: exit status, data, notes.
-fn piped(installation: &Installation, args: &[&str], input: &str) -> (i32, String, String) {
+pub(crate) fn piped(
+    installation: &Installation,
+    args: &[&str],
+    input: &str,
+) -> (i32, String, String) {
     let mut command = installation.command();
     command.args(args).arg("-c").arg(installation.config());
     command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -2,6 +2,7 @@
 //! everything that can restart does. Nobody is signed out, no request fails.
 
 mod examples;
+mod killed;
 mod people;
 mod server;
 

@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_millis(50);
 const ANSWER_MAX: Duration = Duration::from_secs(45);
 
 /// One request as a browser on the gateway's own page sends it; None if the connection broke.
-fn try_ask(
+pub(super) fn try_ask(
     port: u16,
     method: &str,
     path: &str,
