@@ -4,6 +4,7 @@
 //! other than `/`: no other host can plant one. Plain http on loopback cannot have Secure cookies everywhere, so it
 //! uses another name, and that name counts for nothing on https. Plain http elsewhere has no session cookie at all.
 
+use crate::limits::COOKIES_MAX;
 use crate::token::Token;
 
 /// The cookie's name on https.
@@ -129,6 +130,20 @@ pub fn find<'a>(channel: Channel, headers: impl IntoIterator<Item = &'a str>) ->
         }
     }
     found
+}
+
+/// Every session cookie, each value once: whoever signs out wants all of them over. At most [`COOKIES_MAX`].
+pub fn every<'a>(channel: Channel, headers: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all: Vec<&str> = Vec::new();
+    let Some(name) = channel.cookie_name() else {
+        return all;
+    };
+    for (cookie, value) in headers.into_iter().flat_map(pairs) {
+        if cookie == name && !all.contains(&value) && all.len() < COOKIES_MAX {
+            all.push(value);
+        }
+    }
+    all
 }
 
 /// The header for the program: the same cookies without ours (either name: neither is a program's business).

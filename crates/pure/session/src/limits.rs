@@ -28,6 +28,10 @@ pub const STALE_MS_MAX: u64 = 15 * 60_000;
 pub const LEASE_MS: u64 = 5_000;
 /// Parents that a rotating session remembers: a client's storage may be that many generations old.
 pub const PAST_MAX: usize = 4;
+/// People whom a browser is known for: a family; each is 70 bytes of a cookie that every request brings.
+pub const DEVICE_USERS_MAX: usize = 4;
+/// Session cookies that one request can end: browsers hold one, whoever plants some needs few.
+pub const COOKIES_MAX: usize = 8;
 /// A program's token lives this long: it is made for one request, at dispatch.
 pub const JWT_LIFE_S: u64 = 300;
 /// `iat` lies this far back: PyJWT refuses one in the future, and programs may run on another clock.

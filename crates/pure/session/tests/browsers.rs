@@ -1,7 +1,7 @@
 //! Cookies and the origin of requests.
 #![allow(missing_docs, reason = "a test")]
 
-use session::cookie::{Channel, Sent, clear, find, set, without};
+use session::cookie::{Channel, Sent, clear, every, find, set, without};
 use session::csrf::{Asked, Forged, decide};
 use session::{Hidden, StoreId, Token, token::Opaque};
 
@@ -65,6 +65,21 @@ fn finding_the_cookie() {
         Sent::Several
     );
     assert_eq!(https(";;=;a"), Sent::None);
+}
+
+#[test]
+fn whoever_signs_out_means_every_cookie() {
+    let all = |headers: &[&'static str]| every(Channel::Https, headers.iter().copied());
+    let three = [
+        "__Host-steadfast=X; a=b; __Host-steadfast=Y",
+        "__Host-steadfast=X; steadfast-local=Z",
+    ];
+    assert_eq!(all(&three), ["X", "Y"]);
+    assert!(all(&["a=b"]).is_empty());
+    assert!(every(Channel::Http, three).is_empty());
+    let many: Vec<String> = (0..100).map(|n| format!("__Host-steadfast={n}")).collect();
+    let many = many.join("; ");
+    assert_eq!(every(Channel::Https, [&*many]).len(), session::COOKIES_MAX);
 }
 
 #[test]

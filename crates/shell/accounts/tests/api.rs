@@ -234,6 +234,32 @@ async fn other_clients_have_a_bearer_and_a_cookie_is_none() {
 }
 
 #[tokio::test]
+async fn logout_with_several_cookies_ends_each_of_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = with_ada(dir.path()).await;
+    let mut cookies = Vec::new();
+    for user in ["ada", "eve", "bob"] {
+        let opened = signed_in(&accounts, user, Kind::Cookie).await;
+        cookies.push(opened.token.expose());
+    }
+    let out = ask("POST", "/logout")
+        .own()
+        .cookie(&cookies[0])
+        .cookie("sf1.c.x.y")
+        .cookie(&cookies[1])
+        .cookie(&cookies[0]);
+    let out = out.to(&accounts).await;
+    assert_eq!(
+        (out.status, out.cookie("steadfast-local")),
+        (204, Some(String::new()))
+    );
+    for (cookie, status) in cookies.iter().zip([401, 401, 200]) {
+        let said = ask("GET", "/verify").cookie(cookie).to(&accounts).await;
+        assert_eq!(said.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_rotating_session_refreshes_repeats_and_notices_theft() {
     let dir = tempfile::tempdir().expect("a directory");
     let accounts = with_ada(dir.path()).await;

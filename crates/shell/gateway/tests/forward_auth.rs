@@ -285,6 +285,60 @@ fn what_traefik_sends_is_understood() {
         ask("GET", "wss", &format!("{cookie}{evil}{socket}")).status,
         403
     );
+    // A header is heard where the cookie is good for nothing.
+    both.door.add_user("bob", "correct horse battery");
+    let login = r#"{"username":"bob","password":"correct horse battery","mode":"bearer"}"#;
+    let login = Asked::post("/_steadfast/login", login)
+        .line("Content-Type: application/json")
+        .line("Sec-Fetch-Site: none");
+    let said = both.door.ask(login);
+    let said: serde_json::Value = serde_json::from_str(&said.body).expect("JSON");
+    let bearer = format!(
+        "Authorization: Bearer {}\r\n",
+        said["token"].as_str().expect("a token")
+    );
+    for lines in [
+        bearer.clone(),
+        format!("Cookie: __Host-steadfast=sf1.c.x.y\r\n{bearer}"),
+        format!("{bearer}{}", cookie.replace("=sf1.c.", "=sf1.c.x")),
+    ] {
+        let heard = ask("GET", "https", &lines);
+        assert_eq!(heard.status, 200, "{heard:?}");
+        let token = heard.header("authorization").expect("a token");
+        let token = token.strip_prefix("Bearer ").expect("a bearer token");
+        let token = Compact::read(token).expect("a JWT");
+        assert_eq!(token.claims().expect("claims")["sub"], "bob");
+    }
+    // Before a request to another origin a browser asks without credentials; the program answers that.
+    let preflight = "Access-Control-Request-Method: PUT\r\n";
+    let passed = ask(
+        "OPTIONS",
+        "https",
+        &format!("Origin: https://app.example\r\n{preflight}"),
+    );
+    assert_eq!(
+        (passed.status, passed.header("authorization")),
+        (200, None),
+        "{passed:?}"
+    );
+    let own = "Origin: https://app.example\r\n";
+    for (method, lines) in [
+        ("OPTIONS", format!("{evil}{preflight}")),
+        ("OPTIONS", own.to_owned()),
+        ("OPTIONS", preflight.to_owned()),
+        ("GET", format!("{own}{preflight}")),
+        // No browser sends that: whoever does wants it to reach the program.
+        (
+            "OPTIONS",
+            format!("{own}{preflight}Authorization: Bearer e30.e30.x\r\n"),
+        ),
+        (
+            "OPTIONS",
+            format!("{own}{preflight}Cookie: __Host-steadfast=sf1.c.x.y\r\n"),
+        ),
+    ] {
+        assert_eq!(ask(method, "https", &lines).status, 401, "{method} {lines}");
+    }
     // The cookie of https counts for nothing on plain http.
     assert_eq!(ask("GET", "http", &cookie).status, 401);
     // A token of another store, and a store that is gone.

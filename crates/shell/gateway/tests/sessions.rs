@@ -279,15 +279,98 @@ fn signing_out_by_path_and_by_header() {
     assert_eq!(door.ask(Asked::get("/").cookie(&two)).status, 401);
     assert_eq!(door.ask(Asked::get("/").cookie(&cookie)).status, 401);
     assert_eq!(door.ask(Asked::get("/").cookie(&other)).status, 200);
+}
 
-    // A link on another site does not sign out; a plain client's GET does.
-    let link = Asked::get("/logout")
-        .cookie(&other)
-        .line("Sec-Fetch-Site: cross-site");
-    assert_eq!(door.ask(link).status, 200);
-    assert_eq!(door.ask(Asked::get("/").cookie(&other)).status, 200);
-    door.ask(Asked::get("/logout").cookie(&other));
-    assert_eq!(door.ask(Asked::get("/").cookie(&other)).status, 401);
+#[test]
+fn a_link_signs_out_only_where_the_browser_says_that_it_is_ours() {
+    let door = Door::with(Auth::Required, |config| {
+        let sessions = config.sessions.as_mut().expect("sessions");
+        sessions.origins = vec!["https://friend.example".into()];
+    });
+    let cookie = door.sign_in("ada");
+    let asked = |path: &str, lines: &[&str]| {
+        let asked = Asked::get(path).cookie(&cookie);
+        lines.iter().fold(asked, |asked, line| asked.line(line))
+    };
+    // The program's word about it counts for nothing: it does not know who wanted it.
+    for path in [
+        "/logout",
+        "/logout?out-session",
+        "/logout?out-user",
+        "/login?out-session",
+    ] {
+        for lines in [
+            &["Sec-Fetch-Site: cross-site"][..],
+            &["Sec-Fetch-Site: same-site"],
+            &["Sec-Fetch-Site: cross-site", "Origin: https://evil.example"],
+            &["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: same-origin"],
+            &["Origin: null"],
+            &[],
+        ] {
+            let said = door.ask(asked(path, lines));
+            assert_eq!(
+                (said.status, said.header("set-cookie")),
+                (200, None),
+                "{path} {lines:?}"
+            );
+            let still = door.ask(Asked::get("/").cookie(&cookie));
+            assert_eq!(still.status, 200, "{path} {lines:?}");
+        }
+    }
+    for lines in [
+        &["Sec-Fetch-Site: same-origin"][..],
+        &["Sec-Fetch-Site: none"],
+        &[
+            "Sec-Fetch-Site: cross-site",
+            "Origin: https://friend.example",
+        ],
+    ] {
+        for path in ["/logout", "/logout?out-session"] {
+            let cookie = door.sign_in("bob");
+            let mut asked = Asked::get(path).cookie(&cookie);
+            for line in lines {
+                asked = asked.line(line);
+            }
+            let out = door.ask(asked);
+            assert!(
+                out.header("set-cookie")
+                    .is_some_and(|set| set.contains("Max-Age=0"))
+            );
+            assert_eq!(
+                door.ask(Asked::get("/").cookie(&cookie)).status,
+                401,
+                "{lines:?}"
+            );
+        }
+    }
+    // On the program's other paths its word counts: it may have found the account to be closed.
+    let link = "Sec-Fetch-Site: cross-site";
+    door.ask(Asked::get("/closed?out-session").cookie(&cookie).line(link));
+    assert_eq!(door.ask(Asked::get("/").cookie(&cookie)).status, 401);
+}
+
+#[test]
+fn signing_out_with_several_cookies_ends_each() {
+    let door = Door::new(Auth::Required);
+    let [own, planted, other] = ["ada", "eve", "bob"].map(|user| door.sign_in(user));
+    let both = format!("{own}; steadfast-local=sf1.c.x.y; {planted}");
+    let out = |path: &str| {
+        Asked::post(path, "")
+            .cookie(&both)
+            .line("Sec-Fetch-Site: same-origin")
+    };
+    // Elsewhere they are no authentication, and nobody is signed out by them.
+    assert_eq!(door.ask(out("/data")).status, 401);
+    assert_eq!(door.ask(Asked::get("/").cookie(&own)).status, 200);
+    let done = door.ask(out("/logout"));
+    assert_eq!(done.status, 200);
+    assert!(
+        done.header("set-cookie")
+            .is_some_and(|set| set.contains("Max-Age=0"))
+    );
+    for (cookie, status) in [(&own, 401), (&planted, 401), (&other, 200)] {
+        assert_eq!(door.ask(Asked::get("/").cookie(cookie)).status, status);
+    }
 }
 
 #[test]

@@ -261,7 +261,7 @@ pub(super) async fn refresh(
     }
 }
 
-/// Ends the session that asks and removes its cookie; also where there is none.
+/// Ends the session that asks and removes its cookie; also where there is none. With several cookies, each of them.
 #[utoipa::path(post, path = "/logout", responses(
     (status = 204, description = "Nobody is signed in here any more."),
     (status = 503, body = Details, description = "Not known to be kept: ask again.")))]
@@ -271,12 +271,12 @@ pub(super) async fn logout(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let sent = presented(&headers, asker.caller.channel);
-    let cookie = match sent.cookie {
-        Sent::One(text) => Some((text, true)),
-        Sent::None | Sent::Several => None,
-    };
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    // Several differ if somebody plants cookies: nobody means to stay signed in by one of them.
+    let cookies = cookie::every(asker.caller.channel, cookies).into_iter();
     let bearer = sent.bearer.map(|text| (text, false));
-    for (text, in_cookie) in cookie.into_iter().chain(bearer) {
+    for (text, in_cookie) in cookies.map(|text| (text, true)).chain(bearer) {
         match judged(&accounts, text, in_cookie, Traffic::Passive).await.0 {
             Verdict::Valid(admission) => accounts
                 .sign_out(Scope::One(admission.session), Why::SignedOut)

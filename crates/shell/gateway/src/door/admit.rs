@@ -8,7 +8,9 @@
 //! | forged | - | 403 | 403 | 403 | 403 |
 //!
 //! A preflight of CORS from an origin that may act here passes: browsers send no credentials with one, and the program
-//! answers it. A GET of a login or logout page may come from anywhere, but signs nobody in or out if it is forged.
+//! answers it. A GET of a login or logout page may come from anywhere, but signs nobody in or out unless the browser says
+//! that a page of ours (or the person, by typing) asked for it: whatever the program answers to a link on another site,
+//! it does not know who wanted that.
 
 use h1::Kind;
 use h1::request::{Method, RequestHead};
@@ -63,6 +65,7 @@ pub(crate) async fn admit(
         caller: None,
         marks,
         lines: Vec::new(),
+        planted: Vec::new(),
     };
     if !open {
         let idle = pass.marks.is_empty() && !pass.drop_authorization && !clean_cookies;
@@ -80,8 +83,6 @@ pub(crate) async fn admit(
     let forged = asked::forged(site, head, buf, &from, act);
     match (forged, way, safe) {
         (None, _, _) => {}
-        // Nothing says where a plain link comes from but browsers of today; signing out is all that it can do.
-        (Some(Forged::NeitherHeader), Way::Logout, true) => {}
         (forged, Way::Login | Way::Logout, true) if !is_upgrade(head) => pass.forged = forged,
         (Some(forged), _, _) => return Err(forbidden(forged, &pass.marks)),
     }
@@ -91,7 +92,10 @@ pub(crate) async fn admit(
     let Some(door) = &site.door else {
         return Err(unsure(Unsure::Unreachable, &pass.marks));
     };
-    if is_preflight(head, buf) && pass.marks.origin.is_some() {
+    if let (InCookie::Several(all), Way::Logout) = (&sent, way) {
+        pass.planted.clone_from(all);
+    }
+    if is_preflight(head, buf, None) && pass.marks.origin.is_some() {
         pass.open = false;
         return Ok(Some(Box::new(pass)));
     }
@@ -104,8 +108,9 @@ fn is_upgrade(head: &RequestHead) -> bool {
     head.upgrade != h1::request::Upgrade::None
 }
 
-fn is_preflight(head: &RequestHead, buf: &[u8]) -> bool {
-    head.method == Method::Options
+/// `method`: another one than the head's, what a proxy asks about.
+pub(crate) fn is_preflight(head: &RequestHead, buf: &[u8], method: Option<&str>) -> bool {
+    method.map_or(head.method == Method::Options, |it| it == "OPTIONS")
         && head.framing.is_empty()
         && head
             .lines
@@ -114,10 +119,10 @@ fn is_preflight(head: &RequestHead, buf: &[u8]) -> bool {
 }
 
 /// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in.
-async fn look(door: &Door, sent: InCookie, bearer: InHeader) -> (Verdict, Option<Sid>) {
+pub(crate) async fn look(door: &Door, sent: InCookie, bearer: InHeader) -> (Verdict, Option<Sid>) {
     let by_cookie = match sent {
         InCookie::None => None,
-        InCookie::Several => Some((Verdict::Invalid(Refusal::Malformed), None)),
+        InCookie::Several(_) => Some((Verdict::Invalid(Refusal::Malformed), None)),
         InCookie::One(token) => Some(verify(door, &token, |kind| kind == Use::Cookie).await),
     };
     match (by_cookie, bearer) {

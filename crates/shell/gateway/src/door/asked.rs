@@ -132,8 +132,8 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 pub(crate) enum InCookie {
     None,
     One(String),
-    /// Somebody plants cookies.
-    Several,
+    /// These differ: somebody plants cookies.
+    Several(Vec<String>),
 }
 
 /// Finds the session cookie.
@@ -145,7 +145,10 @@ pub(crate) fn in_cookie(head: &RequestHead, buf: &[u8], channel: Channel) -> InC
     match cookie::find(channel, headers.iter().map(AsRef::as_ref)) {
         Sent::None => InCookie::None,
         Sent::One(value) => InCookie::One(value.to_owned()),
-        Sent::Several => InCookie::Several,
+        Sent::Several => {
+            let all = cookie::every(channel, headers.iter().map(AsRef::as_ref));
+            InCookie::Several(all.into_iter().map(str::to_owned).collect())
+        }
     }
 }
 

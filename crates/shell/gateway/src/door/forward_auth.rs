@@ -5,11 +5,10 @@
 //! `Authorization`, never a bare user name that a program could be sent by somebody else; 401, 403 and 503 are for the
 //! client. See docs/forward-auth.md.
 
-use session::judge::Traffic;
-use session::{Kind as Use, Refusal, Token, Verdict, cookie};
+use session::{Refusal, Verdict, cookie};
 
 use crate::client::{Client, Next};
-use crate::door::admit::{forbidden, no_key, unauthorized, unsure};
+use crate::door::admit::{forbidden, is_preflight, look, no_key, unauthorized, unsure};
 use crate::door::asked::{self, Act, InCookie, InHeader};
 use crate::door::marks::{Marks, Source, line};
 use crate::own::{self, Ours};
@@ -54,29 +53,22 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
     let Some(door) = &site.door else {
         return Err(unsure(session::Unsure::Unreachable, &marks));
     };
-    let (token, wanted) = match (&sent, bearer) {
-        (InCookie::One(token), _) => (token.clone(), Use::Cookie),
-        (InCookie::Several, _) => return Err(unauthorized(Refusal::Malformed, None, None, &marks)),
-        (InCookie::None, InHeader::Ours(token)) => (token, Use::Bearer),
-        (InCookie::None, InHeader::Bearer) => {
-            return Err(unauthorized(Refusal::Malformed, None, None, &marks));
-        }
-        (InCookie::None, InHeader::None | InHeader::Other) => {
-            return Err(unauthorized(Refusal::Absent, None, None, &marks));
-        }
-    };
-    let fits = |read: Token| (read.kind() == Use::Cookie) == (wanted == Use::Cookie);
-    let (verdict, session) = match Token::parse(&token).map(fits) {
-        None => (Verdict::Invalid(Refusal::Malformed), None),
-        Some(false) => (Verdict::Invalid(Refusal::WrongUse), None),
-        Some(true) => door.verify(&token, Traffic::Active).await,
-    };
+    // Browsers send no credentials with one, and the program answers it, for nobody.
+    let asks = is_preflight(head, read, method.as_deref());
+    let bare = sent == InCookie::None && bearer == InHeader::None;
+    if asks && bare && marks.origin.is_some() {
+        let mut lines = Vec::new();
+        marks.write(&mut lines, Source::Gateway, None);
+        return Ok(Ours::passed(lines));
+    }
+    let (verdict, session) = look(door, sent.clone(), bearer).await;
     match verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),
         Verdict::Invalid(refusal) => {
             // As at admission: a sign-in elsewhere in this browser has set another cookie already.
             let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
-            let clear = (wanted == Use::Cookie && !replaced).then(|| cookie::clear(channel));
+            let clear = matches!(sent, InCookie::One(_)) && !replaced;
+            let clear = clear.then(|| cookie::clear(channel));
             Err(unauthorized(refusal, clear.flatten(), session, &marks))
         }
         Verdict::Valid(admission) => {

@@ -84,6 +84,8 @@ pub(crate) struct Pass {
     pub(crate) marks: Marks,
     /// Lines for the client that the answer of the program caused.
     lines: Vec<u8>,
+    /// Session cookies that differ, on the logout path: whoever signs out wants each of them over.
+    planted: Vec<String>,
 }
 
 impl Pass {

@@ -6,8 +6,9 @@
 use h1::Kind;
 use h1::response::ResponseHead;
 use session::cookie;
+use session::judge::Traffic;
 use session::revoke::Scope;
-use session::{Kind as Use, Unsure, UserId, Why};
+use session::{Kind as Use, Unsure, UserId, Verdict, Why};
 
 use crate::attempt::{Exchange, Step};
 use crate::door::admit::{forbidden, unsure};
@@ -109,20 +110,25 @@ async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> 
 }
 
 async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), Ours> {
-    // A link of another site: whatever the program did, the session stays.
-    if pass.way == Way::Logout && out.is_none() && pass.forged.is_some() {
+    // A link of another site, to a page that signs in or out: whatever the program says, the session stays.
+    if pass.forged.is_some() {
         return Ok(());
+    }
+    for token in std::mem::take(&mut pass.planted) {
+        match door.verify(&token, Traffic::Passive).await.0 {
+            Verdict::Valid(other) => {
+                end(door, pass, Scope::One(other.session)).await?;
+            }
+            Verdict::Unknown(why) => return Err(unsure(why, &pass.marks)),
+            Verdict::Invalid(_) => {}
+        }
     }
     if let Some(admission) = pass.admission.take() {
         let scope = match out {
             Some(Out::User) => Scope::User(admission.user),
             Some(Out::Session) | None => Scope::One(admission.session),
         };
-        match in_time(door.accounts.sign_out(scope, Why::SignedOut)).await {
-            Some(Ok(())) => {}
-            Some(Err(why)) => return Err(unsure(why, &pass.marks)),
-            None => return Err(unsure(Unsure::Unreachable, &pass.marks)),
-        }
+        end(door, pass, scope).await?;
     }
     if pass.cookie
         && let Some(clear) = cookie::clear(pass.channel)
@@ -130,6 +136,14 @@ async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), 
         line(&mut pass.lines, "Set-Cookie", &clear);
     }
     Ok(())
+}
+
+async fn end(door: &Door, pass: &Pass, scope: Scope) -> Result<(), Ours> {
+    match in_time(door.accounts.sign_out(scope, Why::SignedOut)).await {
+        Some(Ok(())) => Ok(()),
+        Some(Err(why)) => Err(unsure(why, &pass.marks)),
+        None => Err(unsure(Unsure::Unreachable, &pass.marks)),
+    }
 }
 
 fn mistake(marks: &Marks) -> Ours {

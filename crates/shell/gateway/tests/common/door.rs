@@ -264,8 +264,13 @@ fn program(conversation: &mut Conversation) {
             (_, "sign-in") | ("/login?sign-in", _) => {
                 answer("200 OK", "Steadfast-Sign-In: ada\r\n")
             }
-            (_, "out-session") => answer("200 OK", "Steadfast-Sign-Out: session\r\n"),
-            (_, "out-user") => answer("200 OK", "Steadfast-Sign-Out: user\r\n"),
+            (_, "out-session")
+            | ("/logout?out-session" | "/login?out-session" | "/closed?out-session", _) => {
+                answer("200 OK", "Steadfast-Sign-Out: session\r\n")
+            }
+            (_, "out-user") | ("/logout?out-user", _) => {
+                answer("200 OK", "Steadfast-Sign-Out: user\r\n")
+            }
             (_, "lies") => answer(
                 "200 OK",
                 "Steadfast-Nonce: x\r\nSteadfast-Source: gateway\r\nX-Steadfast-Session: y\r\n",
