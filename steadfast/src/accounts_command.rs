@@ -88,13 +88,11 @@ async fn change_users(accounts: &Accounts, action: Users, json: bool) -> Result<
         Users::Add { name } => {
             let password = password(&name)?;
             accounts.add_user(&name, &password).await?;
-            warn(&password);
             say(&name, "added", &format!("{name} can sign in"));
         }
         Users::Passwd { name } => {
             let password = password(&name)?;
             accounts.set_password(&name, &password).await?;
-            warn(&password);
             let text = format!("{name} has another password and is signed out everywhere");
             say(&name, "changed", &text);
         }
@@ -126,12 +124,6 @@ async fn change_users(accounts: &Accounts, action: Users, json: bool) -> Result<
         }
     }
     Ok(())
-}
-
-fn warn(password: &str) {
-    if let Some(weak) = Accounts::weak(password) {
-        printer::note(&format!("warning: {weak}"));
-    }
 }
 
 async fn list_users(accounts: &Accounts, json: bool) -> Result<(), String> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use store::{OpenError, Store as _};
 
 pub(crate) struct Door {
-    place: Place,
+    pub(crate) place: Place,
     role: Role,
     pub(crate) policy: Policy,
     state: Mutex<State>,

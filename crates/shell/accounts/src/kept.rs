@@ -4,7 +4,7 @@ use routes::Sessions;
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Line, Scope};
 use session::{Row, Sid, StoreId, Token, Touch, UserId, Why};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use store::{
     Answer, Failure, Listed, OpenError, Postgres, RefreshAsk, Refreshed, Revoked, Sqlite, Store,
     User, UserChange,
@@ -36,6 +36,13 @@ impl Place {
                     .to_owned(),
             ),
             _ => Err("the session store is neither sqlite:DIRECTORY nor postgres://…".to_owned()),
+        }
+    }
+
+    /// The directory of what is kept about sessions on this machine.
+    pub(crate) fn dir(&self) -> &Path {
+        match self {
+            Place::Sqlite(dir) | Place::Postgres { dir, .. } => dir,
         }
     }
 

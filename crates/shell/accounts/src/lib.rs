@@ -15,7 +15,9 @@
 mod api;
 mod cache;
 mod client;
+mod common;
 mod door;
+mod field;
 mod kept;
 mod limits;
 mod passwords;
@@ -69,7 +71,8 @@ pub struct Opened {
 pub struct Accounts {
     door: Arc<Door>,
     config: Arc<Sessions>,
-    throttle: Arc<Mutex<Throttle>>,
+    /// Begun by the first password.
+    throttle: Arc<OnceLock<Mutex<Throttle>>>,
     /// Started by the first password.
     pool: Arc<OnceLock<Result<Pool, String>>>,
     device_key: Arc<Mutex<Option<(StoreId, Hidden)>>>,
@@ -119,7 +122,7 @@ impl Accounts {
         let mut accounts = Accounts {
             door,
             config: Arc::new(config.clone()),
-            throttle: Arc::new(Mutex::new(Throttle::new())),
+            throttle: Arc::default(),
             pool: Arc::default(),
             device_key: Arc::default(),
             router: None,

@@ -1,8 +1,9 @@
 //! Password hashes (argon2id) on threads of their own.
 //!
 //! A hash costs 20 ms and 19 MiB by intent. So it never runs where verdicts are given: few threads of the lowest
-//! priority, a short queue, and *busy* (503) when that is full. An unknown user costs the same as a known one: the
-//! same parameters, over a hash that nobody's password has.
+//! priority, a short queue, and *busy* (503) when that is full. Every try costs the same, as much as the costliest hash
+//! that any user may have: an unknown user's is over a hash that nobody's password has, and one whose hash was made
+//! for less (before the cost was calibrated) is padded. So the time of an answer does not tell who has an account.
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -55,6 +56,42 @@ impl Cost {
         (enough && cost.argon().is_some()).then_some(cost)
     }
 
+    /// That of a hash. None: it cannot be read.
+    pub(crate) fn of(phc: &str) -> Option<Cost> {
+        let made = PasswordHash::new(phc).ok()?;
+        let made = Params::try_from(&made).ok()?;
+        Some(Cost {
+            memory_kib: made.m_cost(),
+            passes: made.t_cost(),
+        })
+    }
+
+    /// What a hash touches, KiB: its time is proportional to that.
+    fn work_kib(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
+    }
+
+    /// The costlier of two.
+    pub(crate) fn more(self, other: Cost) -> Cost {
+        if other.work_kib() > self.work_kib() {
+            other
+        } else {
+            self
+        }
+    }
+
+    /// What is to be hashed in addition, so that a try of this cost takes as long as one of `most`.
+    fn padding(spent: Option<Cost>, most: Cost) -> Option<Cost> {
+        let spent_kib = spent.map_or(0, Cost::work_kib);
+        let left_kib = most.work_kib().saturating_sub(spent_kib);
+        let one = u64::from(MEMORY_KIB_MIN);
+        let passes = u32::try_from((left_kib + one / 2) / one).ok()?;
+        (passes > 0).then_some(Cost {
+            memory_kib: MEMORY_KIB_MIN,
+            passes,
+        })
+    }
+
     fn argon(self) -> Option<Argon2<'static>> {
         let params = Params::new(self.memory_kib, self.passes, 1, None).ok()?;
         Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
@@ -79,9 +116,7 @@ impl Cost {
 
     /// Whether the hash was made with other parameters.
     pub(crate) fn differs(self, phc: &str) -> bool {
-        let made = PasswordHash::new(phc).ok();
-        let made = made.and_then(|hash| Params::try_from(&hash).ok());
-        made.is_none_or(|made| made.m_cost() != self.memory_kib || made.t_cost() != self.passes)
+        Cost::of(phc) != Some(self)
     }
 }
 
@@ -93,7 +128,7 @@ pub(crate) fn hash(password: &str, cost: Cost) -> Option<String> {
     Some(hash.to_string())
 }
 
-/// Whether it is this password. A hash that cannot be read is nobody's, but costs the same.
+/// Whether it is this password. A hash that cannot be read is nobody's.
 fn verify(password: &str, phc: &str) -> bool {
     let fits = |phc: &str| {
         PasswordHash::new(phc).is_ok_and(|hash| {
@@ -110,14 +145,23 @@ enum Work {
         password: String,
         /// None: there is no such user.
         phc: Option<String>,
-        cost: Cost,
-        reply: oneshot::Sender<bool>,
+        /// What every try costs.
+        most: Cost,
+        reply: oneshot::Sender<Checked>,
     },
     Hash {
         password: String,
         cost: Cost,
         reply: oneshot::Sender<Option<String>>,
     },
+}
+
+/// What a try came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checked {
+    pub(crate) right: bool,
+    /// KiB that were touched for it.
+    pub(crate) work_kib: u64,
 }
 
 /// The queue is full, or its threads are gone.
@@ -147,13 +191,13 @@ impl Pool {
         &self,
         password: String,
         phc: Option<String>,
-        cost: Cost,
-    ) -> Result<bool, Busy> {
+        most: Cost,
+    ) -> Result<Checked, Busy> {
         let (reply, answer) = oneshot::channel();
         self.send(Work::Verify {
             password,
             phc,
-            cost,
+            most,
             reply,
         })?;
         answer.await.map_err(|_| Busy)
@@ -191,13 +235,14 @@ fn run(receiver: &Mutex<Receiver<Work>>) {
             Ok(Work::Verify {
                 password,
                 phc,
-                cost,
+                most,
                 reply,
             }) => {
                 let known = phc.is_some();
-                let phc = phc.or_else(|| nobodys(&mut nobody, cost));
-                let right = phc.is_some_and(|phc| verify(&password, &phc));
-                let _gone = reply.send(right && known);
+                let phc = phc.or_else(|| nobodys(&mut nobody, most));
+                let mut checked = check(&password, &phc.unwrap_or_default(), most);
+                checked.right &= known;
+                let _gone = reply.send(checked);
             }
             Ok(Work::Hash {
                 password,
@@ -208,6 +253,20 @@ fn run(receiver: &Mutex<Receiver<Work>>) {
             }
         }
     }
+}
+
+/// Looks at a password, in the time that every try takes.
+fn check(password: &str, phc: &str, most: Cost) -> Checked {
+    let right = verify(password, phc);
+    let spent = Cost::of(phc);
+    let padding = Cost::padding(spent, most);
+    let mut work_kib = spent.map_or(0, Cost::work_kib);
+    if let Some(padding) = padding
+        && hash(password, padding).is_some()
+    {
+        work_kib += padding.work_kib();
+    }
+    Checked { right, work_kib }
 }
 
 /// A hash of random bytes, made once for each cost.
@@ -232,6 +291,7 @@ mod tests {
         assert!(!verify("correct horse ", &phc));
         assert!(!verify("", &phc) && !verify("correct horse", "") && !verify("x", "$1$abc"));
         assert!(!cost.differs(&phc) && Cost::default().differs(&phc));
+        assert!(cost.differs("$1$abc"));
         assert_eq!(Cost::parse(&cost.to_string()), Some(cost));
         for weak in [
             "m=19455,t=2,p=1",
@@ -242,5 +302,33 @@ mod tests {
         ] {
             assert_eq!(Cost::parse(weak), None, "{weak}");
         }
+    }
+
+    #[tokio::test]
+    async fn every_try_costs_as_much_as_the_costliest_hash() {
+        let cost = |text: &str| Cost::parse(text).expect("a cost");
+        let most = cost("m=19456,t=5,p=1");
+        let pool = Pool::start().expect("started");
+        let mut spent = Vec::new();
+        for phc in [
+            None,
+            hash("correct horse", most),
+            hash("correct horse", Cost::default()),
+            hash("correct horse", cost("m=38912,t=2,p=1")),
+            Some("$1$abc".to_owned()),
+        ] {
+            for password in ["correct horse", "wrong"] {
+                let tried = pool.verify(password.to_owned(), phc.clone(), most).await;
+                let tried = tried.expect("not busy");
+                let real = phc
+                    .as_deref()
+                    .is_some_and(|phc| phc.starts_with("$argon2id"));
+                assert_eq!(tried.right, real && password != "wrong", "{phc:?}");
+                spent.push(tried.work_kib);
+            }
+        }
+        spent.dedup();
+        assert_eq!(spent, [5 * 19_456]);
+        assert_eq!(most.more(Cost::default()), Cost::default().more(most));
     }
 }

@@ -9,14 +9,12 @@
 //! addresses together can slow down *new* browsers of an account, never the known ones. A try is counted before the
 //! password is looked at, and given back when it was right: tries at the same time do not slip through.
 //!
-//! Memory is fixed: each table is a field of slots, chosen by a hash that the process keys at random. Two keys in one
-//! slot share its budget, and nobody can choose whom to share with. Each worker counts for itself.
+//! Memory is fixed: slots, chosen by a keyed hash, that all workers of a machine share (`crate::field`). Two keys in one
+//! slot share its budget, and nobody can choose whom to share with. Times are the wall clock's, since they outlive a
+//! boot; a clock that was set back makes nobody wait for longer than one whole budget.
 
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use crate::field::Field;
 use std::net::IpAddr;
-
-/// Slots of one table: 512 kB; that many attackers at once are another problem than passwords.
-const SLOTS: usize = 65_536;
 
 /// A budget: so many wrong ones at once, then one each so often.
 #[derive(Debug, Clone, Copy)]
@@ -59,62 +57,71 @@ pub(crate) struct Try<'a> {
 #[must_use]
 pub(crate) struct Counted(Vec<(usize, u64)>);
 
-/// When each slot's budget is whole again, milliseconds of a clock that is never set.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    whole_at_ms: Vec<u64>,
-    keyed: RandomState,
+    field: Field,
 }
 
 impl Throttle {
-    pub(crate) fn new() -> Throttle {
-        Throttle {
-            // The second half is the devices': others' wrong passwords never fall on them.
-            whole_at_ms: vec![0; 2 * SLOTS],
-            keyed: RandomState::new(),
-        }
+    pub(crate) fn new(field: Field) -> Throttle {
+        Throttle { field }
     }
 
     /// Counts a try. `Err`: not now, but after so many milliseconds.
     pub(crate) fn count(&mut self, by: Try<'_>, now_ms: u64) -> Result<Counted, u64> {
-        let network = network(by.address);
-        let slots: Vec<(usize, Budget)> = match by.device {
-            Some(nonce) => vec![(SLOTS + self.slot(&("device", nonce, by.account)), DEVICE)],
+        let (network, account) = (network(by.address), by.account.as_bytes());
+        let network = network.as_bytes();
+        // The second half is the devices': others' wrong passwords never fall on them.
+        let slots: Vec<(usize, Budget)> = match &by.device {
+            Some(nonce) => {
+                let slot = self.field.slot(true, &[b"device", nonce, account]);
+                vec![(slot, DEVICE)]
+            }
             None => vec![
-                (self.slot(&("address", &network)), ADDRESS),
-                (self.slot(&("pair", &network, by.account)), PAIR),
-                (self.slot(&("account", by.account)), ACCOUNT),
+                (self.field.slot(false, &[b"address", network]), ADDRESS),
+                (self.field.slot(false, &[b"pair", network, account]), PAIR),
+                (self.field.slot(false, &[b"account", account]), ACCOUNT),
             ],
         };
-        let wait_ms = |(slot, budget): &(usize, Budget)| {
-            let room_ms = (budget.burst - 1) * budget.each_ms;
-            self.whole_at_ms[*slot].saturating_sub(now_ms + room_ms)
-        };
-        let wait_ms = slots.iter().map(wait_ms).max().unwrap_or(0);
-        if wait_ms > 0 {
-            return Err(wait_ms);
-        }
-        for (slot, budget) in &slots {
-            let whole = &mut self.whole_at_ms[*slot];
-            *whole = (*whole).max(now_ms) + budget.each_ms;
-        }
-        Ok(Counted(
-            slots
-                .into_iter()
-                .map(|(slot, budget)| (slot, budget.each_ms))
-                .collect(),
-        ))
+        let (places, budgets): (Vec<usize>, Vec<Budget>) = slots.into_iter().unzip();
+        self.field.change(&places, |whole_at_ms| {
+            let all = || budgets.iter().zip(&*whole_at_ms);
+            let wait_ms = all().map(|(budget, whole)| budget.wait_ms(*whole, now_ms));
+            let wait_ms = wait_ms.max().unwrap_or(0);
+            if wait_ms > 0 {
+                return Err(wait_ms);
+            }
+            for (budget, whole) in budgets.iter().zip(whole_at_ms) {
+                *whole = budget.sane(*whole, now_ms).max(now_ms) + budget.each_ms;
+            }
+            let each = budgets.iter().map(|budget| budget.each_ms);
+            Ok(Counted(places.iter().copied().zip(each).collect()))
+        })
     }
 
     /// It was no wrong password: the password was right, or was not looked at.
     pub(crate) fn give_back(&mut self, counted: Counted) {
-        for (slot, ms) in counted.0 {
-            self.whole_at_ms[slot] = self.whole_at_ms[slot].saturating_sub(ms);
-        }
+        let (places, each): (Vec<usize>, Vec<u64>) = counted.0.into_iter().unzip();
+        self.field.change(&places, |whole_at_ms| {
+            for (whole, ms) in whole_at_ms.iter_mut().zip(each) {
+                *whole = whole.saturating_sub(ms);
+            }
+        });
+    }
+}
+
+impl Budget {
+    /// How long until there is room for one more.
+    fn wait_ms(self, whole_at_ms: u64, now_ms: u64) -> u64 {
+        let room_ms = (self.burst - 1) * self.each_ms;
+        self.sane(whole_at_ms, now_ms)
+            .saturating_sub(now_ms + room_ms)
     }
 
-    fn slot(&self, key: &impl Hash) -> usize {
-        usize::try_from(self.keyed.hash_one(key)).unwrap_or(0) % SLOTS
+    /// No budget is used up for longer than it takes to fill: the clock was set back, or the file is not ours.
+    fn sane(self, whole_at_ms: u64, now_ms: u64) -> u64 {
+        whole_at_ms.min(now_ms + self.burst * self.each_ms)
     }
 }
 
@@ -151,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_attacker_locks_out_himself() {
-        let mut throttle = Throttle::new();
+        let mut throttle = Throttle::new(Field::own());
         assert_eq!(wrong(&mut throttle, by("1.1.1.1", "ada"), 1000), 10);
         assert_eq!(wrong(&mut throttle, by("1.1.1.1", "bob"), 1000), 10);
         assert_eq!(wrong(&mut throttle, by("1.1.1.1", "eve"), 1000), 10);
@@ -172,8 +179,42 @@ mod tests {
     }
 
     #[test]
+    fn more_workers_are_not_more_guesses() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let worker = || Throttle::new(Field::shared(dir.path()));
+        let mut workers: Vec<Throttle> = (0..4).map(|_| worker()).collect();
+        let all: usize = workers
+            .iter_mut()
+            .map(|one| wrong(one, by("1.1.1.1", "ada"), 100))
+            .sum();
+        assert_eq!(all, 10);
+        // Nor is a restart of the gateway.
+        assert_eq!(wrong(&mut worker(), by("1.1.1.1", "ada"), 100), 0);
+        // What was right is given back for all.
+        let counted = workers[0]
+            .count(by("2.2.2.2", "ada"), NOW_MS)
+            .expect("free");
+        workers[0].give_back(counted);
+        assert_eq!(wrong(&mut workers[1], by("2.2.2.2", "ada"), 100), 10);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_locks_nobody_out_for_long() {
+        let mut throttle = Throttle::new(Field::own());
+        wrong(&mut throttle, by("1.1.1.1", "ada"), 100);
+        let before_ms = NOW_MS - 900_000_000;
+        let wait_ms = throttle
+            .count(by("1.1.1.1", "ada"), before_ms)
+            .expect_err("throttled");
+        assert_eq!(
+            wait_ms, PAIR.each_ms,
+            "one whole budget, and the first of it is free again"
+        );
+    }
+
+    #[test]
     fn many_addresses_run_out_but_a_known_browser_goes_on() {
-        let mut throttle = Throttle::new();
+        let mut throttle = Throttle::new(Field::own());
         let guesses: usize = (0..250)
             .map(|n| wrong(&mut throttle, by(&format!("10.0.0.{n}"), "ada"), 5))
             .sum();
@@ -192,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_was_right_is_not_counted_and_an_ipv6_network_is_one() {
-        let mut throttle = Throttle::new();
+        let mut throttle = Throttle::new(Field::own());
         for _ in 0..1000 {
             let counted = throttle.count(by("1.1.1.1", "ada"), NOW_MS).expect("free");
             throttle.give_back(counted);

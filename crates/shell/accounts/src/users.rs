@@ -8,24 +8,28 @@
 //! The last look is for a password that was changed, or an account that was disabled, between the hash and the new
 //! session: both end all sessions, and this one would have slipped through.
 
-use crate::door::{locked, steady_ms};
+use crate::common::is_common;
+use crate::door::locked;
+use crate::field::Field;
 use crate::kept::{Kept, random};
 use crate::passwords::{Busy, Cost, PASSWORD_BYTES_MAX, Pool, hash};
-use crate::throttle::Try;
+use crate::throttle::{Throttle, Try};
 use crate::{Accounts, Caller, Opened, context};
 use session::judge::{addressed, bounded};
 use session::revoke::Scope;
 use session::rotating::Refresh;
 use session::token::Link;
 use session::{Hidden, Kind, Row, Sid, Token, Unsure, UserId, Verdict, Why, device};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Answer, Listed, RefreshAsk, Refreshed, Store as _, User, UserChange};
 
 /// Names of settings in the store.
 const DEVICE_KEY: &str = "device_key";
 const COST: &str = "argon2";
-/// A shorter password deserves a warning: NIST SP 800-63B and OWASP ASVS name eight as the least. The operator decides.
+/// The costliest hash that somebody may have: users follow a calibration one by one.
+const COST_MOST: &str = "argon2_most";
+/// A shorter password is refused: NIST SP 800-63B and OWASP ASVS name eight as the least.
 const PASSWORD_CHARS_MIN: usize = 8;
 
 /// Signed in.
@@ -81,13 +85,13 @@ impl Accounts {
             account: name.as_str(),
             device: known,
         };
-        let counted = locked(&self.throttle).count(by, steady_ms());
+        let counted = locked(self.throttle()).count(by, sys::clock::wall_ms());
         let counted = counted.map_err(|wait_ms| Refused::Throttled { wait_ms })?;
         let checked = self.checked(&kept, name, password).await;
         match checked {
             // A wrong password stays counted.
             Err(Refused::Credentials) => return Err(Refused::Credentials),
-            Ok(_) | Err(_) => locked(&self.throttle).give_back(counted),
+            Ok(_) | Err(_) => locked(self.throttle()).give_back(counted),
         }
         let user = checked?;
         let opened = self
@@ -102,7 +106,8 @@ impl Accounts {
             return Err(Refused::Credentials);
         }
         let nonce = known.unwrap_or_else(random);
-        let device = (kind == Kind::Cookie).then(|| device::mint(&key, name, nonce));
+        let device = || device::with(&key, name, nonce, devices);
+        let device = (kind == Kind::Cookie).then(device);
         Ok(Granted { opened, device })
     }
 
@@ -115,13 +120,13 @@ impl Accounts {
     ) -> Result<User, Refused> {
         let unsure = |_| Refused::Unsure(Unsure::Unreachable);
         let user = kept.user(name).await.map_err(unsure)?;
-        let cost = cost(kept).await.map_err(Refused::Unsure)?;
+        let (cost, most) = costs(kept).await.map_err(Refused::Unsure)?;
         let pool = self.pool().map_err(|Busy| Refused::Busy)?;
         let phc = user.as_ref().map(|user| user.hash.clone());
         let again = phc.clone().filter(|phc| cost.differs(phc));
         let again = again.map(|old| (old, password.clone()));
-        let right = pool.verify(password, phc, cost).await;
-        let right = right.map_err(|Busy| Refused::Busy)?;
+        let checked = pool.verify(password, phc, most).await;
+        let right = checked.map_err(|Busy| Refused::Busy)?.right;
         match user {
             Some(user) if right && !user.disabled => {
                 if let Some((old, password)) = again {
@@ -131,6 +136,14 @@ impl Accounts {
             }
             Some(_) | None => Err(Refused::Credentials),
         }
+    }
+
+    /// Shared with the other workers; the store is open, so its directory is there.
+    fn throttle(&self) -> &Mutex<Throttle> {
+        self.throttle.get_or_init(|| {
+            let field = Field::shared(self.door.place.dir());
+            Mutex::new(Throttle::new(field))
+        })
     }
 
     fn pool(&self) -> Result<Pool, Busy> {
@@ -229,11 +242,18 @@ fn rehash(pool: Pool, kept: Arc<Kept>, name: UserId, old: String, password: Stri
     });
 }
 
-async fn cost(kept: &Kept) -> Result<Cost, Unsure> {
-    let bytes = kept.setting(COST).await;
+/// What new hashes cost, and what every try costs: no less than the hash of any user.
+async fn costs(kept: &Kept) -> Result<(Cost, Cost), Unsure> {
+    let cost = read_cost(kept, COST).await?.unwrap_or_default();
+    let most = read_cost(kept, COST_MOST).await?;
+    Ok((cost, most.unwrap_or_default().more(cost)))
+}
+
+async fn read_cost(kept: &Kept, name: &'static str) -> Result<Option<Cost>, Unsure> {
+    let bytes = kept.setting(name).await;
     let bytes = bytes.map_err(|_| Unsure::Unreachable)?.unwrap_or_default();
     let text = String::from_utf8(bytes).unwrap_or_default();
-    Ok(Cost::parse(&text).unwrap_or_default())
+    Ok(Cost::parse(&text))
 }
 
 /// What commands do. Errors are complete sentences.
@@ -244,7 +264,7 @@ impl Accounts {
     /// The name or the password is not taken, or there is such a user.
     pub async fn add_user(&self, name: &str, password: &str) -> Result<(), String> {
         let user = user_id(name)?;
-        let hash = self.hashed(password).await?;
+        let hash = self.hashed(&user, password).await?;
         if self.change(&user, UserChange::Add { hash }).await? {
             return Ok(());
         }
@@ -259,7 +279,7 @@ impl Accounts {
     /// The password is not taken, or there is no such user.
     pub async fn set_password(&self, name: &str, password: &str) -> Result<(), String> {
         let user = user_id(name)?;
-        let hash = self.hashed(password).await?;
+        let hash = self.hashed(&user, password).await?;
         let done = self.change(&user, UserChange::Password { hash }).await?;
         if done { Ok(()) } else { Err(no_user(name)) }
     }
@@ -330,20 +350,17 @@ impl Accounts {
     pub async fn calibrate(&self, target: Duration) -> Result<String, String> {
         let kept = self.kept_or_why().await?;
         let cost = Cost::calibrate(target);
-        let value = cost.to_string().into_bytes();
-        let kept = kept.set_setting(COST, value, false).await;
-        kept.map_err(|failure| failure.to_string())?;
+        let (before, _) = costs(&kept).await.map_err(|it| it.text().to_owned())?;
+        let users = kept.users().await.map_err(|failure| failure.to_string())?;
+        let theirs = users.iter().filter_map(|user| Cost::of(&user.hash));
+        let most = theirs.fold(cost.more(before), Cost::more);
+        // First what every try costs: no moment in which a known user's takes longer than an unknown one's.
+        for (name, cost) in [(COST_MOST, most), (COST, cost)] {
+            let value = cost.to_string().into_bytes();
+            let kept = kept.set_setting(name, value, false).await;
+            kept.map_err(|failure| failure.to_string())?;
+        }
         Ok(cost.to_string())
-    }
-
-    /// What is to be said about a password that is taken all the same.
-    #[must_use]
-    pub fn weak(password: &str) -> Option<String> {
-        (password.chars().count() < PASSWORD_CHARS_MIN).then(|| {
-            format!(
-                "the password has fewer than {PASSWORD_CHARS_MIN} characters and can be guessed"
-            )
-        })
     }
 
     async fn revoked(&self, scope: Scope) -> Result<usize, String> {
@@ -361,7 +378,7 @@ impl Accounts {
         done.map_err(|failure| failure.to_string())
     }
 
-    async fn hashed(&self, password: &str) -> Result<String, String> {
+    async fn hashed(&self, user: &UserId, password: &str) -> Result<String, String> {
         if password.is_empty() {
             return Err("the password is empty; nothing was changed".to_owned());
         }
@@ -370,9 +387,22 @@ impl Accounts {
                 "the password has more than {PASSWORD_BYTES_MAX} bytes; nothing was changed"
             ));
         }
+        if password.chars().count() < PASSWORD_CHARS_MIN {
+            return Err(format!(
+                "the password has fewer than {PASSWORD_CHARS_MIN} characters and can be guessed; nothing was changed"
+            ));
+        }
+        if is_common(password, user.as_str()) {
+            return Err(
+                "the password is among those that are tried first (a common word or name with a few digits, a walk over \
+                 the keyboard, digits alone); take several words that nobody would put together; nothing was changed"
+                    .to_owned(),
+            );
+        }
         let kept = self.kept_or_why().await?;
-        let cost = cost(&kept).await;
-        let cost = cost.map_err(|unsure| unsure.text().to_owned())?;
+        let (cost, _) = costs(&kept)
+            .await
+            .map_err(|unsure| unsure.text().to_owned())?;
         hash(password, cost).ok_or_else(|| "the password cannot be hashed".to_owned())
     }
 

@@ -32,6 +32,16 @@ fn kept_hash(dir: &std::path::Path, user: &str) -> String {
         .expect("a user")
 }
 
+/// A setting as it is kept.
+fn kept_setting(dir: &std::path::Path, name: &str) -> String {
+    let db = rusqlite::Connection::open(dir.join("sessions.db")).expect("opened");
+    let sql = "SELECT value FROM setting WHERE name = ?1";
+    let value: Vec<u8> = db
+        .query_row(sql, [name], |line| line.get(0))
+        .expect("a setting");
+    String::from_utf8(value).expect("text")
+}
+
 #[tokio::test]
 async fn the_answer_does_not_say_what_was_wrong() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -160,6 +170,53 @@ async fn failures_are_throttled_and_lock_nobody_else_out() {
 }
 
 #[tokio::test]
+async fn workers_count_together_and_a_family_shares_a_browser() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let one = with_ada(dir.path()).await;
+    one.add_user("bob", PASSWORD).await.expect("added");
+    let two = worker(&config(dir.path())).await;
+    let mut tries = 0;
+    for n in 0.. {
+        let at = if n % 2 == 0 { &one } else { &two };
+        let said = login("ada", "wrong horse battery")
+            .from("10.0.0.1")
+            .to(at)
+            .await;
+        if said.status == 429 {
+            break;
+        }
+        tries += 1;
+    }
+    assert_eq!(tries, 10, "as many as at one worker");
+    for at in [&one, &two] {
+        let said = login("ada", PASSWORD).from("10.0.0.1").to(at).await;
+        assert_eq!(said.status, 429);
+    }
+    // Ada signs in elsewhere, then Bob in the same browser; both are known in it from now on, also where an attacker sits.
+    let mut device = String::new();
+    for user in ["ada", "bob"] {
+        let body = json!({"username": user, "password": PASSWORD});
+        let asked = ask("POST", "/login").own().json(body).from("10.0.0.2");
+        let said = asked
+            .with("cookie", format!("steadfast-device-local={device}"))
+            .to(&two)
+            .await;
+        device = said
+            .cookie("steadfast-device-local")
+            .expect("a device's cookie");
+    }
+    for user in ["ada", "bob"] {
+        let body = json!({"username": user, "password": PASSWORD});
+        let asked = ask("POST", "/login").own().json(body).from("10.0.0.1");
+        let said = asked
+            .with("cookie", format!("steadfast-device-local={device}"))
+            .to(&one)
+            .await;
+        assert_eq!(said.status, 200, "{user}");
+    }
+}
+
+#[tokio::test]
 async fn a_storm_of_logins_is_refused_and_slows_no_verification() {
     let dir = tempfile::tempdir().expect("a directory");
     let accounts = with_ada(dir.path()).await;
@@ -258,13 +315,22 @@ async fn another_password_and_a_disabled_account_end_all_sessions() {
             "1024 bytes",
         ),
         (command.add_user("", PASSWORD).await, "user name"),
+        (command.add_user("bob", "h7Gq-92").await, "fewer than 8"),
+        (command.add_user("bob", "Passw0rd!23").await, "tried first"),
+        (
+            command.add_user("robertson", "Robertson42").await,
+            "tried first",
+        ),
+        (
+            command.set_password("ada", "qwertyuiop").await,
+            "tried first",
+        ),
         (command.set_password("bob", PASSWORD).await, "no user bob"),
         (command.set_disabled("bob", true).await, "no user bob"),
     ] {
         let text = said.expect_err("refused");
         assert!(text.contains(wanted), "{text}");
     }
-    assert!(Accounts::weak("short").is_some() && Accounts::weak(PASSWORD).is_none());
     let users = command.users().await.expect("listed");
     assert_eq!(users.len(), 1);
     assert_eq!((users[0].name.as_str(), users[0].disabled), ("ada", false));
@@ -290,4 +356,23 @@ async fn a_password_is_hashed_anew_when_the_cost_was_calibrated() {
     let said = ask("GET", "/verify").bearer(token).to(&accounts).await;
     assert_eq!(said.status, 200, "which ends nothing");
     assert_eq!(login("ada", PASSWORD).to(&accounts).await.status, 200);
+    // Less from now on: whoever still has a costly hash is not to be told by the time that it takes.
+    let less = accounts
+        .calibrate(Duration::from_millis(1))
+        .await
+        .expect("kept");
+    assert_eq!(less, "m=19456,t=2,p=1");
+    let most = kept_setting(dir.path(), "argon2_most");
+    assert_eq!(most, cost, "what every try costs");
+    assert_eq!(login("ada", PASSWORD).to(&accounts).await.status, 200);
+    until("it is hashed anew", || async {
+        kept_hash(dir.path(), "ada").contains(&less)
+    })
+    .await;
+    // Everybody has followed: the next calibration finds nothing costly any more.
+    accounts
+        .calibrate(Duration::from_millis(1))
+        .await
+        .expect("kept");
+    assert_eq!(kept_setting(dir.path(), "argon2_most"), less);
 }
