@@ -1,8 +1,10 @@
 //! Keys: rotated under load without a sign-out, refused where that cannot be, given up when they leaked.
 
-use crate::harness::{Backend, Wanted, eventually, seconds};
+use crate::harness::{Backend, Wanted, eventually, exe, free_port, head, seconds, venv, workspace};
+use crate::people::piped;
 use rustix::process::Signal;
 use storm::client::{Answer, Request};
+use storm::installation::Installation;
 use storm::load::Plan;
 use storm::procfs;
 
@@ -352,4 +354,100 @@ fn a_deploy_with_a_wrong_key_is_found_before_anyone_is_sent_to_it() {
         said.text()
     );
     assert_eq!((backend.pid(), verify(&backend, &old).status), (pid, 200));
+}
+
+/// A program that somebody else runs: the FastAPI app of the story, with this key.
+struct Somebodys(std::process::Child);
+
+impl Somebodys {
+    fn run(port: u16, key: &str) -> Somebodys {
+        let mut command = std::process::Command::new(venv("uvicorn"));
+        command
+            .args(["server:app", "--host", "127.0.0.1", "--port"])
+            .arg(port.to_string())
+            .current_dir(workspace().join("examples/fastapi"))
+            .env("SECRET_KEY", key)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        Somebodys(command.spawn().expect("started"))
+    }
+}
+
+impl Drop for Somebodys {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Likewise behind the gateway, ready; its port.
+fn before_an_upstream(key: &str) -> (Backend, Somebodys, u16) {
+    let (port, theirs) = (free_port(), free_port());
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let dir = installation.dir().display().to_string();
+    let config = format!(
+        "{}[steadfast]\nstate_dir = {dir}/state\n[gateway:web]\nlisten = 127.0.0.1:{port}\nroute = / -> legacy\n\
+         [upstream:legacy]\nconnect = 127.0.0.1:{theirs}\nenv_file = {dir}/.env\nsecrets = SECRET_KEY\n",
+        head(installation.dir())
+    );
+    std::fs::write(installation.path(".env"), format!("SECRET_KEY={key}\n")).expect("written");
+    installation.configure(&config).expect("written");
+    let program = Somebodys::run(theirs, key);
+    installation.run().expect("started");
+    let backend = Backend {
+        installation,
+        port,
+        config,
+    };
+    well(&backend);
+    (backend, program, theirs)
+}
+
+fn well(backend: &Backend) {
+    eventually("answer of the upstream", seconds(30), || {
+        let answer = backend.ask(&Request::get("/api/health"));
+        answer.ok().filter(|answer| answer.status == 200)
+    });
+}
+
+#[test]
+fn the_key_of_an_upstream_is_rotated_by_hand_as_the_refusal_says() {
+    let (first, second) = ("1".repeat(64), "2".repeat(64));
+    let (backend, program, port) = before_an_upstream(&first);
+    let old = token(&backend);
+    assert_eq!(verify(&backend, &old).status, 200);
+    let refused = backend.say(&["secrets", "rotate", "SECRET_KEY"], 1);
+    let lines: Vec<&str> = refused.stderr.lines().map(str::trim).collect();
+    let commands = ["steadfast secrets set SECRET_KEY", "steadfast update"];
+    assert!(
+        commands.iter().all(|command| lines.contains(command)),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(key_in_file(&backend), first, "nothing was changed");
+
+    drop(program);
+    let _program = Somebodys::run(port, &second);
+    let set = piped(
+        &backend.installation,
+        &["secrets", "set", "SECRET_KEY"],
+        &second,
+    );
+    assert_eq!(set.0, 0, "{}", set.2);
+    backend.say(&["update"], 0);
+    well(&backend);
+    // Signed with the old key, which the program does not know any more.
+    assert_eq!(verify(&backend, &old).status, 200, "signed again");
+    assert_eq!(verify(&backend, &token(&backend)).status, 200);
+
+    // A key that leaked is replaced at once, and the upstream refuses everybody until somebody gives it the new one.
+    let said = backend.say(&["secrets", "rotate", "SECRET_KEY", "--compromised"], 0);
+    assert!(
+        said.text()
+            .contains("upstream:legacy  refuses everybody until it is started again"),
+        "{}",
+        said.text()
+    );
+    assert_eq!(verify(&backend, &old).status, 401);
 }

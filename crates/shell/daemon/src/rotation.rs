@@ -3,6 +3,10 @@
 //! A token that the old key signed must go on being accepted by a program that gets the new one. Two things hold it: the
 //! program reads several keys (`secrets_fallbacks`), or it stands behind the gateway, which signs such tokens again
 //! (`listen = gateway`). With neither, a rotation is refused; `--compromised` is the way to sign everyone out on purpose.
+//!
+//! An upstream is run by somebody else. Whether it holds the old or the new value at a moment nobody tells us, and whichever
+//! the gateway signed with would be the wrong one for a while: so a rotation is refused, and says how it goes by hand, in an
+//! order in which nobody is signed out.
 
 use std::path::{Path, PathBuf};
 
@@ -49,26 +53,54 @@ pub(crate) fn affected(model: &conf::Model, name: &str, how: How) -> Result<Vec<
             Err(why) => reasons.push(format!("[program:{}] {why}", program.name)),
         }
     }
-    let upstreams = model.upstreams.iter().filter(|it| named(&it.secrets));
-    for upstream in upstreams.filter(|_| how == How::Overlap) {
+    let upstreams = upstreams(model, name);
+    let by_hand = how == How::Overlap && !upstreams.is_empty();
+    for upstream in upstreams.iter().filter(|_| by_hand) {
         reasons.push(format!(
-            "[upstream:{}] is run by somebody else: Steadfast cannot start it again with a new key",
-            upstream.name
+            "[upstream:{upstream}] is run by somebody else: Steadfast can neither start it again with a new key nor see when it has been"
         ));
     }
     all.dedup();
     if !reasons.is_empty() {
+        let by_hand = if by_hand { advice(name) } else { String::new() };
         return Err(format!(
-            "{name} was not rotated; people would be signed out:\n  {}\nto sign everyone out on purpose, because the key leaked: steadfast secrets rotate {name} --compromised",
+            "{name} was not rotated; people would be signed out:\n  {}\n{by_hand}to sign everyone out on purpose, because the key leaked: steadfast secrets rotate {name} --compromised",
             reasons.join("\n  ")
         ));
     }
-    if all.is_empty() && !model.upstreams.iter().any(|it| named(&it.secrets)) {
+    if all.is_empty() && upstreams.is_empty() {
         return Err(format!(
             "no program names {name}; write `secrets = {name}` into its section"
         ));
     }
     Ok(all)
+}
+
+/// Upstreams that name it.
+pub(crate) fn upstreams(model: &conf::Model, name: &str) -> Vec<String> {
+    let named = |secrets: &[conf::Spanned<String>]| secrets.iter().any(|key| key.value == name);
+    let all = model.upstreams.iter().filter(|it| named(&it.secrets));
+    all.map(|upstream| upstream.name.clone()).collect()
+}
+
+/// How a key of an upstream is rotated by hand.
+fn advice(name: &str) -> String {
+    format!(
+        "by hand: give the program of the upstream a new value, beside the old one if it reads several, and restart it; then at once\n  \
+         steadfast secrets set {name}\n  steadfast update\n\
+         with the same value on standard input: the gateway signs with it from then on, also what the old one had signed. A program that \
+         reads one value refuses everybody from its restart until that update; one that reads both refuses nobody.\n"
+    )
+}
+
+/// What is to be done about upstreams of a key that leaked.
+pub(crate) fn left_to_do(upstreams: &[String], name: &str) -> Vec<String> {
+    let line = |upstream: &String| {
+        format!(
+            "upstream:{upstream}  refuses everybody until it is started again with the new {name} (steadfast secrets show {name})"
+        )
+    };
+    upstreams.iter().map(line).collect()
 }
 
 fn held(program: &conf::Program, name: &str) -> Result<Held, String> {
@@ -162,6 +194,7 @@ pub fn rotate_at_rest(
     let keys = of_model(&loaded.model, env, &state_dir);
     let rotated = rotate(&keys, name, how)?;
     let mut lines: Vec<String> = rotated.iter().map(|home| words(name, home)).collect();
+    lines.extend(left_to_do(&upstreams(&loaded.model, name), name));
     lines.push("nothing runs: programs get the new key when they start".to_owned());
     Ok(lines)
 }
@@ -218,6 +251,14 @@ mod tests {
             "secrets = KEY\nsecrets_fallbacks = OLD:csv\n",
             Held::Program,
         );
+        let upstream = "[upstream:u]\nconnect = 127.0.0.1:1\nsecrets = KEY\n";
+        let why = check(upstream, How::Overlap).expect_err("somebody else's");
+        for part in ["steadfast secrets set KEY\n", "steadfast update\n"] {
+            assert!(why.contains(part), "{why}");
+        }
+        assert_eq!(check(upstream, How::Compromised), Ok(Vec::new()));
+        let why = check(&format!("{APP}secrets = KEY\n"), How::Overlap).expect_err("one key");
+        assert!(!why.contains("by hand"), "{why}");
         let nobody = check(APP, How::Overlap).expect_err("nobody names it");
         assert!(nobody.contains("no program names KEY"), "{nobody}");
     }

@@ -23,7 +23,7 @@ use crate::execute::{How, execute};
 use crate::keys::of_model;
 use crate::model::{Active, Slot};
 use crate::resolve::{difference, refresh_gateway, stamp};
-use crate::rotation::{Affected, Held, affected, rotate, words};
+use crate::rotation::{Affected, Held, affected, left_to_do, rotate, upstreams, words};
 use crate::state::{Shared, say};
 
 /// A gateway that was replaced ends within this time if its connections are busy: usual requests are over by then.
@@ -85,6 +85,8 @@ struct Begun {
     affected: Vec<Affected>,
     homes: Vec<Rotated>,
     found: Candidate,
+    /// Upstreams whose key leaked: somebody else has to start them again.
+    upstreams: Vec<String>,
 }
 
 fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
@@ -109,6 +111,7 @@ fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
         affected,
         homes,
         found,
+        upstreams: upstreams(&loaded.model, wanted.name),
     })
 }
 
@@ -319,6 +322,7 @@ impl Report {
     }
 
     fn done(mut self, wanted: &Wanted<'_>, begun: &Begun) -> Done {
+        self.lines.extend(left_to_do(&begun.upstreams, wanted.name));
         self.lines.push(match wanted.how {
             Treatment::Overlap => "nobody was signed out".to_owned(),
             Treatment::Compromised => format!(

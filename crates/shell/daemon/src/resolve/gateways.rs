@@ -94,6 +94,7 @@ pub(super) fn definition(
         };
         out.upstreams.insert(upstream.name.clone(), at);
     }
+    super::beside::open_beside(model, public, &mut resolved.findings);
     for gateway in &model.gateways {
         out.workers = out.workers.max(*gateway.workers);
         if let Some(most) = &gateway.limits.connections_max {

@@ -480,6 +480,45 @@ fn a_gateway_of_the_file_replaces_the_derived_one_only_where_it_takes_everything
 }
 
 #[test]
+fn a_way_past_the_sign_in_is_named() {
+    let case = case();
+    let found = |host: &str, gateway: &str| {
+        let resolved = case.resolve(&format!(
+            "[program:app]\ncommand = uvicorn server:app --host {host} --port 8001\nlisten = gateway\nstdout_logfile = NONE\n\
+             stderr_logfile = NONE\n[gateway:web]\n{gateway}"
+        ));
+        let found = resolved.findings.into_iter();
+        let mut found = found.filter(|found| found.code == "auth");
+        let first = found.next();
+        assert!(found.next().is_none(), "once");
+        first.map(|found| {
+            assert!(!found.is_error(), "it may be meant");
+            found.message
+        })
+    };
+    let elsewhere = "listen = 0.0.0.0:8080\nroute = / -> app\n";
+    let asks = "auth = required\nlogin = /login\n";
+    let said = found("0.0.0.0", &format!("{elsewhere}{asks}"));
+    assert_eq!(
+        said.as_deref(),
+        Some("app is open on 0.0.0.0:8001 without `auth`, beside [gateway:web], which requires it")
+    );
+    // A part of the paths of the same address: the rest of it is open.
+    let part = format!("listen = 0.0.0.0:8001\nroute = /admin -> app\n{asks}");
+    assert!(found("0.0.0.0", &part).is_some());
+    // Taken over, by its address or without one.
+    for gateway in [
+        format!("listen = 0.0.0.0:8080, 0.0.0.0:8001\nroute = / -> app\n{asks}"),
+        format!("route = / -> app\n{asks}"),
+        elsewhere.to_owned(),
+        format!("{elsewhere}auth = optional\n"),
+    ] {
+        assert_eq!(found("0.0.0.0", &gateway), None, "{gateway}");
+    }
+    assert_eq!(found("127.0.0.1", &format!("{elsewhere}{asks}")), None);
+}
+
+#[test]
 fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     let case = case();
     let mut resolved = case.resolve(
