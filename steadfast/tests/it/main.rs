@@ -23,3 +23,4 @@ mod replace;
 mod restarts;
 mod signed_in;
 mod storm_itself;
+mod users;

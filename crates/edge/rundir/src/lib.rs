@@ -25,7 +25,7 @@ mod write;
 pub use find::{Found, Installation};
 pub use layout::{Identity, Layout, Surroundings};
 pub use lock::{LOCK_WAIT, Lock};
-pub use place::{Info, RunDir, Slot};
+pub use place::{Info, Reach, RunDir, Slot, reach};
 pub use write::write_atomically;
 
 use std::path::PathBuf;

@@ -52,6 +52,25 @@ impl Slot {
     }
 }
 
+/// Who reaches the sockets of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// The program's user: it makes them.
+    pub owner: u32,
+    /// The group that passes through to them, a gateway's; None: only its owner and root do.
+    pub group: Option<u32>,
+}
+
+/// As [`RunDir::reach`], of a run directory by its path.
+pub fn reach(run_dir: &Path, number: u32) -> Option<Reach> {
+    let app = run_dir.join(format!("slots/{number}/app"));
+    let meta = std::fs::symlink_metadata(app).ok()?;
+    Some(Reach {
+        owner: meta.uid(),
+        group: (meta.mode() & 0o010 != 0).then_some(meta.gid()),
+    })
+}
+
 /// A run directory that exists and is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
@@ -139,9 +158,6 @@ impl RunDir {
         let slot = self.slot(number);
         make(&slot.dir, self.uid, passable(self.uid))?;
         let app = slot.app();
-        let owner = owner.filter(|_| self.uid == 0).unwrap_or(self.uid);
-        let group = gateway_gid.filter(|_| self.uid == 0);
-        let mode = if group.is_some() { 0o710 } else { 0o700 };
         match std::fs::DirBuilder::new().mode(0o700).create(&app) {
             Ok(()) => {}
             Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -151,12 +167,39 @@ impl RunDir {
             }
             Err(why) => return Err(Error::MakeDirectory(app, why)),
         }
-        if self.uid == 0 {
-            std::os::unix::fs::lchown(&app, Some(owner), group)
-                .map_err(|why| Error::Chown(app.clone(), why))?;
-        }
-        set_mode(&app, mode)?;
+        let owner = owner.filter(|_| self.uid == 0).unwrap_or(self.uid);
+        let group = gateway_gid.filter(|_| self.uid == 0);
+        self.give(&app, Reach { owner, group })?;
         Ok(slot)
+    }
+
+    /// Who reaches the program's sockets of a slot now; None if it has no directory.
+    pub fn reach(&self, number: u32) -> Option<Reach> {
+        reach(&self.path, number)
+    }
+
+    /// Brings the directory of a slot in line, and its keeper's socket for gateways with it.
+    pub fn hand(&self, number: u32, reach: Reach) -> Result<(), Error> {
+        let slot = self.slot(number);
+        let (app, events) = (slot.app(), slot.events());
+        if !look(&app)?.is_dir() {
+            return Err(Error::NotADirectory(app));
+        }
+        if self.uid == 0 && std::fs::symlink_metadata(&events).is_ok() {
+            // Ours, in a directory of ours: nobody else can have put anything in its place.
+            std::os::unix::fs::lchown(&events, Some(self.uid), reach.group.or(Some(0)))
+                .map_err(|why| Error::Chown(events.clone(), why))?;
+            set_mode(&events, if reach.group.is_some() { 0o660 } else { 0o600 })?;
+        }
+        self.give(&app, reach)
+    }
+
+    fn give(&self, app: &Path, reach: Reach) -> Result<(), Error> {
+        if self.uid == 0 {
+            std::os::unix::fs::lchown(app, Some(reach.owner), reach.group)
+                .map_err(|why| Error::Chown(app.to_path_buf(), why))?;
+        }
+        set_mode(app, if reach.group.is_some() { 0o710 } else { 0o700 })
     }
 
     /// Removes the directory of a slot whose keeper has left.

@@ -106,6 +106,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
         handle: handle.clone(),
         state: RefCell::new(State::empty(listeners)),
         exit: Cell::new(None),
+        regrouping: Cell::new(false),
         exiting: Notify::new(),
         exit_status: Cell::new(0),
         tended: Notify::new(),

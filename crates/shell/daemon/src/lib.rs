@@ -44,6 +44,7 @@ mod options;
 mod outside;
 mod overrides;
 mod pools;
+mod reach;
 mod report;
 mod resolve;
 mod rotation;

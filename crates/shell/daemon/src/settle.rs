@@ -60,8 +60,10 @@ pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> V
     }
     daemon.tended.notify_one();
     crate::pools::refresh(daemon);
+    crate::reach::at_once(daemon);
     let many = steps.len() >= STEPS_MANY;
     let ends = execute(daemon, steps, &How::as_configured(cause)).await;
+    crate::reach::later(daemon);
     if many {
         // Reading, resolving and starting took several times the memory that keeping takes.
         sys::heap::trim();

@@ -50,6 +50,8 @@ pub(crate) struct Daemon {
     pub(crate) state: RefCell<State>,
     /// Exit status, once it is decided.
     pub(crate) exit: Cell<Option<i32>>,
+    /// Directories wait for a gateway to go (`crate::reach`).
+    pub(crate) regrouping: Cell<bool>,
     /// Told when it is.
     pub(crate) exiting: Notify,
     /// Exit status of everything, once the shutdown is over: 0, or that of an essential program.

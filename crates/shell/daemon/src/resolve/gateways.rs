@@ -281,6 +281,7 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
         sessions: active.gateway.sessions.clone(),
     };
     let workers = active.gateway.workers.max(1);
+    let lent = crate::reach::lent(active, run_dir);
     for worker in 0..workers {
         let process = if workers == 1 {
             "gateway".to_owned()
@@ -295,8 +296,23 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
             active.next_slot += 1;
             active.next_slot - 1
         });
-        let slot = gateway_slot(active, &config, process, number, run_dir);
+        let mut slot = gateway_slot(active, &config, process, number, run_dir);
+        lend(&mut slot, &lent);
         active.slots.push(slot);
+    }
+}
+
+/// Groups of directories that still belong to the gateway of another user.
+fn lend(slot: &mut Slot, groups: &BTreeSet<u32>) {
+    let Some(credentials) = &mut slot.spec.credentials else {
+        return;
+    };
+    let own = credentials.groups.clone();
+    let more = groups.iter().filter(|group| !own.contains(group));
+    credentials.groups.extend(more);
+    if credentials.groups != own {
+        slot.spec.hash = String::new();
+        slot.spec.hash = super::hash(&slot.spec.to_bytes());
     }
 }
 
