@@ -54,11 +54,14 @@ fn check(path: &Path) -> Result<(), String> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let case = lay_out(&fs::read_to_string(path).expect("is read"), dir.path());
     let config = dir.path().join("supervisord.conf").display().to_string();
-    let said = doctor(&["-c", &config]);
+    // Those of containers: what of them is on this machine must make no difference.
+    let elsewhere = name.starts_with("wild_").then_some("--files-only");
+    let words: Vec<&str> = elsewhere.into_iter().chain(["-c", &config]).collect();
+    let said = doctor(&words);
     // How deep the tests' own directory lies makes no line too long.
     let here = dir.path().display().to_string();
     readable(&name, &said.out.replace(&here, "/app/backend"));
-    let found = findings(&["-c", &config]);
+    let found = findings(&words);
     let got = at_least_warnings(&found);
     if got != case.expect {
         return Err(format!(

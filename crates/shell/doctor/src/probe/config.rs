@@ -11,6 +11,7 @@ use crate::disk;
 use crate::model::Hit;
 use crate::probe::edits;
 use crate::scene::config::is_lacking;
+use crate::scene::layers::Layer;
 use crate::scene::{Config, Daemon, Scene, Subject};
 
 /// Users and directories that are named.
@@ -502,6 +503,27 @@ pub(crate) fn shell(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
     ]
 }
 
+/// Whether a command itself becomes somebody else: `gosu app …`, `gunicorn --user app …`.
+fn hands_over(layer: &Layer) -> bool {
+    const BECOME: &[&str] = &[
+        "gosu",
+        "su-exec",
+        "setpriv",
+        "runuser",
+        "su",
+        "sudo",
+        "chpst",
+        "setuidgid",
+        "s6-setuidgid",
+    ];
+    const OPTIONS: &[&str] = &["--user", "-u", "--uid"];
+    let mut words = layer.argv.iter().map(String::as_str);
+    let first = words.next().unwrap_or("");
+    let serving = ["gunicorn", "uwsgi"].contains(&layer.server.program().map_or("", |p| p.name));
+    let named = |word: &str| OPTIONS.contains(&word.split('=').next().unwrap_or(word));
+    BECOME.contains(&first.rsplit('/').next().unwrap_or(first)) || serving && words.any(named)
+}
+
 pub(crate) fn root(scene: &Scene, subject: &Subject) -> Vec<Hit> {
     const DROP: &[&str] = &[
         "nginx", "php-fpm", "sshd", "cron", "crond", "dockerd", "apache2", "httpd", "haproxy",
@@ -516,16 +538,16 @@ pub(crate) fn root(scene: &Scene, subject: &Subject) -> Vec<Hit> {
         return Vec::new();
     }
     let set = subject.program.as_ref().and_then(|p| p.user.as_ref());
+    // What takes no connections may have a reason: a scheduler, a mount, an init.
+    let weight = match subject.serves() {
+        true => Severity::Warning,
+        false => Severity::Note,
+    };
     if let Some(process) = subject.processes.first() {
         // A child that runs as somebody else means that the master gives root up.
         let drops = subject.processes.iter().any(|p| p.uid != 0);
         if process.uid == 0 && !drops {
             let span = set.and_then(|u| u.span.clone()).or_else(|| subject.span());
-            // What takes no connections may have a reason: a scheduler, a mount, an init.
-            let weight = match subject.serves() {
-                true => Severity::Warning,
-                false => Severity::Note,
-            };
             return vec![
                 Hit::proved("")
                     .weigh(weight)
@@ -536,9 +558,13 @@ pub(crate) fn root(scene: &Scene, subject: &Subject) -> Vec<Hit> {
         }
         return Vec::new();
     }
+    if subject.layers.first().is_some_and(hands_over) {
+        return Vec::new();
+    }
     match (set, subject.config(scene)) {
         (Some(user), _) if user.uid == 0 => vec![
             Hit::proved("")
+                .weigh(weight)
                 .at(user.span.clone())
                 .advice("set: user = NAME"),
         ],
