@@ -22,11 +22,12 @@ const WORDS: Partial<Record<Status, string>> = {
   offline: "You are offline",
 };
 
+/** The empty badge is not `display: none`: a screen reader tells what changes in a region that it knew before. */
 const STYLE = `
 :host { display: inline-block; font: 0.875rem/1.4 system-ui, sans-serif; }
 [part=badge] { display: inline-flex; align-items: center; gap: 0.5em; padding: 0.25em 0.75em; border-radius: 999px;
   color: #5b4300; background: #fff3d0; border: 1px solid #e5c36a; animation: appear 0.2s 0.4s both; }
-[part=badge]:empty { display: none; }
+[part=badge]:empty { padding: 0; border: 0; }
 [part=dot] { inline-size: 0.55em; block-size: 0.55em; border-radius: 50%; background: currentColor; animation: breathe 1.6s infinite alternate; }
 @keyframes appear { from { opacity: 0; } }
 @keyframes breathe { to { opacity: 0.3; } }

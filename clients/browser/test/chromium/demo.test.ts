@@ -40,6 +40,12 @@ test("crash, restart, hang, broken deploy, rotated key, cut network: seen, waite
   }
   await until("both tabs are counted", async () => (await figure(page, "tabs")) == 2);
   await until("the app answers", async () => (await figure(page, "good")) > 4);
+  // Quiet, and there all the same for a screen reader.
+  const quiet = await page.evaluate(() => {
+    const badge = document.querySelector("steadfast-status")!.shadowRoot!.querySelector<HTMLElement>("[part=badge]")!;
+    return [badge.offsetWidth, badge.offsetHeight, getComputedStyle(badge).display];
+  });
+  expect(quiet).toEqual([0, 0, "inline-flex"]);
   // Every button by its key, as somebody without a mouse.
   for (const [key, done] of [
     ["1", "crash: pid"],
