@@ -168,3 +168,36 @@ fn sessions_outlive_a_key_that_leaked() {
         200
     );
 }
+
+#[test]
+fn a_program_that_asks_for_its_audience_gets_it_and_refuses_another() {
+    let (installation, port) = l1("sqlite");
+    let cookie = sign_in(port, "ann");
+    let app = workspace().join("examples/fastapi-l1");
+    let server = std::fs::read_to_string(app.join("server.py")).expect("read");
+    let asks = server.replace(
+        "algorithms=[\"HS256\"],",
+        "algorithms=[\"HS256\"], audience=\"orders\",",
+    );
+    assert_ne!(asks, server);
+    std::fs::write(installation.path("server.py"), asks).expect("written");
+    let config = std::fs::read_to_string(installation.config()).expect("read");
+    let dir = installation.dir().display().to_string();
+    let config = config.replace(&app.display().to_string(), &dir);
+    let named = |audience: &str| {
+        let keys = format!("secrets = SECRET_KEY\nclaims = aud=\"{audience}\"\n");
+        config.replace("secrets = SECRET_KEY\n", &keys)
+    };
+    installation.configure(&named("orders")).expect("written");
+    // It is ready only if PyJWT took a token of ours.
+    say(&installation, &["update"]);
+    let (status, body) = people::ask(port, "GET", "/api/auth/verify", &cookie, "");
+    assert_eq!(status, 200, "{body}");
+    let other = named("billing").replace("prove = /api/auth/verify\n", "");
+    installation.configure(&other).expect("written");
+    say(&installation, &["update"]);
+    // The gateway knows who it is; the program refuses a token that is for another one.
+    let (status, body) = people::ask(port, "GET", "/api/auth/verify", &cookie, "");
+    assert_eq!(status, 401, "{body}");
+    assert!(body.contains("this token is not valid"), "{body}");
+}

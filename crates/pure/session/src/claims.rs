@@ -1,7 +1,8 @@
 //! What a program reads about its user: a token made for one request, at dispatch, after all waiting.
 //!
-//! `sub` is a string, there is no `aud`, `iat` lies 60 s back: PyJWT rejects an integer `sub`, an `aud` that nobody
-//! asked for, and an `iat` in the future. `exp` is five minutes ahead, counted from dispatch.
+//! `sub` is a string, there is no `aud` unless the operator names one, `iat` lies 60 s back: PyJWT rejects an integer
+//! `sub`, an `aud` that the program did not ask for, and an `iat` in the future. `exp` is five minutes ahead, counted from
+//! dispatch.
 
 use crate::jws::{Alg, sign};
 use crate::limits::{CLAIMS_MAX, JWT_BACK_S, JWT_LIFE_S};
@@ -45,7 +46,7 @@ pub struct Shape {
 pub enum Unfit {
     /// This word is neither a preset nor `name:user`, `name:session` or `name="text"`.
     Word(String),
-    /// This claim is set by us, or breaks its readers (`aud`).
+    /// This claim is set by us; `aud` is free as a text only: a program compares it with its own name.
     Reserved(String),
     /// More than [`CLAIMS_MAX`], or one twice.
     TooMany(String),
@@ -94,7 +95,9 @@ impl Shape {
         if name.is_empty() || name.chars().any(|c| c.is_control() || c == '"') {
             return Err(Unfit::Word(word.to_owned()));
         }
-        if matches!(name, "sub" | "aud" | "iat" | "exp" | "nbf" | "jti") {
+        let named = matches!(&source, Source::Text(text) if !text.is_empty());
+        let ours = matches!(name, "sub" | "iat" | "exp" | "nbf" | "jti");
+        if ours || (name == "aud" && !named) {
             return Err(Unfit::Reserved(name.to_owned()));
         }
         if self.more.len() >= CLAIMS_MAX || self.more.iter().any(|(before, _)| before == name) {

@@ -167,15 +167,19 @@ fn claims_as_libraries_want_them() {
         (&"42".into(), &"member".into())
     );
     assert_eq!(mapped["sid"], Sid([7; 16]).to_string());
+    assert_eq!(claims(r#"simplejwt, aud="orders""#)["aud"], "orders");
 }
 
 #[test]
 fn claims_that_are_refused() {
     assert_eq!(Shape::parse("sub:user"), Err(Unfit::Reserved("sub".into())));
-    assert_eq!(
-        Shape::parse(r#"aud="api""#),
-        Err(Unfit::Reserved("aud".into()))
-    );
+    for aud in ["aud:user", "aud:session", r#"aud="""#] {
+        assert_eq!(
+            Shape::parse(aud),
+            Err(Unfit::Reserved("aud".into())),
+            "{aud}"
+        );
+    }
     assert_eq!(
         Shape::parse("nonsense"),
         Err(Unfit::Word("nonsense".into()))
