@@ -11,8 +11,14 @@ use crate::live;
 #[derive(Debug, Clone, Default, Parser)]
 #[command(name = "steadfast doctor", disable_version_flag = true)]
 pub(crate) struct Args {
-    /// This configuration of Supervisor's, its includes and the processes started from it; nothing else
-    #[arg(short = 'c', long = "configuration", value_name = "FILE")]
+    /// This configuration of Supervisor's, its includes and the processes
+    /// started from it; nothing else
+    #[arg(
+        verbatim_doc_comment,
+        short = 'c',
+        long = "configuration",
+        value_name = "FILE"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Only what Supervisor runs, found by its processes and usual places
     #[arg(long, conflicts_with_all = ["config", "pid", "url"])]
@@ -20,29 +26,39 @@ pub(crate) struct Args {
     /// This process and those below it
     #[arg(long, value_name = "N", conflicts_with_all = ["config", "url"])]
     pub(crate) pid: Option<i32>,
-    /// What answers at this address (http://HOST:PORT/PATH or https://…)
+    /// What answers at this address (https://HOST/PATH)
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub(crate) url: Option<String>,
-    /// Proves that file changes do not restart (puts a new file beside the code, watches, takes it away), measures pings,
-    /// sees who writes there (as root) and what grows, within 4 s or as long as is said (--live=2m)
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "4s",
+    /// Proves that file changes do not restart: puts a new file beside the
+    /// code, watches for 4 s (or TIME, as in --live=2m), takes it away;
+    /// measures pings, sees what grows and who writes there (as root)
+    #[arg(verbatim_doc_comment, long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "4s",
           value_parser = watched_for)]
     pub(crate) live: Option<Duration>,
-    /// With --live: restarts each program once by its owner's own command, and sees whether it comes back
-    #[arg(long, requires = "live")]
+    /// With --live: restarts each program once by its owner's own command,
+    /// and sees whether it comes back
+    #[arg(verbatim_doc_comment, long, requires = "live")]
     pub(crate) allow_restart: bool,
-    /// With --allow-restart: signs in here before (a POST of user and password, as JSON or as a form), to see whether the
-    /// token is valid after the restart
-    #[arg(long, value_name = "URL", requires_all = ["allow_restart", "user"])]
+    /// With --allow-restart: signs in here before (a POST of user and
+    /// password, as JSON or as a form), and sees whether the token is valid
+    /// after the restart
+    #[arg(verbatim_doc_comment, long, value_name = "URL", requires_all = ["allow_restart", "user"])]
     pub(crate) login: Option<String>,
-    /// Who signs in at --login; the password is STEADFAST_DOCTOR_PASSWORD, or the first line of standard input
-    #[arg(long, value_name = "NAME", requires = "login")]
+    /// Who signs in at --login; the password is STEADFAST_DOCTOR_PASSWORD,
+    /// or the first line of standard input
+    #[arg(verbatim_doc_comment, long, value_name = "NAME", requires = "login")]
     pub(crate) user: Option<String>,
     /// Instead of --login: a command that prints a token
     #[arg(long, value_name = "COMMAND", requires_all = ["allow_restart", "verify"], conflicts_with = "login")]
     pub(crate) token_from: Option<String>,
-    /// Where the token is verified (GET, 2xx is valid); without it `verify` beside --login
-    #[arg(long, value_name = "URL", requires = "allow_restart")]
+    /// Where the token is verified (GET, 2xx is valid); without it `verify`
+    /// beside --login
+    #[arg(
+        verbatim_doc_comment,
+        long,
+        value_name = "URL",
+        requires = "allow_restart"
+    )]
     pub(crate) verify: Option<String>,
     /// Mends what can be mended safely, or only these rules
     #[arg(long, value_name = "CODE", num_args = 0.., value_delimiter = ',')]

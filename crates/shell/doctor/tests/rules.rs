@@ -211,3 +211,12 @@ fn every_rule_fires_and_is_silent_where_it_must() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_help_is_narrower_than_a_terminal() {
+    let help = doctor(&["--help"]).out;
+    assert!(help.contains("--live[=<TIME>]"), "{help}");
+    for line in help.lines() {
+        assert!(line.chars().count() < 100, "{line}");
+    }
+}
