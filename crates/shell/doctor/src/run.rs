@@ -214,6 +214,7 @@ fn at_url(scene: &mut Scene, url: &str, env: &Env) -> Result<(), String> {
         processes: Vec::new(),
         logs: Vec::new(),
         health,
+        was_asked: true,
         certificate,
         happened: Vec::new(),
         owner: None,

@@ -230,6 +230,18 @@ fn a_redirecting_health_endpoint() {
 }
 
 #[test]
+fn who_sends_everybody_to_a_sign_in_says_nothing_about_health() {
+    for answer in [
+        "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let url = server(answer, Duration::ZERO);
+        let base = url.strip_suffix("/api/health").expect("the path");
+        assert_eq!(findings(&["--url", base]), [], "{answer}");
+    }
+}
+
+#[test]
 fn a_health_endpoint_that_wants_a_sign_in() {
     check_health(
         "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",

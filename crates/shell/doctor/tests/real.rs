@@ -575,7 +575,15 @@ fn clean_node_and_vite() {
     // As Next.js and many others do: its words cannot be seen any more, which is no other command.
     let titled = format!("process.title = 'shop'\n{NODE}");
     let titled = titled.replace("process.env.BIND", "process.argv[2]");
-    clean("node server.js PORT", "", &[("server.js", &titled)]);
+    let site = Site::new("node server.js PORT", "", &[("server.js", &titled)]);
+    healthy(&site);
+    // The port stands in its code only, and it is asked all the same.
+    let pings = site.report(&["--live"])["live"]["pings"][0].clone();
+    let url = format!("http://127.0.0.1:{}/api/health", site.port);
+    assert_eq!(
+        (&pings["url"], &pings["answered"]),
+        (&url.into(), &5.into())
+    );
     let command = format!(
         "{} preview --host 127.0.0.1 --port PORT --strictPort",
         npm("vite")

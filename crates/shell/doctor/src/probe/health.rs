@@ -41,11 +41,11 @@ pub(crate) fn missing(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
     if !serves || named || asked || there {
         return Vec::new();
     }
-    let hit = if subject.processes.is_empty() {
-        Hit::likely("none is configured")
-    } else {
-        Hit::likely("none was found at the usual paths")
-    };
+    let hit = Hit::likely(match (subject.processes.is_empty(), subject.was_asked) {
+        (true, _) => "none is configured",
+        (false, true) => "none was found at the usual paths",
+        (false, false) => "none is configured, and it was not seen where to ask",
+    });
     vec![hit.at(subject.span())]
 }
 

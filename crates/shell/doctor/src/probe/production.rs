@@ -196,6 +196,7 @@ mod tests {
             processes: Vec::new(),
             logs: Vec::new(),
             health: None,
+            was_asked: false,
             certificate: None,
             happened: Vec::new(),
             owner: None,

@@ -12,6 +12,8 @@ const START_S_MAX: u64 = 60;
 /// What to do to learn of a server's health.
 enum Question {
     Ask(Target, Option<String>),
+    /// Where one of its processes listens, whatever that is.
+    Guess(Target),
     /// It was seen without asking: nothing of the program listens at its address.
     Deaf(String),
 }
@@ -24,10 +26,17 @@ pub(crate) fn ask_health(scene: &mut Scene) {
     std::thread::scope(|scope| {
         let mut asked = Vec::new();
         for (subject, question) in scene.subjects.iter_mut().zip(&questions) {
+            subject.was_asked = question.is_some();
             match question {
                 Some(Question::Ask(target, path)) => asked.push(scope.spawn(move || {
                     subject.certificate = http::certificate(target, now);
                     subject.health = http::health(target, "localhost", path.as_deref());
+                })),
+                Some(Question::Guess(target)) => asked.push(scope.spawn(move || {
+                    // It need not be HTTP: only a good answer says something.
+                    let found = http::health(target, "localhost", None);
+                    let speaks = |h: &http::Health| h.answer.as_ref().is_ok_and(|a| a.status < 500);
+                    subject.health = found.filter(speaks);
                 })),
                 Some(Question::Deaf(url)) => {
                     let answer = Err("no process of it listens there".to_owned());
@@ -113,5 +122,8 @@ fn question(subject: &Subject, now_unix_s: u64) -> Option<Question> {
             }
         }
     }
-    None
+    // Node is told its port by the code: what it listens on is seen.
+    let unknown = layer.server.binds.is_empty() && !held && !layer.server.tls;
+    let (host, port) = ports::only(&subject.processes).filter(|_| unknown)?;
+    Some(Question::Guess(Target::Tcp(host, port)))
 }

@@ -227,6 +227,7 @@ fn subject(
         processes,
         logs,
         health: None,
+        was_asked: false,
         certificate: None,
         happened,
         owner: None,

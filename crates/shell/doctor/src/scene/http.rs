@@ -356,6 +356,9 @@ const PATHS: &[&str] = &[
     "/ping",
 ];
 
+/// A path that no server has: what is answered here is answered everywhere.
+const NOBODYS: &str = "/steadfast-doctor-asks-what-is-not-there";
+
 /// Asks for the health of a server: at `path` if one is known, else at the usual paths until one is not 404. `host` is the
 /// name that it is asked by.
 pub(crate) fn health(target: &Target, host: &str, path: Option<&str>) -> Option<Health> {
@@ -371,11 +374,19 @@ pub(crate) fn health(target: &Target, host: &str, path: Option<&str>) -> Option<
     if let Some(path) = path {
         return Some(ask(path));
     }
+    let mut everywhere = None;
     for path in PATHS {
         let health = ask(path);
         match &health.answer {
             // A server of files or of a single-page app answers every path with its page: there is no health check.
             Ok(answer) if answer.status == 404 || answer.is_page() => {}
+            // Whoever sends everybody to a sign-in says nothing about health.
+            Ok(answer) if (300..500).contains(&answer.status) => {
+                let ask = || get(target, host, NOBODYS).ok().map(|other| other.status);
+                if *everywhere.get_or_insert_with(ask) != Some(answer.status) {
+                    return Some(health);
+                }
+            }
             // A server that does not answer at one path is not asked five times.
             Ok(_) | Err(_) => return Some(health),
         }

@@ -159,6 +159,8 @@ pub(crate) struct Subject {
     pub(crate) logs: Vec<Log>,
     /// Answers of its health endpoint.
     pub(crate) health: Option<http::Health>,
+    /// It was looked for one.
+    pub(crate) was_asked: bool,
     /// Its certificate, if it speaks TLS.
     pub(crate) certificate: Option<tls::Certificate>,
     /// What Steadfast's ledger tells of it, oldest first.
