@@ -25,7 +25,8 @@ pub const VERIFY_MAX: usize = 8;
 pub enum How {
     /// It verifies until its last token has expired.
     Overlap,
-    /// It leaked: it verifies nothing any more.
+    /// It leaked: it verifies nothing any more, nor do those before it. Whoever learns of a leak after a rotation cannot
+    /// tell which value it was of, and one that goes on verifying lets the thief in.
     Compromised,
 }
 
@@ -38,6 +39,8 @@ pub struct Rotated {
     pub new_id: u32,
     /// Number of the old one.
     pub old_id: u32,
+    /// Numbers of older ones that verified until now and were ended with it.
+    pub ended: Vec<u32>,
     /// The old one verifies until then, Unix seconds; `None`: not at all any more.
     pub until_unix_s: Option<u64>,
     /// The programs that get it.
@@ -140,12 +143,22 @@ fn one(
         );
     }
     let old_id = ring.find(&view, &old.secret).map_or(0, |key| key.id);
+    let mut ended = Vec::new();
     let until = match how {
         How::Overlap => {
             ring.retire(&view, &old.secret, clock);
             Some(clock.until_s())
         }
         How::Compromised => {
+            let older: Vec<(u32, Secret)> = ring
+                .kept(&view)
+                .filter(|key| key.status == Status::Verifies && key.value != old.secret)
+                .map(|key| (key.id, key.value.clone()))
+                .collect();
+            for (id, value) in older {
+                ring.compromise(&view, &value);
+                ended.push(id);
+            }
             ring.compromise(&view, &old.secret);
             None
         }
@@ -169,6 +182,7 @@ fn one(
         origin,
         new_id: ring.find(&view, &new).map_or(0, |key| key.id),
         old_id,
+        ended,
         until_unix_s: until,
         programs: programs.iter().map(|it| it.program.to_owned()).collect(),
     })

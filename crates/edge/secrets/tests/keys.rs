@@ -566,3 +566,26 @@ fn a_directory_that_may_not_be_written() {
         dir.path(),
     );
 }
+
+#[test]
+fn a_leak_ends_the_values_before_it_too() {
+    let site = site();
+    site.key();
+    let rotated = |how| {
+        let name = "SECRET_KEY";
+        let rotate = |r: &Request<'_>| {
+            secrets::rotate(std::slice::from_ref(r), name, how, &mut SystemRandom)
+        };
+        site.with(rotate).unwrap().remove(0)
+    };
+    assert_eq!(rotated(secrets::How::Overlap).ended, [0; 0]);
+    let leaked = rotated(secrets::How::Compromised);
+    assert_eq!(
+        (leaked.ended, leaked.old_id, leaked.until_unix_s),
+        (vec![1], 2, None)
+    );
+    let ring = site.with(|r| secrets::ring(r, "SECRET_KEY")).unwrap();
+    let counts: Vec<(u32, bool)> = ring.iter().map(|key| (key.id, key.compromised)).collect();
+    assert_eq!(counts, [(1, true), (2, true), (3, false)]);
+    assert!(verify_only(&site.resolve()).is_empty());
+}

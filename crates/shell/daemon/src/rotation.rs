@@ -139,7 +139,17 @@ pub(crate) fn words(name: &str, rotated: &Rotated) -> String {
                 rotated.old_id
             )
         }
-        None => format!("key {} verifies nothing any more", rotated.old_id),
+        None if rotated.ended.is_empty() => {
+            format!("key {} verifies nothing any more", rotated.old_id)
+        }
+        None => {
+            let older: Vec<String> = rotated.ended.iter().map(u32::to_string).collect();
+            format!(
+                "keys {} and {} verify nothing any more",
+                older.join(", "),
+                rotated.old_id
+            )
+        }
     };
     format!(
         "{name}  new key {} made, kept in {}; {old}",
