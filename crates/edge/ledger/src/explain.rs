@@ -9,7 +9,7 @@
 use wire::Counts;
 
 use crate::entry::{Entry, Happened, Keeper};
-use crate::history::{ending, one_line, reason};
+use crate::history::{ending, first_line, one_line, reason};
 use crate::words::{Zone, ago, count, duration};
 
 /// The window that is explained.
@@ -82,6 +82,8 @@ struct Episode<'a> {
     ready: Option<&'a Happened>,
     /// Ready, where that was another moment.
     remark: Option<&'a Happened>,
+    /// The last try that failed.
+    failed: Option<&'a Happened>,
     tries: u32,
     at_ms: u64,
 }
@@ -126,6 +128,14 @@ fn episodes<'a>(mine: &[(u64, &'a Happened)]) -> Vec<Episode<'a>> {
             });
             continue;
         }
+        // Another keeper after tries in vain: everything was ended in between, and this is another story.
+        let another = |episode: &Episode| {
+            let start = episode.start.filter(|_| episode.tries > 0);
+            start.is_some_and(|start| start.keeper() != h.keeper())
+        };
+        if h.is_start() && open.as_ref().is_some_and(another) {
+            done.extend(open.take());
+        }
         let begins = h.from == "RUNNING" && h.to != "RUNNING";
         if begins {
             done.extend(open.take());
@@ -140,6 +150,9 @@ fn episodes<'a>(mine: &[(u64, &'a Happened)]) -> Vec<Episode<'a>> {
             }
             if h.is_end() {
                 episode.ended.get_or_insert(h);
+            }
+            if h.to == "BACKOFF" || (h.is_end() && h.why == "not ready") {
+                episode.failed = Some(h);
             }
             if h.is_start() {
                 episode.start.get_or_insert(h);
@@ -233,10 +246,24 @@ fn why(episode: &Episode) -> String {
         )
     });
     let best = by_itself.or(episode.start).or(episode.left);
-    let words = best.map(reason).unwrap_or_default();
+    let failed = episode
+        .failed
+        .filter(|_| episode.ready.is_none() && episode.left.is_none_or(|left| left.exit.is_none()));
+    let words = match failed.map(why_failed) {
+        Some(words) if !words.is_empty() => words,
+        Some(_) | None => best.map(reason).unwrap_or_default(),
+    };
     match episode.tries {
         0 | 1 => words,
         tries => format!("{words} ({tries} tries)"),
+    }
+}
+
+/// Why a start failed: its end, or that there was nothing to start.
+fn why_failed(h: &Happened) -> String {
+    match h.why.as_str() {
+        "crash" | "out of memory" | "not ready" => reason(h),
+        _ => first_line(&h.note),
     }
 }
 

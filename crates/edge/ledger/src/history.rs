@@ -60,7 +60,7 @@ fn say(what: &What) -> Option<String> {
             let text = if text.is_empty() {
                 String::new()
             } else {
-                format!(": {}", one_line(text))
+                format!(": {}", first_line(text))
             };
             format!("{} by {}: {end}{text}", one_line(command), one_line(by))
         }
@@ -136,6 +136,8 @@ pub(crate) fn reason(h: &Happened) -> String {
     let text = one_line(&h.text);
     let with = |word: &str| match text.as_str() {
         "" => word.to_owned(),
+        // `not ready within 60 s: …` says it already.
+        text if text.starts_with(word) => text.to_owned(),
         text => format!("{word}: {text}"),
     };
     match h.why.as_str() {
@@ -156,6 +158,12 @@ pub(crate) fn reason(h: &Happened) -> String {
         },
         other => with(other),
     }
+}
+
+/// The first line that says something, escaped: of an answer it is the reason, and output follows.
+pub(crate) fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    finding::escape(line.unwrap_or("").trim())
 }
 
 /// The last line that says something, escaped: of a traceback it is the one that names the error.

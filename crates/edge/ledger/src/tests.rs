@@ -488,3 +488,59 @@ fn memory_that_grows_says_where_it_is_heading() {
     });
     assert!(!text(&now).contains("memory grew"));
 }
+
+#[test]
+fn each_failed_start_has_its_reason_and_a_boot_is_not_added_to_what_was_before() {
+    use State::{Backoff, Starting, Stopped, Stopping};
+    let mut s = Story {
+        seq: 0,
+        entries: vec![],
+    };
+    // An operator's start in vain, everything ended, a boot in vain by another keeper.
+    s.add(0, Stopped, Starting, Why::Operator, "restart by root");
+    s.add(
+        3,
+        Starting,
+        Stopping,
+        Why::NotReady,
+        "not ready within 3 s: GET /: 500",
+    );
+    let end = s.add(
+        4,
+        Stopping,
+        Backoff,
+        Why::NotReady,
+        "not ready within 3 s: GET /: 500",
+    );
+    end.exit = Some(-15);
+    let boot = s.add(600, Stopped, Starting, Why::Boot, "autostart");
+    (boot.keeper_pid, boot.keeper_started) = (99, 99);
+    let end = s.add(601, Starting, Backoff, Why::Boot, "autostart");
+    (end.keeper_pid, end.keeper_started) = (99, 99);
+    end.note = "couldn't chdir to /no/dir: ENOENT\nmore".to_owned();
+    let mut now = now("restarting");
+    (now.pid, now.started_ms) = (0, 0);
+    let text = explain("backend", &s.entries, &now).join("\n");
+    assert!(
+        text.contains("  couldn't chdir to /no/dir: ENOENT"),
+        "{text}"
+    );
+    assert!(
+        text.contains("  not ready within 3 s: GET /: 500"),
+        "{text}"
+    );
+    assert!(!text.contains("tries"), "{text}");
+    assert!(!text.contains("not ready: not ready"), "{text}");
+}
+
+#[test]
+fn a_command_that_failed_is_told_by_its_reason_not_by_the_output_behind_it() {
+    let text =
+        "backend  generation 2 was not ready within 3 s\nlast lines of its output:\nINFO: Finished";
+    let entry = Entry::command(EVENING_MS, "", "restart backend", "root", Some(1), text);
+    let told = history(&[entry], Zone::UTC).join("\n");
+    assert!(
+        told.ends_with("not as wished: backend  generation 2 was not ready within 3 s"),
+        "{told}"
+    );
+}
