@@ -109,10 +109,7 @@ impl Slot {
             self.spawn_error = "Exited too quickly (process log may have details)".into();
             // Supervisor forgets the status of a start that failed.
             self.exit_status = 0;
-            let text = format!(
-                "generation {} {} before it was ready",
-                life.generation, cause.text
-            );
+            let text = format!("it {} before it was ready", cause.text);
             self.failed_start_with(Outcome::Abnormal, text, cause, Some((exit, life)), now, out);
             return;
         }

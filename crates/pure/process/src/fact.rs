@@ -171,6 +171,11 @@ impl Slot {
             next_try_wall_ms,
             next_pid: self.next.as_ref().map_or(0, |life| life.pid),
             key: life.map_or(0, |life| life.spec.key),
+            waiting: self
+                .next
+                .as_ref()
+                .or(life)
+                .map_or_else(String::new, Life::waiting),
             seq: 0,
             slot: 0,
         }

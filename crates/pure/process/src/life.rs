@@ -2,7 +2,7 @@
 
 use crate::slot::{Current, Effect, Life, Now, Slot, Stage, Then};
 use std::rc::Rc;
-use wire::{Cause, Spec, State, Transition, Why};
+use wire::{Cause, Ready, Spec, State, Transition, Why};
 
 /// The first pause after a failed start, and the unit that doubles.
 pub(crate) const GAP_FIRST_MS: u64 = 1_000;
@@ -95,6 +95,45 @@ impl Life {
             cause,
             unhealthy: 0,
             last_answer: String::new(),
+        }
+    }
+
+    /// What it is not ready for: the last answer of its check, or what was awaited and never came.
+    pub(crate) fn last_seen(&self) -> String {
+        let asked = match &self.spec.ready {
+            Ready::Http { path, .. } => format!("GET {path}: "),
+            _ => String::new(),
+        };
+        match self.last_answer.as_str() {
+            "" => awaited(&self.spec.ready),
+            // A refused token names its own path.
+            answer if answer.starts_with("it ") => answer.to_owned(),
+            answer => format!("{asked}{answer}"),
+        }
+    }
+
+    /// The same while it is waited for; empty where nobody asked for a check, or it is ready.
+    pub(crate) fn waiting(&self) -> String {
+        let asked = !matches!(self.spec.ready, Ready::Lived {} | Ready::Connect {});
+        match asked && self.stage == Stage::Up && !self.ready() {
+            true => self.last_seen(),
+            false => String::new(),
+        }
+    }
+}
+
+/// What a check waits for, in words that are true as long as nothing came.
+fn awaited(ready: &Ready) -> String {
+    match ready {
+        Ready::Lived {} => "it has not lived long enough".to_owned(),
+        Ready::Connect {} | Ready::Tcp {} => "nothing listens at its address".to_owned(),
+        Ready::Http { path, .. } => format!("GET {path} was not answered"),
+        Ready::Descriptor { number } => format!("nothing came on descriptor {number}"),
+        Ready::Log { pattern } => format!("no line of its output matched `{pattern}`"),
+        Ready::Notify {} => "READY=1 did not come at NOTIFY_SOCKET".to_owned(),
+        Ready::Exec { argv } => {
+            let name = argv.first().map_or("the command", String::as_str);
+            format!("`{name}` has not ended yet")
         }
     }
 }

@@ -82,13 +82,21 @@ impl Slot {
             "generation {} was not ready within {} s; the check's last answer: {}",
             next.generation,
             next.spec.ready_timeout_ms / 1000,
-            if next.last_answer.is_empty() {
-                "none"
-            } else {
-                &next.last_answer
-            }
+            next.last_seen()
         );
         self.refused_hash = next.spec.hash.clone();
+        let (generation, pid, cause) = (next.generation, next.pid, next.cause.clone());
+        let (state, note) = (self.state(), text.clone());
+        self.record(
+            state,
+            state,
+            generation,
+            pid,
+            cause,
+            now,
+            out,
+            |transition| transition.note = note,
+        );
         self.answer_next(Outcome::Abnormal, text, out);
         self.stop_next(Outcome::Abnormal, "", now, out);
     }

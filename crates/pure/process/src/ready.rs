@@ -117,7 +117,7 @@ impl Slot {
         let text = format!(
             "not ready within {} s: {}",
             life.spec.ready_timeout_ms / 1000,
-            life.last_answer
+            life.last_seen()
         );
         self.spawn_error = text.clone();
         self.end_current(

@@ -537,6 +537,42 @@ fn not_ready_in_time_is_a_failed_start() {
 }
 
 #[test]
+fn what_is_waited_for_is_said_with_the_last_answer() {
+    let waits = |ready: Ready, answer: Option<&str>| {
+        let mut world = check(Spec {
+            ready,
+            ready_timeout_ms: 3_000,
+            ..spec()
+        });
+        world.start(1);
+        if let Some(answer) = answer {
+            world.on(Event::CheckFailed {
+                generation: 1,
+                answer: answer.into(),
+            });
+        }
+        let waiting = world.slot.fact().waiting;
+        world.pass(3_000).exits(0);
+        let error = world.slot.fact().spawn_error;
+        assert_eq!(error, format!("not ready within 3 s: {waiting}"));
+        waiting
+    };
+    let log = || Ready::Log {
+        pattern: "WONTCOME".into(),
+    };
+    assert_eq!(
+        waits(log(), None),
+        "no line of its output matched `WONTCOME`"
+    );
+    assert_eq!(waits(http(), Some("500 Oops")), "GET /health: 500 Oops");
+    let refused = "it does not accept a token (/verify answered 401)";
+    assert_eq!(waits(http(), Some(refused)), refused);
+    let mut world = check(spec());
+    world.start(1);
+    assert_eq!(world.slot.fact().waiting, "", "nobody asked for a check");
+}
+
+#[test]
 fn three_failed_checks_restart_it_and_hurry() {
     let mut world = check(Spec {
         ready: http(),

@@ -161,5 +161,8 @@ record! {
         27 => next_pid: i32,
         /// Number of the key that the current generation was started with (`Spec::key`); 0 = none.
         28 => key: u32,
+        /// What a generation that is starting has to become ready for: the last answer of its check; empty = nothing is
+        /// waited for.
+        29 => waiting: String,
     }
 }
