@@ -269,7 +269,7 @@ fn line() -> Result<String, String> {
 }
 
 /// Ctrl-C is read as a byte meanwhile: a signal would leave the terminal without echo.
-fn hidden(question: &str) -> Result<String, String> {
+pub(crate) fn hidden(question: &str) -> Result<String, String> {
     let said = |error: rustix::io::Errno| format!("the terminal: {error}");
     let before = tcgetattr(std::io::stdin()).map_err(said)?;
     let mut silent = before.clone();

@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Tail {
         /// Process.
         name: String,
+        /// `stdout` or `stderr`, as for supervisorctl.
+        #[arg(value_parser = ["stdout", "stderr"], conflicts_with = "stderr")]
+        channel: Option<String>,
         /// Print what comes, until Ctrl-C.
         #[arg(short, long)]
         follow: bool,
@@ -187,6 +190,9 @@ pub(crate) enum Command {
     /// Make supervisord and supervisorctl beside this program, as links to it. Nothing that is there is replaced.
     Links {
         /// Another directory.
+        #[arg(value_name = "DIR", conflicts_with = "dir")]
+        place: Option<PathBuf>,
+        /// The same.
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
         /// Remove the links that this made.
@@ -240,7 +246,7 @@ pub(crate) enum Secrets {
     Rotate {
         /// Name.
         name: String,
-        /// The key leaked: tokens that it signed are refused from now on, and their owners sign in again.
+        /// The key leaked: tokens that it or an older one signed are refused from now on, and their owners sign in again.
         #[arg(long)]
         compromised: bool,
     },

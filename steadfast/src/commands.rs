@@ -18,6 +18,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
                 Command::Status {
                     names,
                     hidden: all || json,
+                    left_out: true,
                 },
             ),
             json,
@@ -74,14 +75,13 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
                 Command::Status {
                     names,
                     hidden: true,
+                    left_out: false,
                 },
             ),
             json,
             views::pids,
         ),
-        Args::Shutdown => show(ask(config, json, Command::Shutdown), json, |_| {
-            vec!["everything has ended".into()]
-        }),
+        Args::Shutdown => shutdown(config, json),
         Args::History { name, limit } => {
             let command = Command::History {
                 name: name.unwrap_or_default(),
@@ -92,6 +92,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
         Args::Explain { name } => explain(config, json, name),
         Args::Tail {
             name,
+            channel: word,
             follow,
             stderr,
             bytes,
@@ -99,7 +100,7 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
             config,
             json,
             &name,
-            channel(stderr),
+            channel(stderr || word.as_deref() == Some("stderr")),
             i64::from(bytes),
             follow,
         ),
@@ -124,6 +125,29 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
             unreachable!("dispatched before")
         }
     }
+}
+
+/// Ends everything; programs that lost their supervisor are taken over first, so that they end in order as well.
+fn shutdown(config: Option<&Path>, json: bool) -> u8 {
+    let kept = rundir::Installation::kept(config);
+    if let ([one], true) = (&kept[..], rundir::Installation::find(config).one().is_err()) {
+        if !json {
+            let name = one.name();
+            printer::note(&format!(
+                "the supervisor of {name} is gone, its programs are kept; taking them over to end them"
+            ));
+        }
+        let status = crate::run::take_over(one);
+        if status != 0 {
+            return 2;
+        }
+    }
+    let done = ask(config, json, Command::Shutdown);
+    let ended = done.exit == 0;
+    show(done, json, |_| match ended {
+        true => vec!["everything has ended".into()],
+        false => Vec::new(),
+    })
 }
 
 /// `secrets rotate`, carried out by the daemon.
@@ -180,6 +204,7 @@ fn explain(config: Option<&Path>, json: bool, name: String) -> u8 {
         Command::Status {
             names: vec![name.clone()],
             hidden: true,
+            left_out: false,
         },
     );
     let Body::Status { processes } = &status.body else {
@@ -249,6 +274,7 @@ fn logs(
             Command::Status {
                 names: Vec::new(),
                 hidden: false,
+                left_out: false,
             },
         );
         let Body::Status { processes } = &done.body else {

@@ -80,6 +80,7 @@ fn prepared(words: &[String]) -> Result<Start, String> {
         dev: false,
         as_supervisord: true,
         settings: given.settings,
+        kept: None,
     }))
 }
 

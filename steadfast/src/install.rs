@@ -46,6 +46,12 @@ pub(crate) fn links(dir: Option<&Path>, remove: bool, json: bool) -> u8 {
         Ok(own) => own,
         Err(why) => return could_not(&format!("where this program is cannot be read: {why}")),
     };
+    // As it was called: a link on the PATH has its neighbours there, not where the file is.
+    let called = PathBuf::from(crate::run::program());
+    let called = std::path::absolute(&called)
+        .ok()
+        .filter(|called| called.canonicalize().ok() == own.canonicalize().ok());
+    let own = called.unwrap_or(own);
     let beside = own.parent().unwrap_or(Path::new("/")).to_owned();
     let dir = dir.map_or(beside.clone(), Path::to_owned);
     let target = match own.file_name().filter(|_| dir == beside) {
@@ -90,7 +96,7 @@ fn link(path: &Path, target: &Path, own: &Path) -> (String, bool) {
             (format!("-> {} already", target.display()), false)
         }
         Err(why) if why.kind() == ErrorKind::AlreadyExists => (
-            "it is there and is not a link to this program; it stays. Remove it (pip uninstall supervisor), or name another directory with --dir"
+            "it is there and is not a link to this program; it stays. Remove it (pip uninstall supervisor), or name another directory: steadfast links DIR"
                 .to_owned(),
             true,
         ),

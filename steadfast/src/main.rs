@@ -46,11 +46,15 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { 2 } else { 0 };
-            let _ = error.print();
-            if status != 0 && words.iter().any(|word| word == "--json") {
+            let for_machine = status != 0 && words.iter().any(|word| word == "--json");
+            if !for_machine {
+                let _ = error.print();
+            }
+            if for_machine {
                 printer::for_machine();
                 let text = error.to_string();
-                let text = text.lines().next().unwrap_or("").to_owned();
+                let text = text.lines().find(|line| !line.trim().is_empty());
+                let text = text.unwrap_or("no command was given; see: steadfast --help");
                 let text = text.trim_start_matches("error: ");
                 printer::json(
                     "error",
@@ -84,6 +88,7 @@ fn dispatch(cli: Cli) -> u8 {
                 dev: run.dev,
                 as_supervisord: false,
                 settings: Vec::new(),
+                kept: None,
             };
             u8::try_from(run::run(plan)).unwrap_or(2)
         }
@@ -116,7 +121,9 @@ fn dispatch(cli: Cli) -> u8 {
             roles::with_doctor(|io| doctor::explain(&name, io))
         }
         Command::Man { dir } => install::man(dir.as_deref(), cli.json),
-        Command::Links { dir, remove } => install::links(dir.as_deref(), remove, cli.json),
+        Command::Links { place, dir, remove } => {
+            install::links(place.or(dir).as_deref(), remove, cli.json)
+        }
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut text);

@@ -15,6 +15,30 @@ pub(crate) struct Plan {
     pub(crate) as_supervisord: bool,
     /// Keys of `[supervisord]` from the command line, which beat the file's.
     pub(crate) settings: Vec<(String, String)>,
+    /// The run directory of an installation whose programs are kept, in place of the one that follows from the rest.
+    pub(crate) kept: Option<PathBuf>,
+}
+
+/// Starts root and daemon in the background for programs that lost them. Returns when they are kept again.
+pub(crate) fn take_over(installation: &rundir::Installation) -> i32 {
+    let info = &installation.info;
+    let words = conf::argv::split(&info.command).unwrap_or_default();
+    let plan = Plan {
+        config: Some(PathBuf::from(&info.config)).filter(|_| !info.config.is_empty()),
+        command: words.into_iter().map(|word| word.value).collect(),
+        detach: true,
+        dev: false,
+        as_supervisord: false,
+        settings: Vec::new(),
+        kept: Some(installation.run.clone()),
+    };
+    let own = std::process::id();
+    let status = run(plan);
+    if std::process::id() != own {
+        // The new root, at its end.
+        std::process::exit(status);
+    }
+    status
 }
 
 /// Becomes root. Returns the exit status, in the process that was started and, when detached, in the new one.
@@ -47,7 +71,13 @@ fn prepare(plan: &Plan) -> Result<i32, String> {
         (Identity::Command(plan.command.clone(), directory), source)
     };
     sys::fds::ensure_standard().map_err(|error| format!("standard descriptors: {error}"))?;
-    let layout = Layout::of(&identity, &surroundings());
+    let mut layout = Layout::of(&identity, &surroundings());
+    if let Some(run) = &plan.kept
+        && let Some(id) = run.file_name()
+    {
+        layout.state = surroundings().state_base().join(id);
+        layout.run.clone_from(run);
+    }
     let run_dir = RunDir::create(&layout).map_err(|error| error.to_string())?;
     let starter = if plan.detach {
         match detach()? {

@@ -170,7 +170,16 @@ fn status(status: secrets::Status) -> &'static str {
 }
 
 fn set(request: &Request<'_>, name: &str) -> Result<u8, String> {
-    let value = Secret::new(input()?.trim_end_matches(['\n', '\r']));
+    // A key that is typed is on the screen of nobody.
+    let typed = match rustix::termios::isatty(std::io::stdin()) {
+        true => crate::accounts_command::hidden(&format!("value of {name}: "))?,
+        false => input()?,
+    };
+    let value = typed.trim_end_matches(['\n', '\r']);
+    if value.is_empty() {
+        return Err(format!("no value came; {name} was not changed"));
+    }
+    let value = Secret::new(value);
     keep(request, name, &value)?;
     Ok(0)
 }

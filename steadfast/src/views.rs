@@ -106,7 +106,12 @@ fn status_line(process: &ProcessInfo, width: usize) -> String {
         parts.push(format!("waited {waited}{}", longest.unwrap_or_default()));
         parts.push(format!("failed {failed}"));
     }
-    if !process.listens.is_empty() && process.requests.is_none() {
+    if !process.waiting.is_empty() {
+        parts.push(format!("not ready yet: {}", process.waiting));
+    }
+    if !process.unreachable.is_empty() {
+        parts.push(format!("nobody can reach it: {}", process.unreachable));
+    } else if !process.listens.is_empty() && process.requests.is_none() {
         parts.push(process.listens.clone());
     }
     parts.join("  ").trim_end().to_owned()
@@ -135,9 +140,17 @@ pub(crate) fn outcomes(body: &Body) -> Vec<String> {
 /// True where the lines of the answer name what failed, so that its summary would say it twice.
 pub(crate) fn says_what_failed(body: &Body) -> bool {
     match body {
-        Body::Outcomes { outcomes } | Body::Changes { outcomes, .. } => outcomes
+        Body::Outcomes { outcomes } => outcomes
             .iter()
             .any(|outcome| outcome.status != Fault::Success),
+        Body::Changes {
+            outcomes, findings, ..
+        } => {
+            findings.iter().any(|text| text.starts_with("error: "))
+                || outcomes
+                    .iter()
+                    .any(|outcome| outcome.status != Fault::Success)
+        }
         _ => false,
     }
 }
@@ -173,6 +186,8 @@ fn outcome(outcome: &Outcome) -> String {
     let mut lines = text.lines().filter(|line| !line.is_empty());
     let first = match lines.next().filter(|line| *line != word) {
         None => word.to_owned(),
+        // The name and the kind of failure are in it.
+        Some(line) if outcome.status == Fault::BadName => return format_lines(line, lines),
         // Where a start failed the words for it say more than the kind of failure.
         Some(line) if word.starts_with("failed") => line.to_owned(),
         Some(line) => format!("{word}: {line}"),
@@ -184,6 +199,11 @@ fn outcome(outcome: &Outcome) -> String {
         String::new()
     };
     format!("{name}  {first}{rest}{hint}")
+}
+
+fn format_lines<'a>(first: &str, rest: impl Iterator<Item = &'a str>) -> String {
+    let rest: String = rest.map(|line| format!("\n    {line}")).collect();
+    format!("{first}{rest}")
 }
 
 fn is_pid(text: &str) -> bool {
@@ -227,7 +247,11 @@ pub(crate) fn changes(body: &Body) -> Vec<String> {
     });
     lines.extend(rest.map(|(line, _)| format!("    {line}")));
     if added.is_empty() && changed.is_empty() && removed.is_empty() && outcomes.is_empty() {
-        lines.push("nothing differs".into());
+        let broken = findings.iter().any(|text| text.starts_with("error: "));
+        lines.push(match broken {
+            true => "nothing was changed: mend the errors first".into(),
+            false => "nothing differs".into(),
+        });
     }
     lines.extend(outcomes.iter().map(outcome));
     lines
@@ -356,7 +380,14 @@ pub(crate) fn explain(info: &ProcessInfo, body: &Body) -> Vec<String> {
         reloader: None,
         memory: memory(info),
     };
-    ledger::explain(&label(&info.group, &info.name), &entries(body), &now)
+    let mut lines = ledger::explain(&label(&info.group, &info.name), &entries(body), &now);
+    if !info.waiting.is_empty() {
+        lines.insert(
+            lines.len().min(1),
+            format!("  not ready yet: {}", info.waiting),
+        );
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -409,6 +440,55 @@ mod tests {
         assert!(
             shown.lines().all(|line| line.chars().count() < 100),
             "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_is_said_once() {
+        let bad = Outcome {
+            name: "nosuch".into(),
+            group: "nosuch".into(),
+            status: Fault::BadName,
+            text: "there is no process `nosuch`".into(),
+        };
+        assert_eq!(outcome(&bad), "there is no process `nosuch`");
+    }
+
+    #[test]
+    fn a_file_with_errors_changed_nothing_and_is_not_said_to_be_the_same() {
+        let body = |finding: &str| Body::Changes {
+            added: vec![],
+            changed: vec![],
+            removed: vec![],
+            detail: vec![],
+            findings: vec![finding.to_owned()],
+            outcomes: vec![],
+        };
+        let last = |finding: &str| changes(&body(finding)).pop().unwrap_or_default();
+        assert_eq!(
+            last("error: boom"),
+            "nothing was changed: mend the errors first"
+        );
+        assert_eq!(last("warning: careful"), "nothing differs");
+        assert!(says_what_failed(&body("error: boom")), "said twice");
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_said_of_whoever_cannot_be_reached() {
+        let process = ProcessInfo {
+            name: "a".into(),
+            group: "a".into(),
+            phase: "ready".into(),
+            requests: Some(0),
+            waited: Some(0),
+            failed: Some(0),
+            unreachable: "127.0.0.1:1 is in use by pid 7 (x)".into(),
+            ..ProcessInfo::default()
+        };
+        let text = status_line(&process, 1);
+        assert!(
+            text.ends_with("nobody can reach it: 127.0.0.1:1 is in use by pid 7 (x)"),
+            "{text}"
         );
     }
 

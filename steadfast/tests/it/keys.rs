@@ -348,7 +348,7 @@ fn a_deploy_with_a_wrong_key_is_found_before_anyone_is_sent_to_it() {
     let said = backend.say(&["update"], 1);
     assert!(
         said.text().contains(
-            "it does not accept a token signed with key 1 of SECRET_KEY: /api/auth/verify answered 401"
+            "it does not accept a token signed with key 1 of SECRET_KEY (/api/auth/verify answered 401"
         ),
         "{}",
         said.text()

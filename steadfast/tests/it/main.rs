@@ -17,6 +17,7 @@ mod json;
 mod kept;
 mod keys;
 mod listens;
+mod manners;
 mod people;
 mod pid1;
 mod replace;

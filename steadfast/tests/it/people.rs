@@ -270,3 +270,38 @@ fn a_password_is_asked_for_twice_and_not_shown() {
         );
     }
 }
+
+#[test]
+fn a_key_is_asked_for_and_not_shown() {
+    let installation = Installation::new(exe()).expect("a directory");
+    let dir = installation.dir().display().to_string();
+    let config = format!(
+        "[supervisord]\n[steadfast]\nstate_dir = {dir}/state\n[program:a]\ncommand = cat\nsecrets = SECRET_KEY\n"
+    );
+    installation.configure(&config).expect("written");
+    let Terminal { mut ours, theirs } = terminal();
+    let stdin = theirs.try_clone().expect("cloned");
+    let mut command: Command = installation.command();
+    command.args(["secrets", "set", "SECRET_KEY", "-c"]);
+    command
+        .arg(installation.config())
+        .stdin(stdin)
+        .stderr(theirs);
+    let mut child = command.stdout(Stdio::null()).spawn().expect("started");
+    drop(command);
+    let mut seen = String::new();
+    let mut byte = [0];
+    while !seen.contains("value of SECRET_KEY: ") && matches!(ours.read(&mut byte), Ok(1)) {
+        seen.push(char::from(byte[0]));
+    }
+    let key = "8d1f5b2c9a7e4630f1b8d5c2e9a6730418f5b2c9d6a3e7041b8f5c2d9e6a7304";
+    ours.write_all(format!("{key}\n").as_bytes())
+        .expect("typed");
+    assert!(child.wait().expect("ended").success(), "{seen}");
+    while matches!(ours.read(&mut byte), Ok(1)) {
+        seen.push(char::from(byte[0]));
+    }
+    assert!(!seen.contains(key), "{seen}");
+    let shown = piped(&installation, &["secrets", "show", "SECRET_KEY"], "");
+    assert_eq!((shown.0, shown.1.trim()), (0, key), "{}", shown.2);
+}

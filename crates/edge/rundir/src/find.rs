@@ -63,6 +63,30 @@ impl Installation {
         }
     }
 
+    /// Those of `config`, or of this user, that have lost their supervisor while their programs live on.
+    pub fn kept(config: Option<&Path>) -> Vec<Installation> {
+        Installation::kept_in(config, &Surroundings::here())
+    }
+
+    /// [`Installation::kept`] with user and environment as given.
+    pub fn kept_in(config: Option<&Path>, surroundings: &Surroundings) -> Vec<Installation> {
+        let runs: Vec<PathBuf> = match config {
+            Some(path) => Identity::of_file(path)
+                .map(|identity| Layout::of(&identity, surroundings).run)
+                .into_iter()
+                .collect(),
+            None => std::fs::read_dir(surroundings.run_base())
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect(),
+        };
+        let mut all: Vec<Installation> = runs.iter().filter_map(|run| orphaned(run)).collect();
+        all.sort_by(|a, b| a.run.cmp(&b.run));
+        all
+    }
+
     /// How people call it: its configuration or command.
     pub fn name(&self) -> String {
         if self.info.config.is_empty() {
@@ -97,7 +121,8 @@ fn by_config(path: &Path, surroundings: &Surroundings) -> Found {
     }
     if has_keepers(&layout.run) {
         return Found::NotRunning(format!(
-            "{0} has no supervisor, but its programs are still kept; take them over with: steadfast run -c {0}",
+            "{0} has no supervisor, but its programs are still kept; take them over with: steadfast run -c {0}\n  \
+             or end them with: steadfast shutdown -c {0}",
             path.display()
         ));
     }
@@ -120,11 +145,41 @@ fn only_one(surroundings: &Surroundings) -> Found {
             all.push(last);
             Found::Several(all)
         }
+        (_, None) if !Installation::kept_in(None, surroundings).is_empty() => {
+            Found::NotRunning(of_kept(&Installation::kept_in(None, surroundings)))
+        }
         (_, None) => Found::NotRunning(
             "nothing is running for this user; start it with: steadfast run -c supervisord.conf"
                 .to_string(),
         ),
     }
+}
+
+/// The words for programs that lost their supervisor.
+fn of_kept(all: &[Installation]) -> String {
+    let mut text = String::from("no supervisor runs for this user, but programs are still kept:");
+    for one in all {
+        let name = one.name();
+        text.push_str(&match one.info.config.is_empty() {
+            true => format!("\n  {name}\n    end them with: steadfast shutdown"),
+            false => format!(
+                "\n  {name}\n    take them over with: steadfast run -c {name}\n    or end them with: steadfast shutdown -c {name}"
+            ),
+        });
+    }
+    text
+}
+
+fn orphaned(run: &Path) -> Option<Installation> {
+    if Lock::holder(run).is_some() || !has_keepers(run) {
+        return None;
+    }
+    let run_dir = RunDir::open(run).ok()?;
+    Some(Installation {
+        control: run_dir.control_socket(),
+        run: run.to_path_buf(),
+        info: run_dir.read_info().ok()?.unwrap_or_default(),
+    })
 }
 
 fn running(run: &Path) -> Option<Installation> {

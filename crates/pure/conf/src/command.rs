@@ -12,6 +12,8 @@ use crate::mapped::Text;
 pub struct Command {
     text: Text,
     words: Vec<Word>,
+    /// Why it cannot be started at all; only as Supervisor reads it ([`crate::load_as_supervisor`]).
+    wrong: Option<SplitError>,
 }
 
 /// A word of a command.
@@ -27,7 +29,27 @@ impl Command {
     /// Splits an expanded command.
     pub fn new(text: Text) -> Result<Command, SplitError> {
         let words = argv::split(text.as_str())?;
-        Ok(Command { text, words })
+        Ok(Command {
+            text,
+            words,
+            wrong: None,
+        })
+    }
+
+    /// One that cannot be split, all of it as one word.
+    pub(crate) fn unsplit(text: Text, why: SplitError) -> Command {
+        let value = text.as_str().to_owned();
+        let range = 0..value.len();
+        Command {
+            text,
+            words: vec![Word { value, range }],
+            wrong: Some(why),
+        }
+    }
+
+    /// Why it cannot be started at all, if so.
+    pub fn wrong(&self) -> Option<&SplitError> {
+        self.wrong.as_ref()
     }
 
     /// The expanded command, as written otherwise.

@@ -20,7 +20,8 @@
 //! # Where we differ on purpose
 //! Supervisor stops at the first error and runs nothing; we say all errors and leave out what is wrong. Beyond that we refuse:
 //! names with control characters, empty names and expanded names with ` `, `:` or `/` (Supervisor checks before it expands);
-//! commands that are empty or cannot be split (Supervisor finds out when it starts them: FATAL); an included file that cannot be
+//! commands that are empty or cannot be split (Supervisor finds out when it starts them: FATAL; so does
+//! [`load_as_supervisor`]); an included file that cannot be
 //! read (skipped there, so that its programs vanish); `stopsignal = 0`; `%s` without a name (it would write out the whole
 //! environment); files with NUL bytes, lines over 1 MiB, files over 16 MiB; more than 10,000 processes of one program. What is
 //! wrong in `[supervisorctl]` is a warning. Numbers outside of 64 bits are out of range.
@@ -52,7 +53,7 @@ mod values;
 pub use argv::SplitError;
 pub use extras::{Extras, LogFormat, LogPrefix, Notify};
 pub use files::{Account, DirEntry, Environment, Files, Kind, MapFiles, ReadError};
-pub use load::{INCLUDED_FILES_MAX, Loaded, TOTAL_BYTES_MAX, load};
+pub use load::{INCLUDED_FILES_MAX, Loaded, TOTAL_BYTES_MAX, load, load_as_supervisor};
 pub use mapped::{FileText, Text};
 pub use model::*;
 pub use tree::{LINE_BYTES_MAX, SourceFile, Token, TokenKind};

@@ -40,6 +40,16 @@ pub struct Loaded {
 /// `path` may be relative to `env.cwd`. It is shown in findings as it is given; included files are shown in the same manner if they
 /// lie below it, else by their absolute path.
 pub fn load(path: &str, files: &dyn Files, env: &Environment) -> Loaded {
+    read_all(path, files, env, false)
+}
+
+/// The same as Supervisor would go on from it: a command that cannot be split is found when it is started, so its program
+/// stays ([`crate::Command::wrong`]) and the finding is a warning.
+pub fn load_as_supervisor(path: &str, files: &dyn Files, env: &Environment) -> Loaded {
+    read_all(path, files, env, true)
+}
+
+fn read_all(path: &str, files: &dyn Files, env: &Environment, keeps_unsplit: bool) -> Loaded {
     let mut loader = Loader::new(path, files, env);
     let main_path = abspath(path, &env.cwd);
     let main = loader.read(&main_path, path);
@@ -82,6 +92,7 @@ pub fn load(path: &str, files: &dyn Files, env: &Environment) -> Loaded {
         is_text,
         findings: &mut findings,
         expanded_bytes: 0,
+        keeps_unsplit,
     });
     let report = finding::Report::new(findings.into_list());
     model.has_errors = report.has_errors();

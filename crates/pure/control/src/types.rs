@@ -29,6 +29,9 @@ pub enum Command {
         names: Names,
         /// Also slots of ours (the gateway).
         hidden: bool,
+        /// Also what errors of the file left out (phase `refused`), which are no processes of Supervisor's.
+        #[serde(default)]
+        left_out: bool,
     },
     /// Start. Body: [`Body::Outcomes`].
     Start {
@@ -412,7 +415,8 @@ pub struct ProcessInfo {
     pub state: String,
     /// Supervisor's state number.
     pub state_code: i32,
-    /// Our word: ready, starting, draining, restarting, exited, stopped, fatal.
+    /// Our word: ready, starting, draining, restarting, exited, stopped, fatal; refused = an error of the file left it out,
+    /// `spawn_error` says which.
     pub phase: String,
     /// 0 = none.
     pub pid: i32,
@@ -450,6 +454,12 @@ pub struct ProcessInfo {
     pub unhealthy: u32,
     /// What it listens on or is reached at, for people (`0.0.0.0:8001 -> backend`).
     pub listens: String,
+    /// Why it is not reached there (somebody else has the address); empty = it is.
+    #[serde(default)]
+    pub unreachable: String,
+    /// What it has to become ready for, and the last answer of that check; empty = nothing is waited for.
+    #[serde(default)]
+    pub waiting: String,
     /// A slot of ours (gateway).
     pub hidden: bool,
     /// Memory of its tree now, bytes; only where single processes are asked for.

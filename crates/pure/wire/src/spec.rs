@@ -277,6 +277,8 @@ record! {
         58 => syslog: String,
         /// A FastCGI program: the first listener is its standard input, and no LISTEN_FDS is set.
         59 => socket_stdin: bool,
+        /// Its command cannot be split into words: Supervisor's `spawnerr`, for it is found at each start only; empty = it can.
+        60 => unparsable: String,
     }
 }
 

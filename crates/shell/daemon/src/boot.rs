@@ -192,7 +192,12 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     before.config = config_path(daemon);
     let loaded = commands::load(daemon, &before.base_env);
     let own = &loaded.model.supervisord;
-    let cleared = if own.nocleanup || loaded.unreadable {
+    let rival = rival(daemon, &loaded, &before);
+    if let Some(rival) = rival.as_ref().filter(|_| !daemon.as_supervisord) {
+        return Err(CouldNot(rival.words(&before.config)));
+    }
+    // The files of one who lives are not old.
+    let cleared = if own.nocleanup || loaded.unreadable || rival.is_some() {
         None
     } else {
         autologs::clear(&own.childlogdir, &own.identifier)
@@ -222,7 +227,9 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     let nothing = candidate.resolved.active.slots.is_empty();
     // A warning for us, since nothing of the file is left out; under its name we do as Supervisor does.
     let no_section = |found: &Finding| found.code == "conf.no-supervisord";
-    let refused = errors || candidate.report.findings().iter().any(no_section);
+    // What only we find wrong leaves one program out, as everywhere; Supervisor would know nothing of it.
+    let read = loaded.findings.iter();
+    let refused = read.clone().any(Finding::is_error) || read.clone().any(no_section);
     if loaded.unreadable || (errors && nothing) || (refused && daemon.as_supervisord) {
         return Err(CouldNot(String::new()));
     }
@@ -267,6 +274,15 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
         },
     );
     Ok(control)
+}
+
+/// Whoever runs this file already.
+fn rival(daemon: &Shared, loaded: &conf::Loaded, before: &Active) -> Option<crate::rival::Rival> {
+    if loaded.unreadable || before.config.is_empty() {
+        return None;
+    }
+    let settings = crate::resolve::settings_of(&loaded.model, &daemon.state_dir);
+    crate::rival::look(&settings, &before.config, daemon.root_pid)
 }
 
 /// What Supervisor's activity log begins with: as whom it runs, which files it read.
@@ -325,8 +341,12 @@ pub(crate) async fn open_fronts(
         return Err(CouldNot(format!("{text}\n{}", errors.join("\n"))));
     }
     for why in errors {
-        (daemon.printer)(Say::Err(format!("steadfast: {why}")));
+        (daemon.printer)(Say::Err(format!(
+            "steadfast: {why}\n  everything else goes on without it; {}",
+            settle::again()
+        )));
     }
+    daemon.know_sockets();
     let command = match &daemon.source {
         Source::File(_) => String::new(),
         Source::Command(argv) => servers::quote_line(argv),
@@ -341,7 +361,13 @@ pub(crate) async fn open_fronts(
         .run_dir
         .write_info(&info)
         .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
-    if !settings.pidfile.is_empty()
+    if crate::rival::holds_pidfile(&settings.pidfile, daemon.root_pid) {
+        let text = format!(
+            "the pidfile {} is another supervisor's and stays as it is",
+            settings.pidfile
+        );
+        daemon.log(Level::Critical, &text);
+    } else if !settings.pidfile.is_empty()
         && let Err(why) = std::fs::write(&settings.pidfile, format!("{}\n", daemon.root_pid))
     {
         daemon.log(
@@ -429,6 +455,7 @@ impl State {
             file: None,
             keepers: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             failed_listeners: BTreeMap::new(),
             trouble: BTreeMap::new(),
             mood: Mood::Running,

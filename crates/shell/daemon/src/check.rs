@@ -107,10 +107,15 @@ fn on_this_machine(spec: &Spec, program: Option<&conf::Program>) -> Vec<Finding>
         && !executable(text, spec)
     {
         let span = process.and_then(|process| process.command.span_of_word(0));
-        let finding = Finding::warning(
-            "missing",
-            format!("[program:{name}] there is no command `{text}`"),
-        );
+        let there = text.contains('/')
+            && Path::new(spec.directory.as_deref().unwrap_or(""))
+                .join(text)
+                .exists();
+        let message = match there {
+            true => format!("[program:{name}] `{text}` is not an executable file"),
+            false => format!("[program:{name}] there is no command `{text}`"),
+        };
+        let finding = Finding::warning("missing", message);
         findings.push(finding.at(span).effect("it cannot be started"));
     }
     findings

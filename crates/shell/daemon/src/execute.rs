@@ -366,7 +366,7 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
         Some(changed) => changed,
         None => listeners::open(address),
     };
-    let mut complaint = None;
+    let (mut complaint, mut freed) = (None, false);
     {
         let mut state = daemon.state.borrow_mut();
         match opened {
@@ -379,7 +379,7 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
                         vec![copy],
                     );
                 }
-                state.failed_listeners.remove(address);
+                freed = state.failed_listeners.remove(address).is_some();
                 state.listeners.insert(address.to_owned(), listener);
             }
             Err(why) => {
@@ -390,10 +390,33 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
             }
         }
     }
+    daemon.know_sockets();
     if let Some(why) = complaint {
         daemon.log(Level::Error, &why);
-        daemon.show(format!("{address}  {why}"));
+        let (who, follows) = kept_from(daemon, address);
+        daemon.show(format!(
+            "{who}  {follows}: {why}; {}",
+            crate::settle::again()
+        ));
+    } else if freed {
+        let (who, _) = kept_from(daemon, address);
+        daemon.log(Level::Info, &format!("{address} became free"));
+        daemon.show(format!("{who}  listening on {address}, which became free"));
     }
+}
+
+/// Whom an address that is taken keeps from what.
+fn kept_from(daemon: &Shared, address: &str) -> (String, &'static str) {
+    let state = daemon.state.borrow();
+    let mut slots = state.active.programs();
+    let found = slots.find_map(|slot| {
+        if slot.listeners.iter().any(|own| own == address) {
+            return Some((slot.key().to_string(), "not started"));
+        }
+        let derived = slot.derived.iter().any(|one| one.address == address);
+        derived.then(|| (slot.key().to_string(), "nobody can reach it"))
+    });
+    found.unwrap_or_else(|| ("gateway".to_owned(), "nobody can reach it"))
 }
 
 /// The socket of a FastCGI program that is open under other options: the same one, with the new ones.
@@ -430,6 +453,6 @@ fn drop_listener(daemon: &Shared, address: &str) {
         Vec::new(),
     );
     if let Some(path) = listeners::path_of(address).filter(|_| !stays) {
-        let _ = std::fs::remove_file(path);
+        daemon.remove_socket(&path);
     }
 }

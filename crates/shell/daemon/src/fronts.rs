@@ -180,11 +180,33 @@ pub(crate) async fn serve_supervisor(daemon: &Shared) -> Vec<String> {
         if daemon.state.borrow().servers.contains_key(&server) {
             continue;
         }
-        if let Err(why) = serve_one(daemon, &server) {
-            daemon.log(Level::Critical, &why);
-            errors.push(why);
+        let section = match server.unix.is_empty() {
+            true => "[inet_http_server]",
+            false => "[unix_http_server]",
+        };
+        let before = daemon
+            .state
+            .borrow_mut()
+            .failed_listeners
+            .remove(&server.key());
+        match serve_one(daemon, &server) {
+            Ok(()) if before.is_some() => {
+                let place = format!("{}{}", server.unix, server.tcp);
+                daemon.show(format!("{section}  listening on {place}"));
+            }
+            Ok(()) => {}
+            Err(why) => {
+                // What is tried again is not said again.
+                if before.as_ref() != Some(&why) {
+                    daemon.log(Level::Critical, &format!("{section} {why}"));
+                    errors.push(format!("{section} {why}"));
+                }
+                let mut state = daemon.state.borrow_mut();
+                state.failed_listeners.insert(server.key(), why);
+            }
         }
     }
+    daemon.know_sockets();
     errors
 }
 

@@ -2,6 +2,9 @@
 
 use wire::{State, Transition, Why};
 
+/// Last lines of a failed start that are shown: the error of a traceback is among them.
+const LAST_WORDS_MAX: usize = 3;
+
 /// Supervisor's log levels (loggers.py).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
@@ -119,7 +122,13 @@ pub(crate) fn terminal(t: &Transition) -> Option<String> {
             "" | "ready" | "left" => None,
             note => Some(note.to_owned()),
         },
-        (_, State::Backoff) => Some(format!("did not start: {}", first_line(&t.note))),
+        (_, State::Backoff) => {
+            let why = match t.cause.why {
+                Why::NotReady => &t.cause.text,
+                _ => first_line(&t.note),
+            };
+            Some(format!("did not start: {why}"))
+        }
         (_, State::Exited) => {
             let oom = if t.cause.why == Why::OutOfMemory {
                 ", out of memory"
@@ -136,6 +145,22 @@ pub(crate) fn terminal(t: &Transition) -> Option<String> {
         (_, State::Stopped) => t.exit.map(|exit| format!("stopped ({})", ended(exit))),
         (_, State::Starting | State::Stopping | State::Running | State::Unknown) => None,
     }
+}
+
+/// The last lines of a start that failed, and where the rest is; only of the first of several tries.
+pub(crate) fn last_words(label: &str, t: &Transition) -> Vec<String> {
+    let ran = t.exit.is_some() || t.cause.why == Why::NotReady;
+    if t.to != State::Backoff || !ran || t.tries > 1 {
+        return Vec::new();
+    }
+    let all: Vec<&str> = t.note.lines().skip(1).collect();
+    let from = all.len().saturating_sub(LAST_WORDS_MAX);
+    let mut lines: Vec<String> = all[from..]
+        .iter()
+        .map(|line| format!("    {}", finding::escape(&finding::mask_line(line))))
+        .collect();
+    lines.push(format!("    see: steadfast logs {label}"));
+    lines
 }
 
 /// `1.4 s`.

@@ -43,6 +43,12 @@ pub(crate) fn path_of(key: &str) -> Option<String> {
     address.strip_prefix("unix:").map(str::to_owned)
 }
 
+/// Device and inode of a socket's file.
+pub(crate) fn file_of(path: &str) -> Option<(u64, u64)> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
 /// Everything about a FastCGI program's socket, as the key of its listener:
 /// `fcgi mode=700 owner=33:33 backlog=128 unix:/run/x.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]

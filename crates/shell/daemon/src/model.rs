@@ -31,6 +31,8 @@ pub(crate) struct Active {
     pub(crate) gateway: GatewayDef,
     /// Everything that has a place.
     pub(crate) slots: Vec<Slot>,
+    /// What errors of the file left out.
+    pub(crate) left_out: Vec<crate::left::LeftOut>,
     /// The next slot's number; never reused while anything is kept.
     pub(crate) next_slot: u32,
 }
@@ -45,6 +47,7 @@ impl Default for Active {
             settings: Settings::default(),
             gateway: GatewayDef::default(),
             slots: Vec::new(),
+            left_out: Vec::new(),
             next_slot: 0,
         }
     }

@@ -165,7 +165,13 @@ fn say(daemon: &Shared, key: &Key, transition: &Transition) {
         (_, Some(_)) if oneshot && transition.to == wire::State::Running => {
             daemon.show(format!("{key}  started  pid {}", transition.pid));
         }
-        (_, Some(text)) => daemon.show(format!("{key}  {text}")),
+        (_, Some(text)) => {
+            daemon.show(format!("{key}  {text}"));
+            let label = key.to_string();
+            for line in lines::last_words(&label, transition) {
+                daemon.show(line);
+            }
+        }
         (_, None) => {}
     }
 }

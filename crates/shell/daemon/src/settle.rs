@@ -15,6 +15,11 @@ use crate::state::{Shared, State};
 /// What could not be started for a reason outside of it (an occupied port, a dependency) is tried again this often.
 const RETRY: Duration = Duration::from_secs(15);
 
+/// What is said of such a thing.
+pub(crate) fn again() -> String {
+    format!("it is tried again every {} s", RETRY.as_secs())
+}
+
 /// A plan of so many steps leaves more freed memory behind than it costs to give it back.
 const STEPS_MANY: usize = 64;
 
@@ -165,6 +170,7 @@ pub(crate) async fn retry(daemon: Shared) {
                 why: Why::Dependency,
                 text: "tried again".to_owned(),
             };
+            crate::fronts::serve_supervisor(&daemon).await;
             settle(&daemon, Intent::Settle, Rc::new(move |_| cause.clone())).await;
         }
     }

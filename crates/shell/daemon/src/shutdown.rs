@@ -210,28 +210,18 @@ async fn leave(daemon: &Shared, keys: &[Key]) {
 
 /// Files that say that something runs.
 fn clean(daemon: &Shared) {
-    let (pidfile, servers, addresses) = {
+    daemon.know_sockets();
+    let (pidfile, sockets) = {
         let state = daemon.state.borrow();
-        let servers: Vec<String> = state
-            .active
-            .settings
-            .servers
-            .iter()
-            .map(|server| server.unix.clone())
-            .collect();
-        let addresses: Vec<String> = state.listeners.keys().cloned().collect();
-        (state.active.settings.pidfile.clone(), servers, addresses)
+        let sockets: Vec<String> = state.sockets.keys().cloned().collect();
+        (state.active.settings.pidfile.clone(), sockets)
     };
-    let sockets = addresses
-        .iter()
-        .filter_map(|address| crate::listeners::path_of(address));
-    for path in servers
-        .into_iter()
-        .chain(sockets)
-        .chain([pidfile])
-        .filter(|path| !path.is_empty())
-    {
-        let _ = std::fs::remove_file(path);
+    // Only what is ours: another supervisor may have come in our place.
+    for path in sockets {
+        daemon.remove_socket(&path);
+    }
+    if crate::rival::is_own_pidfile(&pidfile, daemon.root_pid) {
+        let _ = std::fs::remove_file(pidfile);
     }
     if let Some(ledger) = &daemon.state.borrow().ledger {
         let _ = ledger.sync();

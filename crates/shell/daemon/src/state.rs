@@ -97,7 +97,9 @@ pub(crate) struct State {
     pub(crate) file: Option<conf::Loaded>,
     pub(crate) keepers: BTreeMap<Key, Keeper>,
     pub(crate) listeners: BTreeMap<String, OwnedFd>,
-    /// Addresses that could not be bound, and why.
+    /// Files of Unix sockets as we made them (device and inode): another's in their place is not removed.
+    pub(crate) sockets: BTreeMap<String, (u64, u64)>,
+    /// Addresses that could not be bound, and why; of Supervisor's servers by [`Server::key`].
     pub(crate) failed_listeners: BTreeMap<String, String>,
     /// Slots that cannot be started, and why: no keeper knows of it, so `status` tells it from here.
     pub(crate) trouble: BTreeMap<Key, String>,
@@ -319,6 +321,30 @@ impl Daemon {
         let (to, receive) = mpsc::unbounded_channel();
         self.state.borrow_mut().watchers.push(Watcher { keys, to });
         receive
+    }
+
+    /// Remembers the files of Unix sockets that are open here and were not known yet.
+    pub(crate) fn know_sockets(&self) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let servers = state.servers.keys().map(|server| server.unix.clone());
+        let own = state.listeners.keys();
+        let own = own.filter_map(|address| crate::listeners::path_of(address));
+        for path in servers.chain(own).filter(|path| !path.is_empty()) {
+            if let std::collections::btree_map::Entry::Vacant(place) = state.sockets.entry(path)
+                && let Some(file) = crate::listeners::file_of(place.key())
+            {
+                place.insert(file);
+            }
+        }
+    }
+
+    /// Removes the file of a Unix socket, if it is the one that we made.
+    pub(crate) fn remove_socket(&self, path: &str) {
+        let known = self.state.borrow_mut().sockets.remove(path);
+        if known.is_some() && known == crate::listeners::file_of(path) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Where the ledger is.

@@ -23,6 +23,9 @@ pub(crate) fn lines(active: &Active, keys: &[String]) -> Vec<String> {
     if gateways > 0 {
         counts.push_str(&format!(", {}", count(gateways, "gateway", "gateways")));
     }
+    if !active.left_out.is_empty() {
+        counts.push_str(&format!(", {} left out", active.left_out.len()));
+    }
     let mut lines = vec![format!(
         "steadfast {}  {name}  {counts}",
         env!("CARGO_PKG_VERSION")
@@ -42,6 +45,21 @@ pub(crate) fn lines(active: &Active, keys: &[String]) -> Vec<String> {
     }
     if programs.len() > PROGRAMS_MAX {
         lines.push(format!("  and {} more", programs.len() - PROGRAMS_MAX));
+    }
+    let left: Vec<&str> = active
+        .left_out
+        .iter()
+        .map(|left| left.name.as_str())
+        .collect();
+    if !left.is_empty() {
+        let named = left[..left.len().min(PROGRAMS_MAX)].join(", ");
+        let more = match left.len().saturating_sub(PROGRAMS_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        lines.push(format!(
+            "  left out by the errors above, until they are mended (then: steadfast update): {named}{more}"
+        ));
     }
     let mut said: Vec<&String> = Vec::new();
     for key in keys {
@@ -113,6 +131,21 @@ fn base_name(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_left_out_is_counted_and_named() {
+        let left = |name: &str| crate::left::LeftOut {
+            name: name.into(),
+            why: "boom".into(),
+        };
+        let active = Active {
+            left_out: vec![left("dev"), left("web")],
+            ..Active::default()
+        };
+        let lines = lines(&active, &[]);
+        assert!(lines[0].ends_with("0 programs, 2 left out"), "{lines:?}");
+        assert!(lines[1].ends_with(": dev, web"), "{lines:?}");
+    }
 
     #[test]
     fn the_picture() {

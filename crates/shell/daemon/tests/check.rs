@@ -81,7 +81,7 @@ fn a_program_behind_the_gateway_shows_what_runs() {
 #[test]
 fn two_programs_on_one_port_and_an_overlap_that_cannot_be() {
     file("[program:a]\ncommand = sh -c 'uvicorn a:app --port 81'\n[program:b]\ncommand = sh -c 'uvicorn b:app --port 81'\n")
-        .expect(1, &["error: a:a and b:b both listen on 127.0.0.1:81"]);
+        .expect(1, &["error: a and b both listen on 127.0.0.1:81"]);
     file("[program:a]\ncommand = sh -c 'uvicorn a:app --port 81'\nreplace = overlap\n").expect(
         1,
         &["error: [program:a] cannot overlap: the old process still holds 127.0.0.1:81"],

@@ -204,10 +204,7 @@ fn reread_tells_and_update_does() {
         steps,
         [
             "stop gone (gone from the file)",
-            "define changed",
             "restart changed (command cat -> cat -u; environment +A)",
-            "make a place for new",
-            "define new",
             "start new (new)"
         ]
     );

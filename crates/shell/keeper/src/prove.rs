@@ -74,7 +74,7 @@ impl Proof {
         let Prove { path, variable, .. } = &self.prove;
         let number = self.number;
         format!(
-            "it does not accept a token signed with key {number} of {variable}: {path} answered {answer}"
+            "it does not accept a token signed with key {number} of {variable} ({path} answered {answer})"
         )
     }
 }

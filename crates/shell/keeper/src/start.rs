@@ -71,6 +71,9 @@ pub(crate) fn find(spec: &Spec) -> Result<String, (Outcome, String)> {
     if spec.role_of_ours {
         return Ok("/proc/self/exe".into());
     }
+    if !spec.unparsable.is_empty() {
+        return Err((Outcome::NotExecutable, spec.unparsable.clone()));
+    }
     let name = match spec.argv.first() {
         Some(first) => text(first, &Place::default()),
         None => return Err((Outcome::NoFile, "command is empty".into())),
@@ -355,6 +358,14 @@ mod tests {
                 "command at '/etc' is a directory".into()
             )
         );
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_split_is_found_at_the_start() {
+        let mut spec = spec("sh \"");
+        spec.unparsable = "can't parse command 'sh \"': No closing quotation".into();
+        let words = spec.unparsable.clone();
+        assert_eq!(find(&spec), Err((Outcome::NotExecutable, words)));
     }
 
     #[test]

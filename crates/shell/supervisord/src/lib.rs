@@ -22,6 +22,7 @@ pub mod names;
 mod server;
 pub mod xmlrpc;
 
+pub use ctl::{Answered, pid_at, repr};
 pub use server::{
     Auth, BODY_MS_MAX, CONNECTIONS_MAX, FOLLOWERS_MAX, HEAD_BYTES_MAX, HEAD_MS_MAX, Listener, serve,
 };

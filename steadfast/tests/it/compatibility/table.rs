@@ -217,8 +217,10 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "key",
         &["[{}:x] command"],
-        Same,
-        "commands_are_split_and_quoted_the_same_way",
+        Better(
+            "one that cannot be split is shown by `check` with its place; under the name `supervisord` it becomes FATAL alone, as there",
+        ),
+        "a_command_that_cannot_be_split_holds_nothing_else_up",
     ),
     row(
         "key",

@@ -562,3 +562,36 @@ fn help_and_version_end_at_once() {
         side.say("supervisord", &["-v"]);
     });
 }
+
+#[test]
+fn a_command_that_cannot_be_split_holds_nothing_else_up() {
+    both(|side| {
+        side.write(
+            "s.conf",
+            &format!(
+                "[supervisord]\nlogfile = {{dir}}/main.log\npidfile = {{dir}}/main.pid\n{PROGRAMS}\
+                 [program:broken]\ncommand = sleep 1 \"\nstartretries = 0\n\
+                 [program:backslash]\ncommand = sleep 1 \\\nautostart = false\n\
+                 [program:nothing]\ncommand =\nautostart = false\n"
+            ),
+        );
+        // What we warn of meanwhile is no part of the comparison.
+        let started = side
+            .command("supervisord", &["-c", "{dir}/s.conf"])
+            .output();
+        side.note(&format!("exit {:?}", started.expect("runs").status.code()));
+        eventually("the broken one has been given up", seconds(30), || {
+            let mut status = side.command("supervisorctl", &["-c", "{dir}/s.conf", "status"]);
+            let output = status.output().expect("runs");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            (text.contains("FATAL") && text.contains("RUNNING")).then_some(())
+        });
+        side.say("supervisorctl", &["-c", "{dir}/s.conf", "status"]);
+        for name in ["broken", "backslash", "nothing"] {
+            side.say("supervisorctl", &["-c", "{dir}/s.conf", "start", name]);
+        }
+        side.say("supervisorctl", &["-c", "{dir}/s.conf", "reread"]);
+        assert!(has("can't parse command")(side));
+        side.end("main.pid");
+    });
+}

@@ -47,6 +47,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) findings: &'a mut Findings,
     /// Bytes that expanded values took so far; see [`EXPANDED_BYTES_MAX`].
     pub(crate) expanded_bytes: usize,
+    /// A command that cannot be split leaves nothing out; see [`crate::load_as_supervisor`].
+    pub(crate) keeps_unsplit: bool,
 }
 
 /// Reads every section into a model.

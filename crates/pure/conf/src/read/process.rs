@@ -106,9 +106,19 @@ fn strip_text(text: &Text) -> Text {
 
 fn command(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Command> {
     let (text, span) = keys.text("command", vars)?;
-    Command::new(text.clone())
-        .map_err(|error| split_error(keys, "command", &error, &text, span))
-        .ok()
+    match Command::new(text.clone()) {
+        Ok(command) => Some(command),
+        Err(error) if keys.reader.keeps_unsplit => {
+            let mut finding = split_finding(keys, "command", &error, &text, span);
+            finding.severity = finding::Severity::Warning;
+            keys.reader.findings.push(finding);
+            Some(Command::unsplit(text, error))
+        }
+        Err(error) => {
+            split_error(keys, "command", &error, &text, span);
+            None
+        }
+    }
 }
 
 fn split_error(
@@ -118,6 +128,18 @@ fn split_error(
     text: &Text,
     span: finding::Span,
 ) {
+    let finding = split_finding(keys, key, error, text, span);
+    keys.reader.findings.push(finding);
+    keys.failed = true;
+}
+
+fn split_finding(
+    keys: &Keys<'_, '_>,
+    key: &str,
+    error: &SplitError,
+    text: &Text,
+    span: finding::Span,
+) -> finding::Finding {
     let place = error
         .range()
         .and_then(|range| text.span(range))
@@ -130,14 +152,12 @@ fn split_error(
     let finding = finding::Finding::error("conf.command", message)
         .at(place)
         .effect("the program could never start");
-    let finding = match error {
+    match error {
         SplitError::NoClosingQuotation(_) => {
             finding.hint("a `;` or `#` behind a blank begins a comment, even between quotes")
         }
         SplitError::NoEscapedCharacter(_) | SplitError::Empty => finding,
-    };
-    keys.reader.findings.push(finding);
-    keys.failed = true;
+    }
 }
 
 /// `steadfast_command`, in which the places of our sockets are names as well.

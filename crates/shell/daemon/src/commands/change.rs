@@ -1,11 +1,12 @@
 //! The configuration read again: candidate, comparison, merge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use finding::{Finding, Report, Severity, WIDTH_COLUMNS_MAX};
 use ledger::Filter;
 
 use crate::guard;
+use crate::left::{self, LeftOut};
 use crate::machine::{Machine, environment, for_command};
 use crate::model::{Active, Slot};
 use crate::options::Source;
@@ -19,6 +20,8 @@ pub(crate) struct Candidate {
     pub(crate) resolved: Resolved,
     /// Everything found: by the reader, the guard, while resolving.
     pub(crate) report: Report,
+    /// Errors for which nothing may be changed: what they concern runs, or it is not known what they concern.
+    pub(crate) refusing: Vec<Finding>,
 }
 
 impl Candidate {
@@ -27,6 +30,8 @@ impl Candidate {
         self.report
             .findings()
             .iter()
+            // What is no reason to do anything was said at the start, and `check` says it again.
+            .filter(|finding| finding.severity != Severity::Note)
             .map(|finding| finding::render_finding(finding, WIDTH_COLUMNS_MAX))
             .collect()
     }
@@ -42,11 +47,14 @@ pub(crate) fn load(daemon: &Shared, base_env: &BTreeMap<String, String>) -> conf
 
 fn read(daemon: &Shared, base_env: &BTreeMap<String, String>) -> conf::Loaded {
     match &daemon.source {
-        Source::File(path) => conf::load(
-            &path.display().to_string(),
-            &Machine::default(),
-            &environment(base_env),
-        ),
+        Source::File(path) => {
+            let load = match daemon.as_supervisord {
+                true => conf::load_as_supervisor,
+                false => conf::load,
+            };
+            let path = path.display().to_string();
+            load(&path, &Machine::default(), &environment(base_env))
+        }
         Source::Command(argv) => {
             let run_dir = daemon.run_dir.path().display().to_string();
             let (path, text) = for_command(argv, &run_dir, base_env);
@@ -102,12 +110,41 @@ pub(crate) fn candidate(
     let mut resolved = resolve(&model, &context);
     resolved.active.stamp = stamp(loaded);
     let mut findings: Vec<Finding> = loaded.findings.clone();
+    let mut alone: Vec<(String, Finding)> = std::mem::take(&mut resolved.left_out);
+    alone.extend(
+        guarded
+            .iter()
+            .filter(|found| found.finding.is_error())
+            .map(|found| (found.program.clone(), found.finding.clone())),
+    );
     findings.extend(guarded.into_iter().map(|found| found.finding));
     findings.extend(resolved.findings.drain(..).map(no_reason_to_refuse));
     findings.dedup();
+    // A program that is new is refused alone, as at a first start; one that runs would be taken away by its error.
+    let runs = |name: &str| before.programs().any(|slot| slot.program == name);
+    let harmless: Vec<&Finding> = alone
+        .iter()
+        .filter(|(name, _)| !runs(name))
+        .map(|(_, finding)| finding)
+        .collect();
+    let errors = findings.iter().filter(|found| found.is_error());
+    let refusing = errors
+        .filter(|found| !harmless.contains(found))
+        .cloned()
+        .collect();
+    let known = alone
+        .iter()
+        .map(|(name, finding)| LeftOut::of(name, finding))
+        .collect();
+    let present = resolved.active.programs();
+    let mut present: BTreeSet<&str> = present.map(|slot| slot.program.as_str()).collect();
+    present.extend(model.gateways.iter().map(|gateway| gateway.name.as_str()));
+    let left_out = left::all(known, &findings, &loaded.tree, &present);
+    resolved.active.left_out = left_out;
     Candidate {
         resolved,
         report: Report::new(findings),
+        refusing,
     }
 }
 
@@ -175,6 +212,7 @@ pub(super) fn merge(active: &Active, candidate: &Active, how: Merge<'_>) -> Acti
     merged.next_slot = merged.next_slot.max(candidate.next_slot);
     if matches!(how.selected, Selected::All) {
         merged.stamp = candidate.stamp.clone();
+        merged.left_out = candidate.left_out.clone();
         merged.settings.steadfast = candidate.settings.steadfast;
     }
     for slot in merged

@@ -20,12 +20,10 @@ pub(super) fn read_again(daemon: &Shared, dry: bool) -> Result<Candidate, Box<Do
     let before = daemon.state.borrow().active.clone();
     let loaded = load(daemon, &before.base_env);
     let found = candidate(daemon, &loaded, &before, dry);
-    if loaded.unreadable || found.report.has_errors() {
-        let error = found
-            .report
-            .render_text(finding::WIDTH_COLUMNS_MAX)
-            .trim_end()
-            .to_owned();
+    if loaded.unreadable || !found.refusing.is_empty() {
+        let errors = found.report.findings().iter();
+        let errors: Vec<&finding::Finding> = errors.filter(|found| found.is_error()).collect();
+        let error = crate::left::in_short(&errors);
         let body = Body::Changes {
             added: Vec::new(),
             changed: Vec::new(),
@@ -101,8 +99,20 @@ pub(super) fn plan(daemon: &Shared) -> Done {
     // The comparison looks at a state; this one differs from the real one in its model only.
     let (_, observed) = snapshot(&state);
     let desired = desired_of(&merged, &wanted_addresses(&merged));
-    let mut steps: Vec<String> = reconcile(&desired, &observed, Intent::Update)
+    // Its place and its definition are how a start is done, not what is done.
+    let steps = reconcile(&desired, &observed, Intent::Update);
+    let acted: BTreeSet<plan::Key> = steps
         .iter()
+        .filter(|step| matches!(step, plan::Step::Start { .. } | plan::Step::Restart { .. }))
+        .filter_map(|step| step.slot().cloned())
+        .collect();
+    let told = |step: &&plan::Step| match step {
+        plan::Step::Spawn { slot } | plan::Step::Install { slot } => !acted.contains(slot),
+        _ => true,
+    };
+    let mut steps: Vec<String> = steps
+        .iter()
+        .filter(told)
         .map(|step| match reason(&state.active, &merged, step) {
             Some(reason) => format!("{} ({reason})", line(step)),
             None => line(step),

@@ -30,7 +30,8 @@ pub(crate) fn count(restarts: &mut Restarts, key: &plan::Key, transition: &Trans
 /// The metrics of now.
 pub(super) fn metrics(daemon: &Shared) -> Done {
     let names = vec!["all".to_owned()];
-    let Body::Status { processes } = super::status::status(daemon, &names, false).body else {
+    let Body::Status { processes } = super::status::status(daemon, &names, false, false).body
+    else {
         return Done::failed(2, "the state is not known");
     };
     let state = daemon.state.borrow();

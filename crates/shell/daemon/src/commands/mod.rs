@@ -138,7 +138,11 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
         return only(Done::failed(2, "everything is being shut down"));
     }
     match command {
-        Command::Status { names, hidden } => only(status::status(daemon, names, *hidden)),
+        Command::Status {
+            names,
+            hidden,
+            left_out,
+        } => only(status::status(daemon, names, *hidden, *left_out)),
         Command::Metrics => only(metrics::metrics(daemon)),
         Command::About => only(status::about(
             daemon,
@@ -288,7 +292,20 @@ pub(super) fn known(daemon: &Shared) -> Vec<Known> {
 pub(super) fn meant(daemon: &Shared, names: &[String]) -> (Vec<Key>, Vec<Outcome>) {
     let known = known(daemon);
     let (keys, bad) = resolve(&known, names);
+    let left_out = daemon.state.borrow().active.left_out.clone();
     let outcome = |name: String| {
+        if let Some(left) = left_out.iter().find(|left| left.name == name) {
+            let text = format!(
+                "{name} was left out: {}\nmend it and run: steadfast update",
+                left.why
+            );
+            return Outcome {
+                text,
+                group: name.clone(),
+                name,
+                status: Fault::BadName,
+            };
+        }
         let near = suggest(&known, &name)
             .map(|near| format!("; did you mean `{near}`?"))
             .unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What is told to whoever waits for a command.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use control::Progress;
 use plan::Key;
@@ -9,6 +10,9 @@ use wire::Report;
 
 use crate::lines;
 use crate::state::{Shared, say};
+
+/// What is still waited for is looked at this often: a usual start is over before, and what is said changes seldom.
+const LOOK: Duration = Duration::from_millis(1500);
 
 /// Tells what happens to these slots until the returned guard is dropped.
 pub(super) fn follow(
@@ -39,7 +43,29 @@ async fn tell(
     since_ms: u64,
 ) {
     let mut draining: BTreeMap<Key, u64> = BTreeMap::new();
-    while let Some((key, report)) = reports.recv().await {
+    let mut waiting: BTreeMap<Key, String> = BTreeMap::new();
+    let mut said: BTreeMap<Key, String> = BTreeMap::new();
+    let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+    loop {
+        let report = tokio::select! {
+            report = reports.recv() => report,
+            _ = look.tick() => {
+                for (key, text) in &waiting {
+                    if said.get(key) != Some(text) {
+                        said.insert(key.clone(), text.clone());
+                        say(&progress, &key.to_string(), format!("not ready yet: {text}"), since_ms);
+                    }
+                }
+                continue;
+            }
+        };
+        let Some((key, report)) = report else { return };
+        if let Report::Now { fact } = &report {
+            match fact.waiting.as_str() {
+                "" => drop(waiting.remove(&key)),
+                text => drop(waiting.insert(key.clone(), text.to_owned())),
+            }
+        }
         if let Some(text) = words(&mut draining, &key, &report) {
             say(&progress, &key.to_string(), text, since_ms);
         }

@@ -219,6 +219,15 @@ fn ended(
         })
         .collect();
     let Done { exit, error, .. } = done(outcomes.clone(), &[]);
+    // What is new and refused is not as wished; everything else is done.
+    let (exit, error) = match &found.resolved.active.left_out[..] {
+        [] => (exit, error),
+        left => {
+            let names: Vec<&str> = left.iter().map(|left| left.name.as_str()).collect();
+            let text = format!("left out until it is mended: {}", names.join(", "));
+            (exit.max(1), format!("{error}\n{text}").trim().to_owned())
+        }
+    };
     let body = Body::Changes {
         added: changes.added,
         changed: changes.changed,

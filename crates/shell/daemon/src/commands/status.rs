@@ -10,7 +10,7 @@ use crate::model::Slot;
 use crate::state::{Shared, State};
 
 /// States of the named processes.
-pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool) -> Done {
+pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool, left_out: bool) -> Done {
     let (mut keys, bad) = meant(daemon, names);
     if hidden && names.is_empty() {
         keys = super::known(daemon)
@@ -19,7 +19,7 @@ pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool) -> Done {
             .collect();
     }
     let state = daemon.state.borrow();
-    let processes: Vec<ProcessInfo> = keys
+    let mut processes: Vec<ProcessInfo> = keys
         .iter()
         .filter_map(|key| {
             let slot = state.active.slot(key)?;
@@ -31,6 +31,9 @@ pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool) -> Done {
             Some(info)
         })
         .collect();
+    if left_out && names.is_empty() {
+        processes.extend(state.active.left_out.iter().map(refused));
+    }
     if !bad.is_empty() {
         let error: Vec<String> = bad.into_iter().map(|outcome| outcome.text).collect();
         return Done {
@@ -40,6 +43,21 @@ pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool) -> Done {
         };
     }
     Done::ok(Body::Status { processes })
+}
+
+/// What an error of the file left out: no process of Supervisor's, a line for people.
+fn refused(left: &crate::left::LeftOut) -> ProcessInfo {
+    ProcessInfo {
+        name: left.name.clone(),
+        group: left.name.clone(),
+        state: Shown::Unknown.to_string(),
+        state_code: Shown::Unknown.code(),
+        phase: "refused".to_owned(),
+        now_ms: sys::clock::wall_ms(),
+        spawn_error: left.why.clone(),
+        description: left.why.clone(),
+        ..ProcessInfo::default()
+    }
 }
 
 /// One process.
@@ -97,7 +115,9 @@ fn info(state: &State, key: &Key, slot: &Slot) -> ProcessInfo {
         failed: counted(fact.counts.failed),
         longest_wait_ms: counted(fact.counts.longest_wait_ms),
         unhealthy: fact.unhealthy,
-        listens: listens(state, slot),
+        listens: slot.shown.clone(),
+        unreachable: unreachable(state, slot),
+        waiting: fact.waiting.clone(),
         hidden: slot.first,
         memory_max_bytes: slot.extras.memory_max,
         oneshot: slot.spec.oneshot,
@@ -121,8 +141,8 @@ fn remember(state: &State, key: &Key, slot: &Slot, info: &mut ProcessInfo) {
     info.memory_limit_bytes = sys::proc::memory_available_bytes().map(|left| left + bytes);
 }
 
-/// Where it is reached, or why it is not.
-fn listens(state: &State, slot: &Slot) -> String {
+/// Why it is not reached where it should be; empty = it is.
+fn unreachable(state: &State, slot: &Slot) -> String {
     let addresses = slot
         .derived
         .iter()
@@ -132,11 +152,7 @@ fn listens(state: &State, slot: &Slot) -> String {
         .filter_map(|at| state.failed_listeners.get(at))
         .map(String::as_str)
         .collect();
-    if failed.is_empty() {
-        slot.shown.clone()
-    } else {
-        failed.join(", ")
-    }
+    failed.join(", ")
 }
 
 /// State, phase and error: the keeper's, or what we know that it does not.

@@ -80,6 +80,8 @@ pub(super) fn environment(
     };
     let mut resolved = resolved.map_err(failed)?;
     if context.dry {
+        // A key counts as a key also where it stands in the env file, as in a real run.
+        resolved.env_file.retain(|name, _| !names.contains(name));
         for name in &names {
             if let Some(found) = secrets::find(&request, name).map_err(failed)? {
                 let value = secrets::Value {

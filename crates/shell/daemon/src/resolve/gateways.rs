@@ -238,8 +238,9 @@ pub(super) fn conflicts(
                     continue;
                 }
                 let message = format!(
-                    "{}:{} and {}:{} both listen on {at}",
-                    other.group, earlier.name, program.group, process.name
+                    "{} and {} both listen on {at}",
+                    wire::spec::label(&other.group, &earlier.name),
+                    wire::spec::label(&program.group, &process.name)
                 );
                 let mut finding = Finding::error("conflict", message).at(process.command.span());
                 if let Some(span) = earlier.command.span().filter(|_| !same) {

@@ -22,6 +22,7 @@ mod tokens;
 
 pub(crate) use difference::{GroupChanges, difference, group_changes};
 pub(crate) use gateways::{refresh_gateway, wanted_addresses};
+pub(crate) use settings::settings_of;
 pub(crate) use tokens::{keeps_sessions, life_s, settings as session_settings};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,8 @@ pub(crate) struct Resolved {
     pub(crate) active: Active,
     /// What is wrong or worth knowing beyond what the reader found.
     pub(crate) findings: Vec<Finding>,
+    /// Programs that are left out, each with its error, which is among the findings too.
+    pub(crate) left_out: Vec<(String, Finding)>,
     /// For people: keys that were found or made, `SECRET_KEY made, kept in …`.
     pub(crate) keys: Vec<String>,
 }
@@ -99,7 +102,11 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
                 routable.insert(program.name.clone(), made.public);
                 out.active.slots.extend(made.slots);
             }
-            Err(finding) => out.findings.push(*finding),
+            Err(finding) => {
+                out.left_out
+                    .push((program.name.clone(), (*finding).clone()));
+                out.findings.push(*finding);
+            }
         }
     }
     let gateway = gateways::definition(model, user, &routable, context.dry, &mut out);

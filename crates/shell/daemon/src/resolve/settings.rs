@@ -9,6 +9,11 @@ use crate::model::{Server, Settings};
 
 /// The settings of a model.
 pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Settings {
+    settings_of(model, context.state_dir)
+}
+
+/// The same before anything else is resolved; `state_dir` where the file names none.
+pub(crate) fn settings_of(model: &conf::Model, default_state_dir: &Path) -> Settings {
     let own = &model.supervisord;
     let state_dir = model
         .steadfast
@@ -54,7 +59,7 @@ pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Set
         childlogdir: own.childlogdir.clone(),
         nocleanup: own.nocleanup,
         state_dir: state_dir.map_or_else(
-            || context.state_dir.display().to_string(),
+            || default_state_dir.display().to_string(),
             |dir| dir.value.clone(),
         ),
         servers,

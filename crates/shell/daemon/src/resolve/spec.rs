@@ -51,6 +51,7 @@ pub(super) fn spec(
         group: program.group.clone(),
         process: process.name.clone(),
         argv: handed.argv,
+        unparsable: unparsable(&process.command),
         env: all.into_iter().collect(),
         directory: process
             .directory
@@ -126,6 +127,18 @@ pub(super) fn spec(
     extras(program, &mut spec);
     spec.hash = hash(&spec.to_bytes());
     spec
+}
+
+/// Supervisor's words for a command that it finds unusable when it starts it (process.py `get_execv_args`).
+fn unparsable(command: &conf::Command) -> String {
+    match command.wrong() {
+        None => String::new(),
+        Some(conf::SplitError::Empty) => conf::SplitError::Empty.words().to_owned(),
+        Some(why) => {
+            let quoted = supervisord::repr(command.as_str());
+            format!("can't parse command {quoted}: {}", why.words())
+        }
+    }
 }
 
 /// What the keys of [`conf::Extras`] change about the definition. `oneshot` and `essential` have other defaults for

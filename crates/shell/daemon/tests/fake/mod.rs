@@ -258,6 +258,7 @@ impl World {
             .ask(Ask::Status {
                 names: vec![],
                 hidden: false,
+                left_out: false,
             })
             .body
         {

@@ -93,7 +93,7 @@ fn io_words(error: &io::Error) -> String {
 }
 
 /// A string as Python's `repr` shows it.
-pub(crate) fn repr(text: &str) -> String {
+pub fn repr(text: &str) -> String {
     let quote = match text.contains('\'') && !text.contains('"') {
         true => '"',
         false => '\'',
@@ -112,6 +112,38 @@ pub(crate) fn repr(text: &str) -> String {
     }
     out.push(quote);
     out
+}
+
+/// Who answers at a Supervisor's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// A Supervisor with this pid.
+    Pid(i32),
+    /// Somebody who wants another password.
+    Locked,
+    /// Nobody, or no Supervisor.
+    Nobody,
+}
+
+/// Asks whoever listens at `url` for his pid, for at most `within`.
+pub fn pid_at(url: &str, login: Option<(&str, &str)>, within: std::time::Duration) -> Answered {
+    let client = Client {
+        url: url.to_owned(),
+        username: login.map(|(user, _)| user.to_owned()),
+        password: login.map(|(_, password)| password.to_owned()),
+    };
+    // One that is stopped takes the connection and never answers: the thread waits for it, we do not.
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = send.send(client.call("getPID", &[]));
+    });
+    match receive.recv_timeout(within) {
+        Ok(Ok(Value::Int(pid))) => i32::try_from(pid).map_or(Answered::Nobody, Answered::Pid),
+        Ok(Err(CallError::Protocol(401, _))) => Answered::Locked,
+        // It holds the address and says nothing.
+        Err(_) => Answered::Locked,
+        Ok(Ok(_) | Err(_)) => Answered::Nobody,
+    }
 }
 
 impl Client {

@@ -20,7 +20,7 @@ mod tail;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
-pub(crate) use client::repr;
+pub use client::{Answered, pid_at, repr};
 use options::Stop;
 use shell::Shell;
 

@@ -22,6 +22,7 @@ impl Rpc {
         let command = Command::Status {
             names: vec![],
             hidden: false,
+            left_out: false,
         };
         match self.done(command).await? {
             Done {
