@@ -8,6 +8,7 @@ mod events;
 mod examples;
 mod files;
 mod flags;
+mod half_closed;
 mod image;
 mod lives;
 mod more;

@@ -32,14 +32,24 @@ const PIECE_BYTES_MAX: u64 = 16 * 1024;
 /// Milliseconds between looks where inotify is not to be had.
 const LOOK_MS: u64 = 1000;
 
-/// Follows the log at `path` for as long as the body is read; None if there is no such regular file.
-pub(super) fn start(path: &str, permit: OwnedSemaphorePermit) -> Option<Followed> {
+/// Follows the log at `path` for as long as the body is read and the client has not `left`; None if there is no such
+/// regular file.
+pub(super) fn start(
+    path: &str,
+    permit: OwnedSemaphorePermit,
+    left: impl Future<Output = ()> + Send + 'static,
+) -> Option<Followed> {
     let path = PathBuf::from(path);
     let log = Log::open(&path, HEAD_BYTES).ok()?;
     let (sender, receiver) = mpsc::channel(1);
     let watch = Watch::new(&path);
     tokio::spawn(async move {
-        follow(path, log, watch, sender).await;
+        tokio::select! {
+            // What there is goes out first, also to a client that says no more.
+            biased;
+            () = follow(path, log, watch, sender) => {}
+            () = left => {}
+        }
         drop(permit);
     });
     Some(Followed(receiver))

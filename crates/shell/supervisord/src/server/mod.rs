@@ -13,6 +13,7 @@
 mod auth;
 mod console;
 mod follow;
+mod left;
 mod patience;
 mod service;
 
@@ -86,7 +87,17 @@ pub async fn serve(listener: Listener, auth: Auth, control: Arc<dyn Control>) {
             tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
             continue;
         };
+        let left = match &stream {
+            Stream::Unix(stream) => left::Left::of(stream),
+            Stream::Tcp(stream) => left::Left::of(stream),
+        };
+        // No descriptor left: as after a failed accept.
+        let Ok(left) = left else {
+            tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+            continue;
+        };
         let service = Service {
+            left,
             auth: auth.clone(),
             rpc: Rpc::new(control.clone(), auth.operator(&peer)),
             followers: followers.clone(),
@@ -123,6 +134,8 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send, service:
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
+        // Who closes its sending half behind the request still wants the answer.
+        .half_close(true)
         .header_read_timeout(Duration::from_millis(HEAD_MS_MAX))
         .max_buf_size(HEAD_BYTES_MAX);
     // An error here is the client's: gone, too slow or not HTTP (hyper has answered 400 then).

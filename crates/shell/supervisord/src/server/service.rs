@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::auth::{Auth, Verdict};
 use super::console::{Console, FORM_BYTES_MAX};
+use super::left::Left;
 use super::{BODY_MS_MAX, follow};
 use crate::methods::Rpc;
 use crate::xmlrpc::{self, REQUEST_BYTES_MAX};
@@ -23,6 +24,7 @@ type Answer = Response<BoxBody<Bytes, std::convert::Infallible>>;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(super) struct Service {
+    pub(super) left: Left,
     pub(super) auth: Arc<Auth>,
     pub(super) rpc: Rpc,
     pub(super) followers: Arc<Semaphore>,
@@ -158,7 +160,10 @@ impl Service {
         let Ok(permit) = self.followers.clone().try_acquire_owned() else {
             return error(StatusCode::SERVICE_UNAVAILABLE);
         };
-        let Some(body) = follow::start(path, permit) else {
+        let Ok(left) = self.left.watch() else {
+            return error(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let Some(body) = follow::start(path, permit, left) else {
             return error(StatusCode::NOT_FOUND);
         };
         let mut answer = Response::new(body.boxed());
