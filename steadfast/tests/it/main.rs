@@ -24,4 +24,5 @@ mod replace;
 mod restarts;
 mod signed_in;
 mod storm_itself;
+mod systemd;
 mod users;

@@ -11,6 +11,12 @@ pub fn mono_ms() -> u64 {
     ms(clock_gettime(ClockId::Monotonic))
 }
 
+/// Microseconds of CLOCK_MONOTONIC, as sd_notify(3) wants them.
+pub fn mono_us() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
+
 /// Milliseconds since 1970, for people.
 pub fn wall_ms() -> u64 {
     ms(clock_gettime(ClockId::Realtime))

@@ -318,6 +318,8 @@ choice! {
         7 => ShuttingDown {},
         /// Everything that starts by itself was started: whoever started root in the background may go.
         8 => Started {},
+        /// The file is being made active again; [`Order::Started`] says when that is over.
+        9 => Reloading {},
     }
 }
 

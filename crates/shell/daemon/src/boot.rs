@@ -110,6 +110,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
         exiting: Notify::new(),
         exit_status: Cell::new(0),
         tended: Notify::new(),
+        reloads: Cell::new(0),
     });
     let serving = tokio::task::spawn_local(root::serve(daemon.clone(), conn, orders));
     match begin(&daemon, restarted).await {

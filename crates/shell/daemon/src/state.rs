@@ -58,6 +58,8 @@ pub(crate) struct Daemon {
     pub(crate) exit_status: Cell<i32>,
     /// Told when the model changed: what is tended may be other than before.
     pub(crate) tended: Notify,
+    /// Reloads under way.
+    pub(crate) reloads: Cell<u32>,
 }
 
 /// Supervisor's moods (states.py).

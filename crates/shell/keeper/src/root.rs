@@ -87,7 +87,7 @@ struct Root {
     /// The keepers were signalled by root itself; it ends when they are gone.
     ending: bool,
     /// systemd knows that we are up.
-    told_ready: bool,
+    systemd: orders::Systemd,
 }
 
 /// Runs root until everything has ended; returns the exit status. The caller has one thread.
@@ -114,7 +114,7 @@ pub fn run(options: RootOptions) -> i32 {
         shutdown: None,
         answer_by_ms: None,
         ending: false,
-        told_ready: false,
+        systemd: orders::Systemd::default(),
     };
     root.main_loop()
 }

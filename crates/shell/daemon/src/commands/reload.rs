@@ -7,7 +7,7 @@ use std::time::Duration;
 use control::{Body, Done, Fault, Outcome, Progress};
 use ledger::Entry;
 use plan::{Intent, Key};
-use wire::{Cause, Why};
+use wire::{Cause, Order, Why};
 
 use super::change::{Candidate, Merge, Selected, merge};
 use super::config::{details, read_again};
@@ -61,6 +61,7 @@ pub(super) async fn update(
 
 /// Reload: the file and the daemon's own settings; everything is replaced (Supervisor's), or what changed (ours).
 pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Progress) -> Done {
+    let _told = Told::new(daemon);
     let found = match read_again(daemon, false) {
         Ok(found) => found,
         Err(done) => return *done,
@@ -101,6 +102,27 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
     }
     drop(state);
     done
+}
+
+/// Tells systemd, by root, that a reload is under way, and that it is over: however it ends, and the last one of
+/// several.
+struct Told(Shared);
+
+impl Told {
+    fn new(daemon: &Shared) -> Told {
+        daemon.reloads.set(daemon.reloads.get() + 1);
+        daemon.root.order(&Order::Reloading {}, Vec::new());
+        Told(daemon.clone())
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.reloads.set(self.0.reloads.get().saturating_sub(1));
+        if self.0.reloads.get() == 0 {
+            self.0.root.order(&Order::Started {}, Vec::new());
+        }
+    }
 }
 
 struct Change<'a> {

@@ -363,6 +363,7 @@ fn obey(conn: &Conn, end: &AtomicBool, heard: &Heard, keepers: &Mutex<Vec<Kept>>
             | Order::AdoptKeeper { .. }
             | Order::Up {}
             | Order::ShuttingDown {}
+            | Order::Reloading {}
             | Order::Started {} => {}
         }
     }

@@ -67,9 +67,11 @@ impl Root {
                 }
             }
             Order::Started {} => {
-                // The first time only; a daemon that was started again is no news to systemd.
-                if !std::mem::replace(&mut self.told_ready, true) {
+                // The first time, and at the end of a reload; a daemon that was started again is no news to systemd,
+                // unless its predecessor died while it reloaded.
+                if self.systemd != Systemd::Ready && self.systemd != Systemd::Stopping {
                     tell_systemd("READY=1");
+                    self.systemd = Systemd::Ready;
                 }
                 if let Some(starter) = self.options.starter.take() {
                     let _ = rustix::io::write(starter.ready, b"1");
@@ -78,6 +80,15 @@ impl Root {
             Order::ShuttingDown {} => {
                 self.answer_by_ms = None;
                 tell_systemd("STOPPING=1");
+                self.systemd = Systemd::Stopping;
+            }
+            Order::Reloading {} => {
+                if self.systemd == Systemd::Ready {
+                    // systemd compares the time with that of its own request (`Type=notify-reload`).
+                    let us = sys::clock::mono_us();
+                    tell_systemd(&format!("RELOADING=1\nMONOTONIC_USEC={us}"));
+                    self.systemd = Systemd::Reloading;
+                }
             }
             Order::Exit { status } => return Some(status),
         }
@@ -113,6 +124,17 @@ impl Root {
             }),
         }
     }
+}
+
+/// What systemd was told last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Systemd {
+    /// Nothing yet.
+    #[default]
+    Starting,
+    Ready,
+    Reloading,
+    Stopping,
 }
 
 /// sd_notify(3), where systemd asks for it (`Type=notify`). What is wrong with its socket is its affair.
