@@ -3,6 +3,7 @@
 //! Versions: Debian's are fixed by the release; those of the venv by `requirements.txt`.
 
 mod collection;
+pub(crate) mod debian;
 
 use crate::shell::{note, output, run, target, which, workspace};
 use std::path::PathBuf;
@@ -134,11 +135,16 @@ fn install(packages: &[&str]) -> Result<(), String> {
 }
 
 fn apt() -> Command {
+    privileged("apt-get")
+}
+
+/// A program that only root may run.
+fn privileged(program: &str) -> Command {
     let mut command = if rustix::process::geteuid().is_root() {
-        Command::new("apt-get")
+        Command::new(program)
     } else {
         let mut sudo = Command::new("sudo");
-        sudo.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+        sudo.args(["--preserve-env=DEBIAN_FRONTEND", program]);
         sudo
     };
     command.env("DEBIAN_FRONTEND", "noninteractive");

@@ -2,6 +2,7 @@
 
 use crate::setup;
 use crate::shell::{cargo, note, output, run};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Format, lints, every test. The runner's summary is the last thing that is printed.
@@ -10,6 +11,7 @@ pub(crate) fn all() -> Result<(), String> {
     setup::packages(&setup::TESTS)?;
     let venv = setup::venv()?;
     let node = setup::node()?;
+    let debian = setup::debian::root()?;
     run(cargo().args([
         "clippy",
         "--workspace",
@@ -25,22 +27,36 @@ pub(crate) fn all() -> Result<(), String> {
             "the browser client: {why}; the other tests follow"
         ));
     }
-    tests(&venv, &node, &[])?;
+    let parts = Parts { venv, node, debian };
+    tests(&parts, &[])?;
     browser
 }
 
 /// Only the tests whose names contain one of `filters`.
 pub(crate) fn some(filters: &[&str]) -> Result<(), String> {
     setup::packages(&setup::TESTS)?;
-    tests(&setup::venv()?, &setup::node()?, filters)
+    let parts = Parts {
+        venv: setup::venv()?,
+        node: setup::node()?,
+        debian: setup::debian::root()?,
+    };
+    tests(&parts, filters)
 }
 
-fn tests(venv: &std::path::Path, node: &std::path::Path, filters: &[&str]) -> Result<(), String> {
+/// What tests find by their environment.
+struct Parts {
+    venv: PathBuf,
+    node: PathBuf,
+    debian: PathBuf,
+}
+
+fn tests(parts: &Parts, filters: &[&str]) -> Result<(), String> {
     let with_environment = |command: &mut Command| {
         command
-            .env("STEADFAST_VENV", venv)
-            .env("STEADFAST_NODE", node)
-            .env("STEADFAST_PY", venv.join("bin/python"));
+            .env("STEADFAST_VENV", &parts.venv)
+            .env("STEADFAST_NODE", &parts.node)
+            .env("STEADFAST_DEBIAN", &parts.debian)
+            .env("STEADFAST_PY", parts.venv.join("bin/python"));
         run(command)
     };
     if output(cargo().args(["nextest", "--version"])).is_ok() {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+#[path = "dist/installed.rs"]
+mod installed;
+
 fn output(command: &mut Command) -> String {
     let output = command
         .stdin(Stdio::null())
@@ -73,10 +76,8 @@ fn becomes_ready(binary: &Path, dir: &Path) {
     assert!(root.wait().expect("ended").success());
 }
 
-#[test]
-fn each_package_installs_into_a_clean_place_and_runs() {
-    let temporary = tempfile::tempdir().expect("a directory");
-    let dir = temporary.path();
+/// The directory of the packages.
+fn packed(dir: &Path) -> PathBuf {
     let out = dir.join("dist");
     output(
         Command::new(env!("CARGO_BIN_EXE_xtask"))
@@ -85,6 +86,21 @@ fn each_package_installs_into_a_clean_place_and_runs() {
             .arg("--out")
             .arg(&out),
     );
+    out
+}
+
+#[test]
+fn the_deb_installs_into_a_bare_debian_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let out = packed(temporary.path());
+    installed::into_a_bare_debian(&package(&out, ".deb"), temporary.path());
+}
+
+#[test]
+fn each_package_installs_into_a_clean_place_and_runs() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let dir = temporary.path();
+    let out = packed(dir);
     debian(&package(&out, ".deb"), dir);
     wheel(&package(&out, ".whl"), dir);
     let unpacked = dir.join("tar");
