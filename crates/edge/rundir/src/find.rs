@@ -55,6 +55,35 @@ impl Installation {
         Installation::find_in(config, &Surroundings::here())
     }
 
+    /// The installation of `config` that runs as one of `users`: for root, which looks after everybody's. Whose it may
+    /// be is for the caller to say, from what root trusts: anybody can make a directory of this name in /tmp.
+    pub fn find_of(config: &Path, users: &[u32]) -> Option<Installation> {
+        Installation::find_of_in(config, users, &Surroundings::here())
+    }
+
+    /// [`Installation::find_of`] with the environment as given.
+    pub fn find_of_in(
+        config: &Path,
+        users: &[u32],
+        surroundings: &Surroundings,
+    ) -> Option<Installation> {
+        let identity = Identity::of_file(config).ok()?;
+        let of = |uid: &u32| {
+            // Its own session's, or none: what this process has in its environment is another user's.
+            let own = std::ffi::OsString::from(format!("/run/user/{uid}"));
+            [Some(own), None].map(|xdg_runtime_dir| Surroundings {
+                uid: *uid,
+                xdg_runtime_dir,
+                ..surroundings.clone()
+            })
+        };
+        users.iter().flat_map(of).find_map(|theirs| {
+            let layout = Layout::of(&identity, &theirs);
+            let run_dir = RunDir::open_of(&layout.run, theirs.uid).ok()?;
+            running_in(&run_dir)
+        })
+    }
+
     /// [`Installation::find`] with user and environment as given.
     pub fn find_in(config: Option<&Path>, surroundings: &Surroundings) -> Found {
         match config {
@@ -183,15 +212,18 @@ fn orphaned(run: &Path) -> Option<Installation> {
 }
 
 fn running(run: &Path) -> Option<Installation> {
-    let pid = Lock::holder(run)?;
-    let run_dir = RunDir::open(run).ok()?;
+    running_in(&RunDir::open(run).ok()?)
+}
+
+fn running_in(run_dir: &RunDir) -> Option<Installation> {
+    let pid = Lock::holder(run_dir.path())?;
     let mut info = run_dir.read_info().ok()?.unwrap_or_default();
     if info.root_pid == 0 {
         info.root_pid = pid;
     }
     Some(Installation {
         control: run_dir.control_socket(),
-        run: run.to_path_buf(),
+        run: run_dir.path().to_path_buf(),
         info,
     })
 }

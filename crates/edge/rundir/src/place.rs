@@ -104,7 +104,11 @@ impl RunDir {
 
     /// The run directory at `path`, which must exist and be ours.
     pub fn open(path: &Path) -> Result<RunDir, Error> {
-        let uid = rustix::process::geteuid().as_raw();
+        RunDir::open_of(path, rustix::process::geteuid().as_raw())
+    }
+
+    /// The run directory at `path`, which must exist and be that user's.
+    pub fn open_of(path: &Path, uid: u32) -> Result<RunDir, Error> {
         check(path, uid)?;
         check(&path.join("slots"), uid)?;
         Ok(RunDir {

@@ -503,6 +503,69 @@ fn it_becomes_the_user_that_the_file_names() {
 }
 
 #[test]
+fn root_finds_what_runs_as_another_user() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::getuid().is_root() {
+        // Only root has others' installations to look after; who is not root is told whose it is by another test.
+        return;
+    }
+    let nobody = sys::users::lookup("nobody")
+        .expect("looked up")
+        .expect("a user");
+    let status = |side: &Started| {
+        let output = Command::new(exe())
+            .args(["status", "a", "-c"])
+            .arg(side.path("s.conf"))
+            .env("STEADFAST_RUN_DIR", side.path("run"))
+            .output()
+            .expect("runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)
+    };
+    let conf = |user: &str| {
+        format!(
+            "[supervisord]\nlogfile = {{dir}}/s.log\npidfile = {{dir}}/s.pid\nchildlogdir = {{dir}}\n{user}\n{PROGRAMS}"
+        )
+    };
+    let open = |side: &Started| {
+        let mode = std::fs::Permissions::from_mode(0o1777);
+        std::fs::set_permissions(side.dir.path(), mode).expect("opened");
+    };
+
+    // The user that the file names.
+    let mut side = Started::new(true);
+    open(&side);
+    side.write("s.conf", &conf("user = nobody"));
+    side.say("supervisord", &["-c", "{dir}/s.conf"]);
+    assert!(status(&side).contains("a  ready"), "{}", status(&side));
+    // The same file without its name, and not that user's: nobody's directory is not believed.
+    side.write("s.conf", &conf(""));
+    assert!(
+        status(&side).contains("is not running"),
+        "{}",
+        status(&side)
+    );
+    side.write("s.conf", &conf("user = nobody"));
+    side.end("s.pid");
+
+    // The file's owner, who started it.
+    let mut side = Started::new(true);
+    open(&side);
+    side.write("s.conf", &conf(""));
+    chown(side.path("s.conf"), Some(nobody.uid), None).expect("given away");
+    let started = side
+        .command("supervisord", &["-c", "{dir}/s.conf"])
+        .uid(nobody.uid)
+        .gid(nobody.gid)
+        .status()
+        .expect("runs");
+    assert!(started.success());
+    assert!(status(&side).contains("a  ready"), "{}", status(&side));
+    side.end("s.pid");
+}
+
+#[test]
 fn run_daemon_comes_back_once_everything_was_started_and_says_what_came_up() {
     let side = Started::new(true);
     side.write("s.conf", "[supervisord]\nlogfile = {dir}/s.log\npidfile = {dir}/s.pid\n[program:web]\ncommand = sleep 86461\n[program:bad]\ncommand = /no/such\n");
