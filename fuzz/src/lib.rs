@@ -1,8 +1,9 @@
-//! What must hold for any input to `h1`, `conf`, `session`, `xmlrpc` and the event system, as plain functions: run by the fuzzer
+//! What must hold for any input to `h1`, `conf`, `session`, `xmlrpc`, `wire` and the event system, as plain functions: run by the fuzzer
 //! (`fuzz_targets/`) and, over mutated seeds, by `cargo test`. A broken promise is a panic.
 
 mod chunked;
 mod conf;
+mod control;
 mod listener;
 mod request;
 mod response;
@@ -11,6 +12,7 @@ mod session;
 
 pub use chunked::h1_chunked;
 pub use conf::conf;
+pub use control::control;
 pub use listener::{capture, listener};
 pub use request::h1_request;
 pub use response::h1_response;

@@ -200,6 +200,52 @@ fn h1_chunked() {
 }
 
 #[test]
+fn control() {
+    run(steadfast_fuzz::control, "control", frames());
+}
+
+/// One of each frame that has something in it, and lines of `control.sock`.
+fn frames() -> Vec<Vec<u8>> {
+    use wire::{Command, Fact, Hello, Notice, Order, Publish, Spec, Tell};
+    let framed = |choice: u8, bytes: Vec<u8>| [&[choice], &bytes[..]].concat();
+    let hello = Hello {
+        build: "0.1.0".to_owned(),
+        ..Hello::default()
+    };
+    let fact = Fact {
+        address: "unix:/run/x/1.sock".to_owned(),
+        ..Fact::default()
+    };
+    let order = Order::SpawnKeeper {
+        slot: 3,
+        dir: "/run/x/slots/3".to_owned(),
+        events_gid: Some(7),
+        name: "web".to_owned(),
+    };
+    let told = Tell::KeeperStarted {
+        slot: 3,
+        pid: 42,
+        error: "no".to_owned(),
+    };
+    let notice = Notice::Acknowledge {
+        seq: 9,
+        in_flight: 2,
+    };
+    let publish = Publish::Now { fact: fact.clone() };
+    vec![
+        framed(0, wire::encode(&order)),
+        framed(0, wire::encode(&Order::Reloading {})),
+        framed(1, wire::encode(&told)),
+        framed(2, wire::encode(&Command::ReopenLogs { op: 5 })),
+        framed(4, wire::encode(&notice)),
+        framed(5, wire::encode(&publish)),
+        framed(6, wire::encode(&hello)),
+        framed(7, wire::encode(&fact)),
+        framed(8, wire::encode(&Spec::default())),
+    ]
+}
+
+#[test]
 fn listener() {
     run(steadfast_fuzz::listener, "listener", Vec::new());
 }
