@@ -209,6 +209,7 @@ async fn list_sessions(accounts: &Accounts, json: bool) -> Result<(), String> {
                 json!({
                     "id": it.id.to_string(), "user": it.user.as_str(), "mode": mode(it.kind),
                     "created_at_s": it.created_ms / 1000, "seen_at_s": it.seen_ms / 1000, "context": it.context,
+                    "realm": it.realm.as_str(),
                 })
             })
             .collect();
@@ -219,11 +220,17 @@ async fn list_sessions(accounts: &Accounts, json: bool) -> Result<(), String> {
         printer::note("nobody is signed in");
     }
     let now_s = sys::clock::wall_ms() / 1000;
+    let realms = sessions.iter().any(|it| !it.realm.as_str().is_empty());
     for it in sessions {
         let seen = ago(now_s.saturating_sub(it.seen_ms / 1000));
         let (mode, user, context) = (mode(it.kind), &it.user, &it.context);
+        let realm = match (realms, it.realm.as_str()) {
+            (false, _) => String::new(),
+            (true, "") => "  -".to_owned(),
+            (true, realm) => format!("  {realm}"),
+        };
         printer::out(&format!(
-            "{}  {user}  {mode}  seen {seen} ago  {context}",
+            "{}  {user}{realm}  {mode}  seen {seen} ago  {context}",
             it.id
         ));
     }

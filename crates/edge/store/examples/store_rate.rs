@@ -61,6 +61,7 @@ async fn client(store: Arc<impl Store + 'static>, first: Link, until: Instant) -
             context: String::new(),
             policy: Policy::default(),
             time: TIME,
+            realm: session::Realm::default(),
         };
         match store.refresh(ask).await {
             Ok(Refreshed::Granted(next)) => token = next,

@@ -21,6 +21,9 @@ pub(crate) fn plan(row: Option<&Row>, asked: &RefreshAsk) -> (Change, Refreshed)
     let Some(row) = row else {
         return refused(Refusal::NotFound);
     };
+    if row.realm != asked.realm {
+        return refused(Refusal::OtherRealm);
+    }
     let Credential::Rotating(chain) = &row.credential else {
         return refused(Refusal::WrongUse);
     };

@@ -3,10 +3,9 @@
 use crate::chain;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row as Line, params};
-use session::{Credential, Ended, Row, Sid, UserId, Why};
+use session::{Credential, Ended, Realm, Row, Sid, UserId, Why};
 
-pub(crate) const COLUMNS: &str =
-    "id, user, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other";
+pub(crate) const COLUMNS: &str = "id, user, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other, realm";
 
 /// Numbers on disk: never reused.
 pub(crate) const fn why_number(why: Why) -> i64 {
@@ -72,6 +71,7 @@ pub(crate) fn read(line: &Line<'_>) -> rusqlite::Result<Row> {
         seen_ms: time(6)?,
         context: line.get(7)?,
         ended,
+        realm: Realm::parse(&line.get::<_, String>(11)?).ok_or_else(|| wrong(11, Type::Text))?,
     })
 }
 
@@ -95,8 +95,8 @@ pub(crate) fn insert(db: &Connection, row: &Row) -> rusqlite::Result<()> {
         Credential::Bearer(hash) => (2, Some(hash.as_slice()), None),
         Credential::Rotating(chain) => (3, None, Some(chain::encode(chain))),
     };
-    let sql = "INSERT INTO session (id, user, kind, hash, chain, created_ms, seen_ms, context) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT INTO session (id, user, kind, hash, chain, created_ms, seen_ms, context, realm) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let (id, user) = (row.id.0.as_slice(), row.user.as_str());
     let (created, seen) = (ms(row.created_ms), ms(row.seen_ms));
     db.prepare_cached(sql)?.execute(params![
@@ -107,7 +107,8 @@ pub(crate) fn insert(db: &Connection, row: &Row) -> rusqlite::Result<()> {
         chain,
         created,
         seen,
-        row.context
+        row.context,
+        row.realm.as_str()
     ])?;
     Ok(())
 }
@@ -150,10 +151,15 @@ pub(crate) fn touch(db: &Connection, id: Sid, at_ms: u64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Living sessions of a user.
-pub(crate) fn living(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<Sid>> {
-    let sql = "SELECT id FROM session WHERE user = ?1 AND ended_why IS NULL";
+/// Living sessions of a user, in one realm or in all.
+pub(crate) fn living(
+    db: &Connection,
+    user: &UserId,
+    realm: Option<&Realm>,
+) -> rusqlite::Result<Vec<Sid>> {
+    let sql = "SELECT id FROM session WHERE user = ?1 AND ended_why IS NULL AND (?2 IS NULL OR realm = ?2)";
     let mut statement = db.prepare_cached(sql)?;
-    let found = statement.query_map([user.as_str()], |line| line.get(0).map(Sid))?;
+    let asked = params![user.as_str(), realm.map(Realm::as_str)];
+    let found = statement.query_map(asked, |line| line.get(0).map(Sid))?;
     found.collect()
 }

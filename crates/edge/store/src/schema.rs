@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) const APPLICATION_ID: i64 = 0x5346_5353;
 
 /// Migration i leads from version i to i + 1. Never edited once released; only appended to.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE session (
         id BLOB PRIMARY KEY NOT NULL,
@@ -38,6 +38,8 @@ const MIGRATIONS: [&str; 2] = ["
         changed_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE setting (name TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+", "
+    ALTER TABLE session ADD COLUMN realm TEXT NOT NULL DEFAULT '';
 "];
 
 /// Names in `meta`.

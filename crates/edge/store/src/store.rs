@@ -6,7 +6,9 @@ use session::judge::{Policy, Shelf, Sweep};
 use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{Alarm, Found, Kind, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why};
+use session::{
+    Alarm, Found, Kind, Realm, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why,
+};
 use std::future::Future;
 
 /// What a store says about a token.
@@ -46,6 +48,8 @@ pub struct RefreshAsk {
     pub policy: Policy,
     /// Now.
     pub time: Time,
+    /// Of the gateway that was asked: a session of another one is none here.
+    pub realm: Realm,
 }
 
 /// What came of it. Whatever it says is durable.
@@ -83,6 +87,8 @@ pub struct Listed {
     pub seen_ms: u64,
     /// Address and agent.
     pub context: String,
+    /// Where it counts.
+    pub realm: Realm,
 }
 
 impl From<Row> for Listed {
@@ -94,6 +100,7 @@ impl From<Row> for Listed {
             created_ms: row.created_ms,
             seen_ms: row.seen_ms,
             context: row.context,
+            realm: row.realm,
         }
     }
 }

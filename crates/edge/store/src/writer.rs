@@ -326,9 +326,10 @@ fn revoke(
 ) -> rusqlite::Result<Revoked> {
     let meant = match scope {
         Scope::One(id) => vec![*id],
-        Scope::User(user) => rows::living(db, user)?,
-        Scope::Others { user, keep } => {
-            let mut ids = rows::living(db, user)?;
+        Scope::User(user) => rows::living(db, user, None)?,
+        Scope::Within { user, realm } => rows::living(db, user, Some(realm))?,
+        Scope::Others { user, realm, keep } => {
+            let mut ids = rows::living(db, user, Some(realm))?;
             ids.retain(|id| id != keep);
             ids
         }

@@ -44,6 +44,7 @@ fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
         context: format!("client {ci}"),
         policy: Policy::default(),
         time: at(0),
+        realm: session::Realm::default(),
     }
 }
 
@@ -112,6 +113,7 @@ async fn sessions() {
         .revoke(
             Scope::Others {
                 user: user("ada"),
+                realm: session::Realm::default(),
                 keep: id,
             },
             Why::Revoked,
@@ -277,7 +279,7 @@ async fn identity() {
     assert_eq!(alarm(dir.path()).await, None);
     run("UPDATE steadfast.meta SET used = FALSE, version = 99").await;
     assert_eq!(alarm(dir.path()).await, Some(Alarm::Unreadable));
-    run("UPDATE steadfast.meta SET version = 2, id = '\\x0102030405060708'").await;
+    run("UPDATE steadfast.meta SET version = 3, id = '\\x0102030405060708'").await;
     assert_eq!(alarm(dir.path()).await, Some(Alarm::Foreign));
     run("DROP SCHEMA steadfast CASCADE").await;
     assert_eq!(
@@ -301,4 +303,44 @@ async fn identity() {
         .err()
         .expect("no URL");
     assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn realms() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = gateway(&server, dir.path(), 1).await;
+    let forum = session::Realm::parse("forum").expect("a name");
+    let (mut there, there_token) = session(1, Kind::Cookie, "1");
+    let (here, here_token) = session(2, Kind::Cookie, "1");
+    there.realm = forum.clone();
+    for row in [&there, &here] {
+        store.insert(row.clone(), None).await.expect("kept");
+    }
+    assert_eq!(
+        store.find(&there_token).await,
+        Answer::Row(Box::new(there.clone()))
+    );
+    let within = Scope::Within {
+        user: user("1"),
+        realm: forum,
+    };
+    let done = store.revoke(within, Why::SignedOut, NOW_MS).await;
+    assert_eq!(done.expect("acknowledged").ended, [there.id]);
+    assert_eq!(alive(&store, &here_token).await, Some(true));
+    drop(store);
+    // As it was before there were realms.
+    let (db, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .expect("connected");
+    let connection = tokio::spawn(connection);
+    db.batch_execute(
+        "ALTER TABLE steadfast.session DROP COLUMN realm; UPDATE steadfast.meta SET version = 2",
+    )
+    .await
+    .expect("as it was");
+    drop(db);
+    connection.await.expect("ended").expect("without an error");
+    let store = gateway(&server, dir.path(), 1).await;
+    assert_eq!(store.find(&here_token).await, Answer::Row(Box::new(here)));
 }

@@ -55,6 +55,7 @@ fn ask(token: &Token, n: u32) -> RefreshAsk {
         context: String::new(),
         policy: Policy::default(),
         time: at(0),
+        realm: session::Realm::default(),
     }
 }
 

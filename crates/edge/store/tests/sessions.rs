@@ -130,6 +130,7 @@ async fn revocations() {
     }
     let others = Scope::Others {
         user: user("ada"),
+        realm: session::Realm::default(),
         keep: ids[0],
     };
     for (scope, living) in [
@@ -187,6 +188,7 @@ fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
         context: format!("client {ci}"),
         policy: Policy::default(),
         time: at(0),
+        realm: session::Realm::default(),
     }
 }
 
@@ -418,4 +420,62 @@ async fn many_at_once_share_commits() {
         took < Duration::from_secs(8),
         "{took:?} for 2001 durable sign-ins"
     );
+}
+
+#[tokio::test]
+async fn a_user_of_one_realm_is_nobody_in_another() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let forum = session::Realm::parse("forum").expect("a name");
+    let (mut there, there_token) = session(1, Kind::Cookie, "1");
+    let (here, here_token) = session(2, Kind::Cookie, "1");
+    let (mut chain, chain_token) = session(3, Kind::Rotating, "1");
+    there.realm = forum.clone();
+    chain.realm = forum.clone();
+    for row in [&there, &here, &chain] {
+        store.insert(row.clone(), None).await.expect("kept");
+    }
+    assert_eq!(
+        store.find(&there_token).await,
+        Answer::Row(Box::new(there.clone()))
+    );
+    let Token::Rotating(link) = &chain_token else {
+        panic!("rotating")
+    };
+    let refused = Refreshed::Refused(Refusal::OtherRealm);
+    assert_eq!(store.refresh(ask(link, 1, 1)).await, Ok(refused));
+    let own = RefreshAsk {
+        realm: forum.clone(),
+        ..ask(link, 1, 1)
+    };
+    assert!(matches!(
+        store.refresh(own).await,
+        Ok(Refreshed::Granted(_))
+    ));
+    let within = Scope::Within {
+        user: user("1"),
+        realm: forum,
+    };
+    let done = store.revoke(within, Why::SignedOut, NOW_MS).await;
+    assert_eq!(done.expect("acknowledged").ended, [there.id, chain.id]);
+    assert!(signed_in(&store, &here_token).await);
+    let done = store
+        .revoke(Scope::User(user("1")), Why::Revoked, NOW_MS)
+        .await;
+    assert_eq!(done.expect("acknowledged").ended, [here.id]);
+}
+
+#[tokio::test]
+async fn rows_from_before_there_were_realms_are_of_the_nameless_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    opened(dir.path()).insert(row, None).await.expect("kept");
+    rusqlite::Connection::open(dir.path().join("sessions.db"))
+        .expect("opens")
+        .execute_batch("ALTER TABLE session DROP COLUMN realm; PRAGMA user_version = 2;")
+        .expect("as it was");
+    let store = opened(dir.path());
+    assert!(signed_in(&store, &token).await, "nobody is signed out");
+    let listed = store.list(None).await.expect("a list");
+    assert_eq!(listed[0].realm, session::Realm::default());
 }

@@ -39,6 +39,8 @@ pub struct Gateway {
     pub login: Option<Spanned<String>>,
     /// Path where they sign out.
     pub logout: Option<Spanned<String>>,
+    /// Sessions count where the realm has this name; `None`: in the nameless one.
+    pub realm: Option<Spanned<String>>,
     /// Program or upstream for which it answers whether a request may pass, to a proxy that asks; it has no routes then.
     pub forward_auth: Option<Spanned<String>>,
 }

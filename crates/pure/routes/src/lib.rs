@@ -199,10 +199,12 @@ pub struct Listener {
     pub body_bytes_max: u64,
     /// Body of the 503 while a program is down (HTML, already read from the file); empty = a short text of ours.
     pub maintenance_page: String,
-    /// Where people sign in: reachable without a session, and the only path where `Steadfast-Sign-In` counts.
+    /// As [`Route::login`], for routes that name none.
     pub login: Option<String>,
-    /// Where they sign out: an answer below 400 ends the session.
+    /// As [`Route::logout`], for routes that name none.
     pub logout: Option<String>,
+    /// Which sessions count here ([`Route::realm`]): for a private listener, and for the API where no route fits.
+    pub realm: String,
     /// A private listener for nginx, Caddy and Traefik: it answers whether a request may pass, with a token for this
     /// target, and proxies nothing.
     pub forward_auth: Option<String>,
@@ -225,6 +227,7 @@ impl Default for Listener {
             maintenance_page: String::new(),
             login: None,
             logout: None,
+            realm: String::new(),
             forward_auth: None,
         }
     }
@@ -242,6 +245,14 @@ pub struct Route {
     pub target: String,
     /// See [`Auth`].
     pub auth: Auth,
+    /// Where people sign in: reachable without a session, and the only path where `Steadfast-Sign-In` counts. The route
+    /// that leads to a path says what it means: several gateways may share an address.
+    pub login: Option<String>,
+    /// Where they sign out: an answer below 400 ends the session.
+    pub logout: Option<String>,
+    /// Sessions that begin behind this route count where the realm has the same name; those of another one are no
+    /// credential here. None: the listener's.
+    pub realm: Option<String>,
 }
 
 /// Who answers.
@@ -325,7 +336,7 @@ mod tests {
                     host: (!host.is_empty()).then(|| host.to_string()),
                     path_prefix: path.to_string(),
                     target: target.to_string(),
-                    auth: Auth::Off,
+                    ..Route::default()
                 })
                 .collect(),
             ..Listener::default()

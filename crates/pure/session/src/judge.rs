@@ -7,6 +7,7 @@
 //! | names another store | - | unknown; invalid once that store was forgotten |
 //! | names ours | did not answer, or is distrusted | unknown |
 //! | names ours | no such row | invalid |
+//! | names ours | of another realm | invalid, no error code: it is no credential here ([`within`]) |
 //! | names ours | ended | invalid |
 //! | names ours | too old, clocks agree | invalid |
 //! | names ours | too old, clocks disagree | valid |
@@ -19,7 +20,7 @@ use crate::limits::{
 };
 use crate::mac::{hash, same};
 use crate::rotating::{Chain, Standing};
-use crate::row::{Credential, Entropy, Kind, Row, UserId};
+use crate::row::{Credential, Entropy, Kind, Realm, Row, UserId};
 use crate::token::{Link, Opaque, Sid, StoreId, Token};
 use crate::verdict::{Admission, Alarm, Refusal, Touch, Unsure, Verdict};
 
@@ -73,6 +74,18 @@ pub struct Shelf {
     pub ours: StoreId,
     /// `sessions forget-store` was said: other stores' tokens are invalid.
     pub others_forgotten: bool,
+}
+
+/// A session of another realm is none here, whatever else is true of it: what was found for the realm `here`, or the
+/// verdict. Nothing is told about it, and nothing is written.
+///
+/// # Errors
+/// [`Refusal::OtherRealm`].
+pub fn within<'a>(found: Found<'a>, here: &Realm) -> Result<Found<'a>, Verdict> {
+    match found {
+        Found::Row(row) if row.realm != *here => Err(Verdict::Invalid(Refusal::OtherRealm)),
+        Found::Row(_) | Found::Nothing | Found::Unreachable | Found::Distrusted(_) => Ok(found),
+    }
 }
 
 /// Before the store is asked: does the token name it? `Err` is the verdict.
@@ -261,6 +274,7 @@ pub fn open(
     let row = Row {
         id,
         user,
+        realm: Realm::default(),
         credential,
         created_ms: time.now_ms,
         seen_ms: time.now_ms,

@@ -46,6 +46,6 @@ pub use clocks::{Clocks, Expiry, Reading, Time};
 pub use judge::{Found, Policy, Traffic, judge, judge_chain, open};
 pub use limits::*;
 pub use mac::{Hidden, hash, same};
-pub use row::{Credential, Ended, Entropy, Kind, Row, UserId, Why};
+pub use row::{Credential, Ended, Entropy, Kind, Realm, Row, UserId, Why};
 pub use token::{Sid, StoreId, Token};
 pub use verdict::{Admission, Alarm, Refusal, Touch, Unsure, Verdict};

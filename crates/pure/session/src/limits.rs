@@ -2,6 +2,8 @@
 
 /// A token is at most so long; longer text is refused unread, so that nobody makes us decode megabytes.
 pub const TOKEN_BYTES_MAX: usize = 192;
+/// A realm's name is at most so long: it is one word of a configuration.
+pub const REALM_BYTES_MAX: usize = 64;
 /// A user id is at most so long: e-mail addresses end at 254.
 pub const USER_BYTES_MAX: usize = 256;
 /// What is remembered of a client's context (address, agent): enough to recognise a device in a list.

@@ -18,7 +18,7 @@
 
 use crate::judge::Found;
 use crate::limits::{LEASE_MS, STALE_MS_MAX};
-use crate::row::{Row, UserId};
+use crate::row::{Realm, Row, UserId};
 use crate::token::Sid;
 use crate::verdict::{Admission, Refusal, Unsure, Verdict};
 
@@ -27,12 +27,21 @@ use crate::verdict::{Admission, Refusal, Unsure, Verdict};
 pub enum Scope {
     /// This one.
     One(Sid),
-    /// All of a user: also those that the caller does not know of.
+    /// All of a user, in every realm: an operator's word.
     User(UserId),
-    /// All of a user but the one that asks.
+    /// All of a user in one realm: also those that the caller does not know of.
+    Within {
+        /// Whose.
+        user: UserId,
+        /// Where: the same name in another realm is somebody else.
+        realm: Realm,
+    },
+    /// All of a user in one realm but the one that asks.
     Others {
         /// Whose.
         user: UserId,
+        /// Where.
+        realm: Realm,
         /// The one that stays.
         keep: Sid,
     },
@@ -45,7 +54,10 @@ impl Scope {
         let meant = match self {
             Self::One(id) => row.id == *id,
             Self::User(user) => row.user == *user,
-            Self::Others { user, keep } => row.user == *user && row.id != *keep,
+            Self::Within { user, realm } => row.user == *user && row.realm == *realm,
+            Self::Others { user, realm, keep } => {
+                row.user == *user && row.realm == *realm && row.id != *keep
+            }
         };
         meant && row.ended.is_none()
     }

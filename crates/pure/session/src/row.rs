@@ -1,6 +1,6 @@
 //! What a store keeps of one session.
 
-use crate::limits::USER_BYTES_MAX;
+use crate::limits::{REALM_BYTES_MAX, USER_BYTES_MAX};
 use crate::mac::Hidden;
 use crate::rotating::Chain;
 use crate::token::Sid;
@@ -28,6 +28,33 @@ impl UserId {
 }
 
 impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which programs a session counts for: those behind gateways that name the same realm. The nameless one is the
+/// realm of every gateway that names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Realm(Arc<str>);
+
+impl Realm {
+    /// None where the text is no name: up to [`REALM_BYTES_MAX`] of `[A-Za-z0-9._-]`. The empty text is the nameless one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let fits = text.len() <= REALM_BYTES_MAX && text.bytes().all(plain);
+        fits.then(|| Self(text.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -114,6 +141,8 @@ pub struct Row {
     pub id: Sid,
     /// Whose.
     pub user: UserId,
+    /// Where it counts: two programs may call two people by one id.
+    pub realm: Realm,
     /// What is kept of its secret.
     pub credential: Credential,
     /// Unix milliseconds of the sign-in.

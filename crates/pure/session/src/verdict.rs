@@ -45,6 +45,8 @@ pub struct Touch {
 pub enum Refusal {
     /// There was none.
     Absent,
+    /// A session of another realm: it may be good there, and its client keeps it.
+    OtherRealm,
     /// Not a token of ours, truncated, oversized or tagged wrongly. Never ends a session.
     Malformed,
     /// A token of another use: a cookie's as a bearer, or the reverse.
@@ -96,7 +98,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(self) -> Option<&'static str> {
         match self {
-            Self::Absent => None,
+            Self::Absent | Self::OtherRealm => None,
             Self::Malformed
             | Self::WrongUse
             | Self::NotFound
@@ -108,11 +110,28 @@ impl Refusal {
         }
     }
 
+    /// Whether a cookie with such a token is good for nothing and is to be removed. Not one that a sign-in elsewhere in
+    /// this browser has replaced already, and not one that is good for programs of another realm.
+    #[must_use]
+    pub const fn spoils_cookie(self) -> bool {
+        match self {
+            Self::Absent | Self::OtherRealm | Self::Ended(Why::Replaced) => false,
+            Self::Malformed
+            | Self::WrongUse
+            | Self::NotFound
+            | Self::ForgottenStore
+            | Self::Idle
+            | Self::Absolute
+            | Self::Ended(Why::SignedOut | Why::Revoked | Why::Disabled | Why::Theft)
+            | Self::Superseded => true,
+        }
+    }
+
     /// One sentence for people. It tells no more than the holder of the token may know.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Absent => "Sign in first.",
+            Self::Absent | Self::OtherRealm => "Sign in first.",
             Self::Malformed => "The token is not one of ours.",
             Self::WrongUse => "The token was made for another use.",
             Self::NotFound | Self::ForgottenStore => "The session does not exist.",

@@ -42,9 +42,25 @@ fn scopes() {
     assert_eq!(
         covered(Scope::Others {
             user: ada.clone(),
+            realm: Realm::default(),
             keep: Sid([1; 16])
         }),
         [2]
+    );
+    let forum = Realm::parse("forum").expect("a name");
+    let mut elsewhere = row(4, "ada");
+    elsewhere.realm = forum.clone();
+    let within = |realm: &Realm| Scope::Within {
+        user: ada.clone(),
+        realm: realm.clone(),
+    };
+    assert_eq!(covered(within(&Realm::default())), [1, 2]);
+    assert_eq!(covered(within(&forum)), [] as [u8; 0]);
+    assert!(within(&forum).covers(&elsewhere));
+    assert!(!within(&Realm::default()).covers(&elsewhere));
+    assert!(
+        Scope::User(ada.clone()).covers(&elsewhere),
+        "an operator's word"
     );
     let mut ended = row(1, "ada");
     ended.ended = Some(Ended {

@@ -156,6 +156,7 @@ fn caller() -> Caller {
         agent: "bench".into(),
         channel: Channel::LoopbackHttp,
         origin: "http://localhost".into(),
+        realm: session::Realm::default(),
     }
 }
 
@@ -218,6 +219,7 @@ fn ask(token: Link, n: u32) -> RefreshAsk {
         context: "10.0.0.1 Firefox".into(),
         policy: Policy::default(),
         time: time(),
+        realm: session::Realm::default(),
     }
 }
 

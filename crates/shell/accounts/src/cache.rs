@@ -60,6 +60,7 @@ mod tests {
         let row = Row {
             id: Sid([0; 16]),
             user: UserId::parse("ada").expect("a user"),
+            realm: session::Realm::default(),
             credential: Credential::Cookie([0; 32]),
             created_ms: 0,
             seen_ms: 0,

@@ -33,7 +33,7 @@ use session::cookie::Channel;
 use session::judge::{Traffic, open};
 use session::revoke::Scope;
 use session::{
-    Admission, Entropy, Hidden, Policy, Sid, StoreId, Token, Unsure, UserId, Verdict, Why,
+    Admission, Entropy, Hidden, Policy, Realm, Sid, StoreId, Token, Unsure, UserId, Verdict, Why,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -55,6 +55,8 @@ pub struct Caller {
     pub channel: Channel,
     /// The origin that the client sees: `https://app.example`.
     pub origin: String,
+    /// Of the gateway that it asks: sessions that begin count there, and those of another one are none.
+    pub realm: Realm,
 }
 
 /// A session that was just opened.
@@ -150,23 +152,23 @@ impl Accounts {
             .map_err(|failure| failure.to_string())
     }
 
-    /// The verdict about the text of a token (cookie value or bearer). `fresh`: no cached verdict beyond the lease.
+    /// The verdict about the text of a token (cookie value or bearer) in the nameless realm. `fresh`: no cached verdict
+    /// beyond the lease.
     pub async fn verify(&self, token: &str, traffic: Traffic, fresh: bool) -> Verdict {
-        match verdicts::parsed(token) {
-            Ok(token) => self.identify(&token, traffic, fresh).await.0,
-            Err(verdict) => verdict,
-        }
+        let realm = Realm::default();
+        self.verify_named(token, &realm, traffic, fresh).await.0
     }
 
-    /// As [`Accounts::verify`], with the public name of the session that the token names, also where it is over: a
-    /// client believes a 401 only about the session that it has.
+    /// The verdict in this realm, with the public name of the session that the token names, also where it is over: a
+    /// client believes a 401 only about the session that it has. Of a session of another realm nothing is told.
     pub async fn identify(
         &self,
         token: &Token,
+        realm: &Realm,
         traffic: Traffic,
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
-        self.door.verify(token, traffic, fresh).await
+        self.door.verify(token, realm, traffic, fresh).await
     }
 
     /// How many revocations there were so far. Read it before [`Accounts::verify`]; 0 when it is not known.
@@ -197,16 +199,16 @@ impl Accounts {
         self.door.trouble()
     }
 
-    /// As [`Accounts::verify`], with the session that the verdict is about. An *invalid* names it too where the store
-    /// still has its row (ended, expired): a client believes a 401 only about the session that it has.
+    /// As [`Accounts::identify`], for the text of a token.
     pub async fn verify_named(
         &self,
         token: &str,
+        realm: &Realm,
         traffic: Traffic,
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
         match verdicts::parsed(token) {
-            Ok(token) => self.identify(&token, traffic, fresh).await,
+            Ok(token) => self.identify(&token, realm, traffic, fresh).await,
             Err(verdict) => (verdict, None),
         }
     }
@@ -218,7 +220,8 @@ impl Accounts {
         self.door.news()
     }
 
-    /// Opens a session for a user that a program (or a password) vouches for; ends the one it replaces.
+    /// Opens a session for a user that a program (or a password) vouches for, in the realm of the gateway that was asked;
+    /// ends the one it replaces.
     ///
     /// # Errors
     /// If it is not known to be kept: the caller answers 503, whatever the program said.
@@ -236,7 +239,8 @@ impl Accounts {
             key: Hidden::new(kept::random()),
         };
         let (store, time) = (kept.shelf().ours, self.door.time());
-        let (row, token) = open(store, kind, user, random, &context(caller), time);
+        let (mut row, token) = open(store, kind, user, random, &context(caller), time);
+        row.realm = caller.realm.clone();
         let session = row.id;
         match kept.insert(row, replaces).await {
             Ok(()) => Ok(Opened { token, session }),

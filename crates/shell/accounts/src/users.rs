@@ -19,7 +19,7 @@ use session::judge::{addressed, bounded};
 use session::revoke::Scope;
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{Hidden, Kind, Row, Sid, Token, Unsure, UserId, Verdict, Why, device};
+use session::{Hidden, Kind, Realm, Row, Sid, Token, Unsure, UserId, Verdict, Why, device};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Answer, Listed, RefreshAsk, Refreshed, Store as _, User, UserChange};
@@ -197,6 +197,7 @@ impl Accounts {
             context: bounded(&context(caller)),
             policy: self.door.policy,
             time: self.door.time(),
+            realm: caller.realm.clone(),
         };
         match kept.refresh(ask).await {
             Ok(Refreshed::Granted(link)) => Ok(link),
@@ -216,14 +217,19 @@ impl Accounts {
         }
     }
 
-    /// Sessions that are neither ended nor too old.
-    pub(crate) async fn living(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Unsure> {
+    /// Sessions that are neither ended nor too old: all, or those of a user in one realm.
+    pub(crate) async fn living(
+        &self,
+        of: Option<(&UserId, &Realm)>,
+    ) -> Result<Vec<Listed>, Unsure> {
+        let user = of.map(|(user, _)| user);
         let kept = self.door.kept_now().await?;
         let mut found = kept.list(user).await.map_err(|_| Unsure::Unreachable)?;
         let (policy, now_ms) = (self.door.policy, self.door.time().now_ms);
         let young = |then_ms: u64, limit_ms: u64| {
             now_ms.saturating_sub(then_ms) <= limit_ms.saturating_add(policy.leeway_ms)
         };
+        found.retain(|it| of.is_none_or(|(_, realm)| it.realm == *realm));
         found.retain(|it| {
             young(it.created_ms, policy.absolute_ms) && young(it.seen_ms, policy.idle_ms)
         });

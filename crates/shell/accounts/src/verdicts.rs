@@ -6,11 +6,11 @@
 use crate::cache::{Entry, Key};
 use crate::door::{Door, locked, steady_ms};
 use crate::kept::Kept;
-use session::judge::addressed;
+use session::judge::{addressed, within};
 use session::revoke::{Cached, DispatchLook, Recall, at_dispatch, recall, without_answer};
 use session::{
-    Admission, Found, Kind, Policy, Refusal, Sid, Time, Token, Traffic, Unsure, Verdict, judge,
-    judge_chain,
+    Admission, Found, Kind, Policy, Realm, Refusal, Sid, Time, Token, Traffic, Unsure, Verdict,
+    judge, judge_chain,
 };
 use std::sync::Arc;
 use store::{Answer, Store as _};
@@ -19,6 +19,7 @@ impl Door {
     pub(crate) async fn verify(
         &self,
         token: &Token,
+        realm: &Realm,
         traffic: Traffic,
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
@@ -44,14 +45,18 @@ impl Door {
                 return (verdict, named);
             }
         }
-        let (verdict, found) = self.ask(&kept, token, traffic, fresh).await;
-        (verdict, found.or(named))
+        let (verdict, found) = self.ask(&kept, token, realm, traffic, fresh).await;
+        match verdict {
+            Verdict::Invalid(Refusal::OtherRealm) => (verdict, None),
+            verdict => (verdict, found.or(named)),
+        }
     }
 
     async fn ask(
         &self,
         kept: &Arc<Kept>,
         token: &Token,
+        realm: &Realm,
         traffic: Traffic,
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
@@ -63,7 +68,8 @@ impl Door {
         if let (Some(key), Some(line)) = (&key, line)
             && let Some(entry) = locked(&self.cache).get(key)
         {
-            let verdict = judged(token, Found::Row(&entry.row), self.policy, time, traffic);
+            let found = Found::Row(&entry.row);
+            let verdict = judged(token, realm, found, self.policy, time, traffic);
             if let Verdict::Valid(admission) = verdict {
                 match recall(entry.cached, line, fresh, now_ms) {
                     Recall::Use => return admit(kept, entry, admission),
@@ -81,7 +87,7 @@ impl Door {
             };
             return (verdict, None);
         }
-        let verdict = judged(token, answer.found(), self.policy, time, traffic);
+        let verdict = judged(token, realm, answer.found(), self.policy, time, traffic);
         let row = match answer {
             Answer::Row(row) => Some(*row),
             Answer::Nothing | Answer::Unreachable(_) | Answer::Distrusted(_) => None,
@@ -103,6 +109,8 @@ impl Door {
                 }
                 said
             }
+            // The cache may hold it for its own realm.
+            (verdict @ Verdict::Invalid(Refusal::OtherRealm), _) => (verdict, None),
             (verdict, _) => {
                 if let Some(key) = key {
                     locked(&self.cache).remove(&key);
@@ -169,11 +177,16 @@ fn key(token: &Token) -> Option<Key> {
 
 fn judged(
     token: &Token,
+    realm: &Realm,
     found: Found<'_>,
     policy: Policy,
     time: Time,
     traffic: Traffic,
 ) -> Verdict {
+    let found = match within(found, realm) {
+        Ok(found) => found,
+        Err(verdict) => return verdict,
+    };
     match token {
         Token::Cookie(it) => judge(it, Kind::Cookie, found, policy, time, traffic),
         Token::Bearer(it) => judge(it, Kind::Bearer, found, policy, time, traffic),

@@ -133,15 +133,15 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
     }
     let head = &scratch.head;
     let asks = site.watched || head.has(Kind::Steadfast);
-    let Some((target, auth)) = site.place(head, client.buf.bytes()) else {
+    let Some(placed) = site.place(head, client.buf.bytes()) else {
         let read = client.buf.bytes();
         let from = site.trust.origin(&client.peer, head, read);
         let ours = Ours::not_found().marked(&Marks::of(&site, head, read, &from));
         return Err(own::answer(client, scratch, &upload, &ours).await);
     };
-    let (target, mut pass) = (target.clone(), None);
+    let (target, mut pass) = (placed.target.clone(), None);
     if asks {
-        pass = match Box::pin(admit::admit(client, head, auth)).await {
+        pass = match Box::pin(admit::admit(client, head, placed)).await {
             Ok(pass) => pass,
             Err(ours) => return Err(own::answer(client, scratch, &upload, &ours).await),
         };

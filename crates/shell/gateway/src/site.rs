@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use h1::request::{Path, RequestHead};
 use routes::Auth;
+use session::Realm;
 
 use crate::door::path::as_read;
 use crate::door::{Door, Way};
@@ -12,6 +13,56 @@ use crate::target::Target;
 
 /// Peers that a private listener believes: it is on loopback or a Unix socket, and its proxy speaks for its clients.
 const PRIVATE_PEERS: [&str; 3] = ["127.0.0.0/8", "::1", "unix"];
+
+/// What the gateway of a route says about sessions.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Sessions of another realm are no credential here.
+    pub(crate) realm: Realm,
+    login: Option<String>,
+    logout: Option<String>,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed<'a> {
+    pub(crate) target: &'a Rc<Target>,
+    pub(crate) auth: Auth,
+    pub(crate) gate: &'a Gate,
+}
+
+impl Gate {
+    fn new(config: &routes::Listener, route: Option<&routes::Route>) -> Gate {
+        let realm = route.and_then(|route| route.realm.as_deref());
+        let of = |own: fn(&routes::Route) -> &Option<String>, all: &Option<String>| {
+            route.and_then(|route| own(route).clone()).or(all.clone())
+        };
+        Gate {
+            realm: Realm::parse(realm.unwrap_or(&config.realm)).unwrap_or_default(),
+            login: of(|route| &route.login, &config.login),
+            logout: of(|route| &route.logout, &config.logout),
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.login.is_none() && self.logout.is_none()
+    }
+
+    /// What the path means for sessions.
+    pub(crate) fn way(&self, head: &RequestHead, buf: &[u8]) -> Way {
+        if self.is_plain() {
+            return Way::Plain;
+        }
+        let path = Some(path(head, buf));
+        if self.login.as_deref() == path {
+            Way::Login
+        } else if self.logout.as_deref() == path {
+            Way::Logout
+        } else {
+            Way::Plain
+        }
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -26,6 +77,10 @@ pub(crate) struct Site {
     /// Whose tokens a private listener gives out; the listener is one if the configuration says so.
     pub(crate) spoken_for: Option<Rc<Target>>,
     targets: Vec<Option<Rc<Target>>>,
+    /// One for each route.
+    gates: Vec<Gate>,
+    /// Where no route fits, and for a private listener.
+    pub(crate) gate: Gate,
     by_host: bool,
     /// The routes as a lenient program reads their paths; None where `auth` is the same everywhere.
     lenient: Option<routes::Listener>,
@@ -48,6 +103,12 @@ impl Site {
         let first = config.routes.first().map(|route| route.auth);
         let differs = config.routes.iter().any(|route| Some(route.auth) != first);
         let guarded = config.routes.iter().any(|route| route.auth != Auth::Off);
+        let gates: Vec<Gate> = config
+            .routes
+            .iter()
+            .map(|route| Gate::new(&config, Some(route)))
+            .collect();
+        let gate = Gate::new(&config, None);
         Site {
             limits: h1::Limits {
                 body_bytes_max,
@@ -56,7 +117,8 @@ impl Site {
             trust: Trust::new(&config.trusted),
             watched: door.is_some()
                 || guarded
-                || config.login.is_some()
+                || !gate.is_plain()
+                || gates.iter().any(|gate| !gate.is_plain())
                 || config.forward_auth.is_some(),
             door,
             spoken_for: config.forward_auth.as_deref().and_then(&find),
@@ -65,6 +127,8 @@ impl Site {
                 .iter()
                 .map(|route| find(&route.target))
                 .collect(),
+            gates,
+            gate,
             by_host: config.routes.iter().any(|route| route.host.is_some()),
             lenient: differs.then(|| lenient(&config)),
             config,
@@ -72,29 +136,46 @@ impl Site {
     }
 
     /// Who answers this request, and what it needs.
-    pub(crate) fn place(&self, head: &RequestHead, buf: &[u8]) -> Option<(&Rc<Target>, Auth)> {
-        if let ([route], [target]) = (self.config.routes.as_slice(), self.targets.as_slice()) {
-            let all = matches!(route.path_prefix.as_str(), "" | "/");
-            if all && route.host.is_none() {
-                return Some((target.as_ref()?, route.auth));
-            }
-        }
+    pub(crate) fn place(&self, head: &RequestHead, buf: &[u8]) -> Option<Placed<'_>> {
         let path = path(head, buf);
-        let host = match head.host {
+        let host = self.host(head, buf);
+        let at = self.route(&host, path)?;
+        let auth = self.config.routes.get(at)?.auth;
+        Some(Placed {
+            target: self.targets.get(at)?.as_ref()?,
+            auth: match &self.lenient {
+                Some(lenient) => stricter(auth, lenient, &host, path),
+                None => auth,
+            },
+            gate: self.gates.get(at)?,
+        })
+    }
+
+    /// The realm of a path that no program gets.
+    pub(crate) fn realm(&self, head: &RequestHead, buf: &[u8]) -> &Realm {
+        let at = self.route(&self.host(head, buf), path(head, buf));
+        let gate = at.and_then(|at| self.gates.get(at));
+        &gate.unwrap_or(&self.gate).realm
+    }
+
+    fn host(&self, head: &RequestHead, buf: &[u8]) -> String {
+        match head.host {
             Some(host) if self.by_host => host_name(host.of(buf)),
             Some(_) | None => String::new(),
-        };
-        let route = self.config.route(&host, path)?;
-        let at = self
-            .config
-            .routes
-            .iter()
-            .position(|other| std::ptr::eq(other, route))?;
-        let auth = match &self.lenient {
-            Some(lenient) => stricter(route.auth, lenient, &host, path),
-            None => route.auth,
-        };
-        Some((self.targets.get(at)?.as_ref()?, auth))
+        }
+    }
+
+    /// The number of the route that fits.
+    fn route(&self, host: &str, path: &str) -> Option<usize> {
+        if let [route] = self.config.routes.as_slice()
+            && matches!(route.path_prefix.as_str(), "" | "/")
+            && route.host.is_none()
+        {
+            return Some(0);
+        }
+        let route = self.config.route(host, path)?;
+        let mut routes = self.config.routes.iter();
+        routes.position(|other| std::ptr::eq(other, route))
     }
 
     /// Whether no program gets this request.
@@ -108,21 +189,6 @@ impl Site {
         let path = path(head, buf);
         let rest = path.strip_prefix(door.config.prefix.as_str());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    /// What the path means for sessions.
-    pub(crate) fn way(&self, head: &RequestHead, buf: &[u8]) -> Way {
-        if self.config.login.is_none() && self.config.logout.is_none() {
-            return Way::Plain;
-        }
-        let path = Some(path(head, buf));
-        if self.config.login.as_deref() == path {
-            Way::Login
-        } else if self.config.logout.as_deref() == path {
-            Way::Logout
-        } else {
-            Way::Plain
-        }
     }
 
     /// Origins other than the gateway's own that may act.

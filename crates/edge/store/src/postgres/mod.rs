@@ -30,8 +30,8 @@ use pool::{Lent, Pool};
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
 use session::{
-    Alarm, Credential, Ended, LEASE_MS, Refusal, Row, Sid, StoreId, Token, Touch, Unsure, UserId,
-    Why,
+    Alarm, Credential, Ended, LEASE_MS, Realm, Refusal, Row, Sid, StoreId, Token, Touch, Unsure,
+    UserId, Why,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -433,8 +433,9 @@ impl Store for Postgres {
             Credential::Rotating(chain) => (3, None, Some(chain::encode(chain))),
         };
         let (id, user) = (row.id.0.as_slice(), row.user.as_str());
+        let realm = row.realm.as_str();
         let (created, seen) = (ms(row.created_ms), ms(row.seen_ms));
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
             &id,
             &user,
             &kind,
@@ -443,6 +444,7 @@ impl Store for Postgres {
             &created,
             &seen,
             &row.context,
+            &realm,
         ];
         open.execute(schema::INSERT, &values)
             .await
@@ -489,13 +491,17 @@ impl Store for Postgres {
     async fn revoke(&self, scope: Scope, why: Why, at_ms: u64) -> Result<Revoked, Failure> {
         let mut db = self.pool.lend().await?;
         let open = begin(&mut db).await?;
-        let (id, user, keep) = match &scope {
-            Scope::One(id) => (Some(id.0.to_vec()), None, None),
-            Scope::User(user) => (None, Some(user.as_str()), None),
-            Scope::Others { user, keep } => (None, Some(user.as_str()), Some(keep.0.to_vec())),
+        let (id, user, realm, keep) = match &scope {
+            Scope::One(id) => (Some(id.0.to_vec()), None, None, None),
+            Scope::User(user) => (None, Some(user), None, None),
+            Scope::Within { user, realm } => (None, Some(user), Some(realm), None),
+            Scope::Others { user, realm, keep } => {
+                (None, Some(user), Some(realm), Some(keep.0.to_vec()))
+            }
         };
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&id, &user, &keep, &ms(at_ms), &why_number(why)];
+        let (user, realm) = (user.map(UserId::as_str), realm.map(Realm::as_str));
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+            [&id, &user, &keep, &ms(at_ms), &why_number(why), &realm];
         let rows = open
             .query(schema::REVOKE, &values)
             .await

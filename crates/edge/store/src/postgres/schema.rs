@@ -3,11 +3,11 @@
 use crate::chain;
 use crate::error::{Failure, Step};
 use crate::rows::why_of;
-use session::{Credential, Ended, Row, Sid, StoreId, UserId};
+use session::{Credential, Ended, Realm, Row, Sid, StoreId, UserId};
 use tokio_postgres::{Client, GenericClient};
 
 /// Migration i leads from version i to i + 1. Never edited once released; only appended to.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE steadfast.meta (
         one BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one),
         version BIGINT NOT NULL,
@@ -42,6 +42,8 @@ const MIGRATIONS: [&str; 2] = ["
         changed_ms BIGINT NOT NULL
     );
     CREATE TABLE steadfast.setting (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
+", "
+    ALTER TABLE steadfast.session ADD COLUMN realm TEXT NOT NULL DEFAULT '';
 "];
 
 /// Two gateways that start at once must not both make the tables.
@@ -50,7 +52,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(6001215)";
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, user_id, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other ",
+            "SELECT id, user_id, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other, realm ",
             "FROM steadfast.session ",
             $rest
         )
@@ -65,7 +67,7 @@ pub(crate) const LIST: &str = select!(
     "WHERE ended_why IS NULL AND ($1::text IS NULL OR user_id = $1) ORDER BY seen_ms DESC LIMIT $2"
 );
 pub(crate) const INSERT: &str = "INSERT INTO steadfast.session \
-    (id, user_id, kind, hash, chain, created_ms, seen_ms, context) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    (id, user_id, kind, hash, chain, created_ms, seen_ms, context, realm) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 /// Said once: afterwards it changes no row and waits for nobody.
 pub(crate) const USED: &str = "UPDATE steadfast.meta SET used = TRUE WHERE NOT used";
 pub(crate) const UNUSED: &str = "UPDATE steadfast.meta SET used = FALSE WHERE used AND NOT EXISTS (SELECT 1 FROM steadfast.session)";
@@ -88,7 +90,8 @@ pub(crate) const END: &str = "UPDATE steadfast.session SET ended_ms = $2, ended_
     WHERE id = $1 AND ended_why IS NULL";
 pub(crate) const REVOKE: &str = "UPDATE steadfast.session SET ended_ms = $4, ended_why = $5 \
     WHERE ended_why IS NULL AND ($1::bytea IS NULL OR id = $1) AND ($2::text IS NULL OR user_id = $2) \
-    AND ($1::bytea IS NOT NULL OR $2::text IS NOT NULL) AND ($3::bytea IS NULL OR id <> $3) RETURNING id";
+    AND ($1::bytea IS NOT NULL OR $2::text IS NOT NULL) AND ($3::bytea IS NULL OR id <> $3) \
+    AND ($6::text IS NULL OR realm = $6) RETURNING id";
 /// Never below the clock: a database that was set back (a copy, a replica that lagged) must not count where gateways have
 /// been already, or what they cached under that number would count again.
 pub(crate) const RAISE: &str = "UPDATE steadfast.revocation \
@@ -228,6 +231,7 @@ pub(crate) fn row(line: &tokio_postgres::Row) -> Result<Row, String> {
     };
     let id: Vec<u8> = line.try_get(0).map_err(said)?;
     let user: &str = line.try_get(1).map_err(said)?;
+    let realm: &str = line.try_get(11).map_err(said)?;
     Ok(Row {
         id: Sid(id.try_into().map_err(|_| wrong("an id"))?),
         user: UserId::parse(user).ok_or_else(|| wrong("a user"))?,
@@ -235,6 +239,7 @@ pub(crate) fn row(line: &tokio_postgres::Row) -> Result<Row, String> {
         created_ms: time(5)?,
         seen_ms: time(6)?,
         context: line.try_get(7).map_err(said)?,
+        realm: Realm::parse(realm).ok_or_else(|| wrong("a realm"))?,
         ended,
     })
 }

@@ -51,6 +51,7 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
             auth: keys.value("auth", Auth::Off, &vars, tokens::auth),
             login: keys.optional("login", &vars, tokens::plain_path),
             logout: keys.optional("logout", &vars, tokens::plain_path),
+            realm: keys.optional("realm", &vars, tokens::realm),
             forward_auth: keys.optional("forward_auth", &vars, |text| Ok(strip(text).to_owned())),
         };
         signing_in(&mut keys, &gateway);

@@ -11,6 +11,8 @@ use crate::values::shown;
 
 /// Bytes of a cookie's or variable's name: far more than anyone writes by hand.
 const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a realm's name, as `session` takes it.
+const REALM_BYTES_MAX: usize = 64;
 
 /// The names in `secrets`.
 pub(super) fn secrets(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Vec<Spanned<String>> {
@@ -131,6 +133,20 @@ pub(super) fn plain_path(text: &str) -> Result<String, String> {
         return Err(format!("{} has a query; write the path alone", shown(text)));
     }
     Ok(path)
+}
+
+/// `realm`: a word, as `session` takes it.
+pub(super) fn realm(text: &str) -> Result<String, String> {
+    let name = strip(text);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.len() <= REALM_BYTES_MAX && name.chars().all(plain) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!(
+            "{} is not a name of up to {REALM_BYTES_MAX} letters, digits, `.`, `_` and `-`",
+            shown(text)
+        ))
+    }
 }
 
 /// `auth`.

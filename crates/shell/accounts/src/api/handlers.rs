@@ -43,6 +43,7 @@ fn presented(headers: &HeaderMap, channel: Channel) -> Presented<'_> {
 /// The verdict about a text that came in this way: a cookie's token is no bearer, and the reverse.
 async fn judged(
     accounts: &Accounts,
+    asker: &Asker,
     text: &str,
     in_cookie: bool,
     traffic: Traffic,
@@ -52,7 +53,10 @@ async fn judged(
         Some(token) if (token.kind() == Kind::Cookie) != in_cookie => {
             (Verdict::Invalid(Refusal::WrongUse), None)
         }
-        Some(token) => accounts.identify(&token, traffic, false).await,
+        Some(token) => {
+            let realm = &asker.caller.realm;
+            accounts.identify(&token, realm, traffic, false).await
+        }
     }
 }
 
@@ -69,10 +73,8 @@ async fn who(
     match sent.cookie {
         Sent::None => {}
         Sent::One(text) => {
-            (verdict, session) = judged(accounts, text, true, traffic).await;
-            // A sign-in elsewhere in this browser has set another cookie already.
-            let replaced = Verdict::Invalid(Refusal::Ended(Why::Replaced));
-            if matches!(verdict, Verdict::Invalid(_)) && verdict != replaced {
+            (verdict, session) = judged(accounts, asker, text, true, traffic).await;
+            if matches!(verdict, Verdict::Invalid(refusal) if refusal.spoils_cookie()) {
                 clear = cookie::clear(asker.caller.channel);
             }
         }
@@ -87,7 +89,7 @@ async fn who(
         }
     }
     if let (Verdict::Invalid(_), Some(text)) = (&verdict, sent.bearer) {
-        (verdict, session) = judged(accounts, text, false, traffic).await;
+        (verdict, session) = judged(accounts, asker, text, false, traffic).await;
     }
     match (verdict, session) {
         (Verdict::Valid(admission), _) => Ok(admission),
@@ -158,7 +160,10 @@ pub(super) async fn login(
     };
     let sent = presented(&headers, channel);
     let replaces = match sent.cookie {
-        Sent::One(text) => match judged(&accounts, text, true, Traffic::Passive).await.0 {
+        Sent::One(text) => match judged(&accounts, &asker, text, true, Traffic::Passive)
+            .await
+            .0
+        {
             Verdict::Valid(admission) => Some(admission.session),
             Verdict::Invalid(_) | Verdict::Unknown(_) => None,
         },
@@ -253,6 +258,9 @@ pub(super) async fn refresh(
             };
             Ok(named(session, Json(said)))
         }
+        Err(Verdict::Invalid(refusal @ Refusal::OtherRealm)) => {
+            Err(Problem::refused(refusal, None).with_nonce(asker.nonce))
+        }
         Err(Verdict::Invalid(refusal)) => {
             Err(Problem::grant(refusal, Some(session)).with_nonce(asker.nonce))
         }
@@ -276,18 +284,26 @@ pub(super) async fn logout(
     // Several differ if somebody plants cookies: nobody means to stay signed in by one of them.
     let cookies = cookie::every(asker.caller.channel, cookies).into_iter();
     let bearer = sent.bearer.map(|text| (text, false));
+    let mut clears = true;
     for (text, in_cookie) in cookies.map(|text| (text, true)).chain(bearer) {
-        match judged(&accounts, text, in_cookie, Traffic::Passive).await.0 {
+        match judged(&accounts, &asker, text, in_cookie, Traffic::Passive)
+            .await
+            .0
+        {
             Verdict::Valid(admission) => accounts
                 .sign_out(Scope::One(admission.session), Why::SignedOut)
                 .await
                 .map_err(Problem::unknown)?,
             Verdict::Unknown(unsure) => return Err(Problem::unknown(unsure)),
+            // It is the cookie of another realm's session, and stays.
+            Verdict::Invalid(Refusal::OtherRealm) => clears &= !in_cookie,
             Verdict::Invalid(_) => {}
         }
     }
     let mut answer = StatusCode::NO_CONTENT.into_response();
-    let clear = cookie::clear(asker.caller.channel);
+    let clear = clears
+        .then(|| cookie::clear(asker.caller.channel))
+        .flatten();
     set_cookie(answer.headers_mut(), clear);
     Ok(answer)
 }
@@ -309,9 +325,10 @@ pub(super) async fn logout_all(
     };
     let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
     let (user, keep) = (admission.user, admission.session);
+    let realm = asker.caller.realm.clone();
     let scope = match asked.keep_this {
-        true => Scope::Others { user, keep },
-        false => Scope::User(user),
+        true => Scope::Others { user, realm, keep },
+        false => Scope::Within { user, realm },
     };
     let ended = accounts.end(scope, Why::SignedOut).await;
     let said = EndedCount {
@@ -362,7 +379,9 @@ pub(super) async fn sessions(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
-    let found = accounts.living(Some(&admission.user)).await;
+    let found = accounts
+        .living(Some((&admission.user, &asker.caller.realm)))
+        .await;
     let own = found.map_err(Problem::unknown)?.into_iter().map(|it| Own {
         current: it.id == admission.session,
         id: it.id.to_string(),
@@ -399,7 +418,9 @@ pub(super) async fn end_session(
     };
     let id = Sid::parse(&id).ok_or_else(none)?;
     let row = accounts.row(id).await.map_err(Problem::unknown)?;
-    let own = row.is_some_and(|row| row.user == admission.user && row.ended.is_none());
+    let own = row.is_some_and(|row| {
+        row.user == admission.user && row.realm == asker.caller.realm && row.ended.is_none()
+    });
     if !own {
         return Err(none());
     }

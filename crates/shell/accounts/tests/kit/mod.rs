@@ -32,6 +32,7 @@ pub(crate) fn caller() -> Caller {
         agent: "Firefox".into(),
         channel: Channel::LoopbackHttp,
         origin: ORIGIN.into(),
+        realm: session::Realm::default(),
     }
 }
 

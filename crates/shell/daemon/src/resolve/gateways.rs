@@ -169,6 +169,7 @@ pub(super) fn listen_key(at: &ListenAddr) -> String {
 fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener {
     let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let limits = &gateway.limits;
+    let path = |path: &Option<conf::Spanned<String>>| path.as_ref().map(|path| path.value.clone());
     let route = |route: &conf::Spanned<conf::Route>| Route {
         host: route.host.clone(),
         path_prefix: route.path.clone(),
@@ -178,8 +179,10 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
             conf::Auth::Optional => Auth::Optional,
             conf::Auth::Required => Auth::Required,
         },
+        login: path(&gateway.login),
+        logout: path(&gateway.logout),
+        realm: path(&gateway.realm),
     };
-    let path = |path: &Option<conf::Spanned<String>>| path.as_ref().map(|path| path.value.clone());
     let defaults = Listener::default();
     Listener {
         address: at,
@@ -208,8 +211,7 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
             .body_bytes_max
             .as_ref()
             .map_or(defaults.body_bytes_max, |bytes| bytes.value),
-        login: path(&gateway.login),
-        logout: path(&gateway.logout),
+        realm: path(&gateway.realm).unwrap_or_default(),
         forward_auth: path(&gateway.forward_auth),
         ..defaults
     }

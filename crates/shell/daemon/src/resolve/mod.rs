@@ -16,6 +16,7 @@ mod fastcgi;
 mod gateways;
 mod handover;
 mod program;
+mod realms;
 mod settings;
 mod spec;
 mod tokens;
@@ -112,6 +113,7 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
     let gateway = gateways::definition(model, user, &routable, context.dry, &mut out);
     out.active.gateway = gateway;
     out.active.gateway.jwts.extend(jwts);
+    realms::check(model, &out.active.gateway.jwts, &mut out.findings);
     gateways::conflicts(model, context.base_env, &mut out.findings);
     out
 }

@@ -32,6 +32,14 @@ fn case() -> Case {
 
 impl Case {
     fn resolve(&self, text: &str) -> Resolved {
+        self.resolved(text, false)
+    }
+
+    fn dry(&self, text: &str) -> Resolved {
+        self.resolved(text, true)
+    }
+
+    fn resolved(&self, text: &str, dry: bool) -> Resolved {
         let dir = self.dir.path().display().to_string();
         let text = format!(
             "[supervisord]\nchildlogdir = {dir}\nlogfile = NONE\n{}",
@@ -51,7 +59,7 @@ impl Case {
             base_env: &self.env,
             run_dir: Path::new("/run/x"),
             state_dir: self.dir.path(),
-            dry: false,
+            dry,
         };
         resolve(&loaded.model, &context)
     }
@@ -373,7 +381,10 @@ fn a_gateway_is_told_of_sessions_and_keys() {
     let web = listener("127.0.0.1:8080");
     assert_eq!(web.routes[0].auth, routes::Auth::Required);
     assert_eq!(
-        (web.login.as_deref(), web.logout.as_deref()),
+        (
+            web.routes[0].login.as_deref(),
+            web.routes[0].logout.as_deref()
+        ),
         (Some("/in"), Some("/out"))
     );
     // The program's own address stays, as it was.
@@ -524,7 +535,8 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     let mut resolved = case.resolve(
         "[program:app]\ncommand = uvicorn server:app --port 8001\nsecrets = KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
          [upstream:legacy]\nconnect = 127.0.0.1:9000\nsecrets = THEIRS\nenv_file = DIR/legacy.env\nclaims = nonsense\n\
-         [gateway:ask]\nlisten = 127.0.0.1:9011\nforward_auth = app\n[gateway:ask2]\nlisten = 127.0.0.1:9012\nforward_auth = legacy\n",
+         [gateway:ask]\nlisten = 127.0.0.1:9011\nforward_auth = app\nrealm = app\n[gateway:ask2]\nlisten = 127.0.0.1:9012\n\
+         forward_auth = legacy\nrealm = legacy\n",
     );
     let wrong: Vec<_> = resolved
         .findings
@@ -551,4 +563,62 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     };
     let written = std::fs::read_to_string(case.dir.path().join("legacy.env")).expect("made");
     assert_eq!(written, format!("THEIRS={}\n", jwt.keys[0].secret));
+}
+
+/// Two apps behind gateways with sessions; `{forum}` and `{billing}` are what each section says beside.
+fn two_apps(forum: &str, billing: &str, files: [&str; 2]) -> String {
+    let app = |name: &str, port: u16, file: &str, more: &str| {
+        format!(
+            "[program:{name}]\ncommand = uvicorn x:y --port {port}\nlisten = gateway\nsecrets = KEY\nenv_file = DIR/{file}\n\
+             stdout_logfile = NONE\nstderr_logfile = NONE\n\
+             [gateway:{name}]\nroute = / -> {name}\nauth = required\nlogin = /login\n{more}\n"
+        )
+    };
+    let forum = app("forum", 8001, files[0], forum);
+    forum + &app("billing", 8002, files[1], billing)
+}
+
+#[test]
+fn gateways_of_programs_with_keys_of_their_own_say_whose_sessions_count() {
+    let own = ["forum.env", "billing.env"];
+    for (forum, billing, files, wrong) in [
+        ("", "", own, true),
+        ("realm = forum", "", own, true),
+        ("", "realm = billing", own, true),
+        ("realm = forum", "realm = billing", own, false),
+        ("realm = both", "realm = both", own, false),
+        // One key: each can forge for the other anyway.
+        ("", "", ["one.env", "one.env"], false),
+    ] {
+        for dry in [true, false] {
+            let case = case();
+            let text = two_apps(forum, billing, files);
+            let resolved = if dry {
+                case.dry(&text)
+            } else {
+                case.resolve(&text)
+            };
+            let found: Vec<_> = resolved
+                .findings
+                .iter()
+                .filter(|found| found.is_error())
+                .collect();
+            assert_eq!(found.len(), usize::from(wrong), "{text} {found:#?}");
+            assert!(
+                found.iter().all(|found| found.code == "realm"),
+                "{found:#?}"
+            );
+        }
+    }
+    let case = case();
+    let mut resolved = case.resolve(&two_apps("realm = forum", "", own));
+    let config = config_of(&mut resolved);
+    let realm = |at: &str| {
+        let found = config.listeners.iter().find(|it| it.address == at);
+        found.and_then(|it| it.routes[0].realm.as_deref())
+    };
+    assert_eq!(
+        (realm("127.0.0.1:8001"), realm("127.0.0.1:8002")),
+        (Some("forum"), None)
+    );
 }

@@ -19,7 +19,7 @@ use routes::Auth;
 use session::cookie;
 use session::csrf::Forged;
 use session::judge::Traffic;
-use session::{Kind as Use, Refusal, Sid, Token, Unsure, Verdict};
+use session::{Kind as Use, Realm, Refusal, Sid, Token, Unsure, Verdict};
 
 use crate::client::Client;
 use crate::door::asked::{self, Act, InCookie, InHeader};
@@ -27,6 +27,7 @@ use crate::door::marks::{Marks, Source, line};
 use crate::door::{Door, Pass, Way, in_time};
 use crate::exchange::Flight;
 use crate::own::Ours;
+use crate::site::Placed;
 
 /// The realm of our challenges.
 const REALM: &str = "steadfast";
@@ -40,14 +41,15 @@ const RETRY_UNSURE_S: u32 = 1;
 pub(crate) async fn admit(
     client: &Client,
     head: &RequestHead,
-    auth: Auth,
+    placed: Placed<'_>,
 ) -> Result<Option<Box<Pass>>, Ours> {
+    let Placed { auth, gate, .. } = placed;
     let site = &*client.site;
     let buf = client.buf.bytes();
     let from = site.trust.origin(&client.peer, head, buf);
     let marks = Marks::of(site, head, buf, &from);
     let channel = asked::channel(&from);
-    let way = site.way(head, buf);
+    let way = gate.way(head, buf);
     let open = auth != Auth::Off || way != Way::Plain;
     let bearer = asked::in_header(head, buf);
     let clean_cookies = site.watched && head.has(Kind::Cookie);
@@ -56,6 +58,7 @@ pub(crate) async fn admit(
         count: 0,
         required: auth == Auth::Required && way == Way::Plain,
         open,
+        realm: gate.realm.clone(),
         way,
         cookie: false,
         drop_authorization: site.watched && matches!(bearer, InHeader::Ours(_)),
@@ -87,7 +90,7 @@ pub(crate) async fn admit(
         (Some(forged), _, _) => return Err(forbidden(forged, &pass.marks)),
     }
     if way == Way::Login {
-        pass.caller = Some(Box::new(asked::caller(head, buf, &from)));
+        pass.caller = Some(Box::new(asked::caller(head, buf, &from, &gate.realm)));
     }
     let Some(door) = &site.door else {
         return Err(unsure(Unsure::Unreachable, &pass.marks));
@@ -100,7 +103,7 @@ pub(crate) async fn admit(
         return Ok(Some(Box::new(pass)));
     }
     pass.count = door.count();
-    let (verdict, session) = look(door, sent.clone(), bearer).await;
+    let (verdict, session) = look(door, &gate.realm, sent.clone(), bearer).await;
     settle(pass, verdict, session, &sent)
 }
 
@@ -119,15 +122,20 @@ pub(crate) fn is_preflight(head: &RequestHead, buf: &[u8], method: Option<&str>)
 }
 
 /// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in.
-pub(crate) async fn look(door: &Door, sent: InCookie, bearer: InHeader) -> (Verdict, Option<Sid>) {
+pub(crate) async fn look(
+    door: &Door,
+    realm: &Realm,
+    sent: InCookie,
+    bearer: InHeader,
+) -> (Verdict, Option<Sid>) {
     let by_cookie = match sent {
         InCookie::None => None,
         InCookie::Several(_) => Some((Verdict::Invalid(Refusal::Malformed), None)),
-        InCookie::One(token) => Some(verify(door, &token, |kind| kind == Use::Cookie).await),
+        InCookie::One(token) => Some(verify(door, realm, &token, |kind| kind == Use::Cookie).await),
     };
     match (by_cookie, bearer) {
         (Some((Verdict::Invalid(_), _)) | None, InHeader::Ours(token)) => {
-            verify(door, &token, |kind| kind != Use::Cookie).await
+            verify(door, realm, &token, |kind| kind != Use::Cookie).await
         }
         (Some(found), _) => found,
         (None, InHeader::Bearer) => (Verdict::Invalid(Refusal::Malformed), None),
@@ -135,11 +143,16 @@ pub(crate) async fn look(door: &Door, sent: InCookie, bearer: InHeader) -> (Verd
     }
 }
 
-async fn verify(door: &Door, token: &str, fits: impl Fn(Use) -> bool) -> (Verdict, Option<Sid>) {
+async fn verify(
+    door: &Door,
+    realm: &Realm,
+    token: &str,
+    fits: impl Fn(Use) -> bool,
+) -> (Verdict, Option<Sid>) {
     match Token::parse(token) {
         None => (Verdict::Invalid(Refusal::Malformed), None),
         Some(read) if !fits(read.kind()) => (Verdict::Invalid(Refusal::WrongUse), None),
-        Some(_) => door.verify(token, Traffic::Active).await,
+        Some(_) => door.verify(token, realm, Traffic::Active).await,
     }
 }
 
@@ -156,13 +169,14 @@ fn settle(
             pass.admission = Some(admission);
         }
         Verdict::Invalid(refusal) if pass.required => {
-            // A sign-in elsewhere in this browser has set another cookie already, and one of several is not ours.
-            let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
-            let clear = matches!(sent, InCookie::One(_)) && !replaced;
+            // One of several is not ours.
+            let clear = matches!(sent, InCookie::One(_)) && refusal.spoils_cookie();
             let clear = clear.then(|| cookie::clear(pass.channel)).flatten();
             return Err(unauthorized(refusal, clear, session, &pass.marks));
         }
         Verdict::Unknown(why) if pass.way != Way::Login => return Err(unsure(why, &pass.marks)),
+        // Good elsewhere: whatever happens here, it stays.
+        Verdict::Invalid(Refusal::OtherRealm) => pass.cookie = false,
         Verdict::Invalid(_) | Verdict::Unknown(_) => {}
     }
     Ok(Some(Box::new(pass)))
@@ -188,8 +202,8 @@ pub(crate) async fn look_again(client: &Client, flight: &Flight) -> Option<Ours>
         Verdict::Valid(_) => return None,
         Verdict::Unknown(why) => unsure(why, &pass.marks),
         Verdict::Invalid(refusal) => {
-            let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
-            let clear = (pass.cookie && !replaced).then(|| cookie::clear(pass.channel));
+            let clear =
+                (pass.cookie && refusal.spoils_cookie()).then(|| cookie::clear(pass.channel));
             unauthorized(refusal, clear.flatten(), pass.session(), &pass.marks)
         }
     };

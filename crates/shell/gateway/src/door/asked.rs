@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use accounts::Caller;
 use h1::Kind;
 use h1::request::{RequestHead, Upgrade};
+use session::Realm;
 use session::cookie::{self, Channel, Sent};
 use session::csrf::{self, Forged};
 
@@ -183,12 +184,13 @@ pub(crate) fn in_header(head: &RequestHead, buf: &[u8]) -> InHeader {
 }
 
 /// Who asks, for the session that may begin.
-pub(crate) fn caller(head: &RequestHead, buf: &[u8], from: &Origin<'_>) -> Caller {
+pub(crate) fn caller(head: &RequestHead, buf: &[u8], from: &Origin<'_>, realm: &Realm) -> Caller {
     let agent = head.lines.named(buf, "user-agent").unwrap_or_default();
     Caller {
         address: String::from_utf8_lossy(from.client).into_owned(),
         agent: text(agent).into_owned(),
         channel: channel(from),
         origin: own_origin(from),
+        realm: realm.clone(),
     }
 }

@@ -5,7 +5,7 @@
 //! `Authorization`, never a bare user name that a program could be sent by somebody else; 401, 403 and 503 are for the
 //! client. See docs/forward-auth.md.
 
-use session::{Refusal, Verdict, cookie};
+use session::{Verdict, cookie};
 
 use crate::client::{Client, Next};
 use crate::door::admit::{forbidden, is_preflight, look, no_key, unauthorized, unsure};
@@ -61,13 +61,11 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
         marks.write(&mut lines, Source::Gateway, None);
         return Ok(Ours::passed(lines));
     }
-    let (verdict, session) = look(door, sent.clone(), bearer).await;
+    let (verdict, session) = look(door, &site.gate.realm, sent.clone(), bearer).await;
     match verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),
         Verdict::Invalid(refusal) => {
-            // As at admission: a sign-in elsewhere in this browser has set another cookie already.
-            let replaced = matches!(refusal, Refusal::Ended(session::Why::Replaced));
-            let clear = matches!(sent, InCookie::One(_)) && !replaced;
+            let clear = matches!(sent, InCookie::One(_)) && refusal.spoils_cookie();
             let clear = clear.then(|| cookie::clear(channel));
             Err(unauthorized(refusal, clear.flatten(), session, &marks))
         }

@@ -31,7 +31,7 @@ use accounts::{Accounts, Caller};
 use session::cookie::Channel;
 use session::csrf::Forged;
 use session::judge::Traffic;
-use session::{Admission, Sid, Unsure, Verdict};
+use session::{Admission, Realm, Sid, Unsure, Verdict};
 use tokio::sync::Notify;
 
 use crate::door::marks::{Marks, Source};
@@ -69,6 +69,8 @@ pub(crate) struct Pass {
     required: bool,
     /// Sessions matter here: `Steadfast-Sign-Out` counts.
     open: bool,
+    /// Sessions count here if they began in it.
+    realm: Realm,
     way: Way,
     /// A session cookie came.
     cookie: bool,
@@ -124,8 +126,13 @@ impl Door {
     }
 
     /// The verdict about a token, and the session that it is about; *unknown* if it takes too long.
-    pub(crate) async fn verify(&self, token: &str, traffic: Traffic) -> (Verdict, Option<Sid>) {
-        let verify = self.accounts.verify_named(token, traffic, false);
+    pub(crate) async fn verify(
+        &self,
+        token: &str,
+        realm: &Realm,
+        traffic: Traffic,
+    ) -> (Verdict, Option<Sid>) {
+        let verify = self.accounts.verify_named(token, realm, traffic, false);
         let late = (Verdict::Unknown(Unsure::Unreachable), None);
         in_time(verify).await.unwrap_or(late)
     }

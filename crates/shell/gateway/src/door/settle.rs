@@ -115,7 +115,7 @@ async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), 
         return Ok(());
     }
     for token in std::mem::take(&mut pass.planted) {
-        match door.verify(&token, Traffic::Passive).await.0 {
+        match door.verify(&token, &pass.realm, Traffic::Passive).await.0 {
             Verdict::Valid(other) => {
                 end(door, pass, Scope::One(other.session)).await?;
             }
@@ -125,7 +125,10 @@ async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), 
     }
     if let Some(admission) = pass.admission.take() {
         let scope = match out {
-            Some(Out::User) => Scope::User(admission.user),
+            Some(Out::User) => Scope::Within {
+                user: admission.user,
+                realm: pass.realm.clone(),
+            },
             Some(Out::Session) | None => Scope::One(admission.session),
         };
         end(door, pass, scope).await?;
