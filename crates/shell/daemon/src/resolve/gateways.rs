@@ -10,6 +10,7 @@ use finding::Finding;
 use routes::{Auth, Config, Listener, Route, Target};
 use wire::{Autorestart, Credentials, Ready, Replace, Sink, Spec, Text};
 
+use super::inherit::Asked;
 use super::program::Public;
 use super::settings::address;
 use super::{Resolved, handover};
@@ -94,7 +95,6 @@ pub(super) fn definition(
         };
         out.upstreams.insert(upstream.name.clone(), at);
     }
-    super::beside::open_beside(model, public, &mut resolved.findings);
     for gateway in &model.gateways {
         out.workers = out.workers.max(*gateway.workers);
         if let Some(most) = &gateway.limits.connections_max {
@@ -322,12 +322,16 @@ fn lend(slot: &mut Slot, groups: &BTreeSet<u32>) {
 /// The listeners of the file, then the derived ones; the first route of an address counts.
 fn open_listeners(active: &Active, failed: &BTreeSet<String>) -> Vec<Listener> {
     let mut all: BTreeMap<String, Listener> = BTreeMap::new();
-    let derived = active
-        .slots
-        .iter()
-        .filter(|slot| !slot.first)
-        .flat_map(|slot| &slot.derived);
-    for listener in active.gateway.listeners.iter().chain(derived) {
+    // Also those that could not be bound: an occupied port makes no other one laxer.
+    let asked = Asked::new(&active.gateway.listeners);
+    let slots = active.slots.iter().filter(|slot| !slot.first);
+    let derived: Vec<Listener> = slots
+        .flat_map(|slot| {
+            let of = |listener| asked.of_slot(listener, slot);
+            slot.derived.iter().map(of).collect::<Vec<_>>()
+        })
+        .collect();
+    for listener in active.gateway.listeners.iter().chain(&derived) {
         if failed.contains(&listener.address) {
             continue;
         }

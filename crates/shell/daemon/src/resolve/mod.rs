@@ -8,13 +8,13 @@
 //! Everything wrong is said at once and what is wrong is left out. In a *dry* run (`check`, `reread`, `plan`) no file is
 //! made: no log, no key.
 
-mod beside;
 mod config;
 mod difference;
 mod environment;
 mod fastcgi;
 mod gateways;
 mod handover;
+mod inherit;
 mod program;
 mod realms;
 mod settings;
@@ -31,6 +31,8 @@ use std::path::Path;
 
 use finding::Finding;
 use sha2::{Digest, Sha256};
+
+use inherit::Asked;
 
 use crate::model::{Active, hex};
 
@@ -113,6 +115,7 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
     let gateway = gateways::definition(model, user, &routable, context.dry, &mut out);
     out.active.gateway = gateway;
     out.active.gateway.jwts.extend(jwts);
+    Asked::new(&out.active.gateway.listeners).notes(model, &out.active, &mut out.findings);
     realms::check(model, &out.active.gateway.jwts, &mut out.findings);
     gateways::conflicts(model, context.base_env, &mut out.findings);
     out

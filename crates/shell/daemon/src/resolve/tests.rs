@@ -387,8 +387,17 @@ fn a_gateway_is_told_of_sessions_and_keys() {
         ),
         (Some("/in"), Some("/out"))
     );
-    // The program's own address stays, as it was.
-    assert_eq!(listener("127.0.0.1:8001").routes[0].auth, routes::Auth::Off);
+    // The program's own address stays, and asks for the same.
+    let own = &listener("127.0.0.1:8001").routes[0];
+    assert_eq!(
+        (own.auth, own.login.as_deref(), own.logout.as_deref()),
+        (routes::Auth::Required, Some("/in"), Some("/out"))
+    );
+    let notes = resolved
+        .findings
+        .iter()
+        .filter(|found| found.code == "inherited");
+    assert_eq!(notes.count(), 1, "{:#?}", resolved.findings);
     let sessions = config.sessions.clone().expect("sessions");
     let dir = case.dir.path().join("sessions");
     assert_eq!(sessions.store, format!("sqlite:{}", dir.display()));
@@ -491,42 +500,45 @@ fn a_gateway_of_the_file_replaces_the_derived_one_only_where_it_takes_everything
 }
 
 #[test]
-fn a_way_past_the_sign_in_is_named() {
+fn there_is_no_way_past_the_sign_in_but_one_that_the_file_names() {
     let case = case();
-    let found = |host: &str, gateway: &str| {
-        let resolved = case.resolve(&format!(
-            "[program:app]\ncommand = uvicorn server:app --host {host} --port 8001\nlisten = gateway\nstdout_logfile = NONE\n\
-             stderr_logfile = NONE\n[gateway:web]\n{gateway}"
+    let asked = |gateway: &str| {
+        let mut resolved = case.resolve(&format!(
+            "[program:app]\ncommand = uvicorn server:app --host 0.0.0.0 --port 8001\nlisten = gateway\n\
+             stdout_logfile = NONE\nstderr_logfile = NONE\n[gateway:web]\n{gateway}"
         ));
-        let found = resolved.findings.into_iter();
-        let mut found = found.filter(|found| found.code == "auth");
-        let first = found.next();
-        assert!(found.next().is_none(), "once");
-        first.map(|found| {
-            assert!(!found.is_error(), "it may be meant");
-            found.message
-        })
+        let said: Vec<_> = resolved
+            .findings
+            .iter()
+            .filter(|found| found.code == "inherited")
+            .map(|found| found.message.clone())
+            .collect();
+        let config = config_of(&mut resolved);
+        let at = |it: &&routes::Listener| it.address == "0.0.0.0:8001";
+        let own = config.listeners.iter().find(at).expect("its own address");
+        let auth = |path: &str| own.route("any.example", path).map(|route| route.auth);
+        (auth("/"), auth("/admin/x"), said)
     };
+    use routes::Auth::{Off, Required};
     let elsewhere = "listen = 0.0.0.0:8080\nroute = / -> app\n";
     let asks = "auth = required\nlogin = /login\n";
-    let said = found("0.0.0.0", &format!("{elsewhere}{asks}"));
+    let (whole, part, said) = asked(&format!("{elsewhere}{asks}"));
+    assert_eq!((whole, part), (Some(Required), Some(Required)));
     assert_eq!(
-        said.as_deref(),
-        Some("app is open on 0.0.0.0:8001 without `auth`, beside [gateway:web], which requires it")
+        said,
+        [
+            "[program:app] listens on 0.0.0.0:8001 as well, and asks there for the same sign-in as the gateways that lead to it"
+        ]
     );
-    // A part of the paths of the same address: the rest of it is open.
-    let part = format!("listen = 0.0.0.0:8001\nroute = /admin -> app\n{asks}");
-    assert!(found("0.0.0.0", &part).is_some());
-    // Taken over, by its address or without one.
-    for gateway in [
-        format!("listen = 0.0.0.0:8080, 0.0.0.0:8001\nroute = / -> app\n{asks}"),
-        format!("route = / -> app\n{asks}"),
-        elsewhere.to_owned(),
-        format!("{elsewhere}auth = optional\n"),
-    ] {
-        assert_eq!(found("0.0.0.0", &gateway), None, "{gateway}");
-    }
-    assert_eq!(found("127.0.0.1", &format!("{elsewhere}{asks}")), None);
+    let part = format!("listen = 0.0.0.0:8080\nroute = /admin -> app\n{asks}");
+    let (whole, part, said) = asked(&part);
+    assert_eq!((whole, part, said.len()), (Some(Off), Some(Required), 1));
+    assert_eq!(asked(elsewhere), (Some(Off), Some(Off), vec![]));
+    // On purpose.
+    let open = format!(
+        "{elsewhere}{asks}[gateway:open]\nlisten = 0.0.0.0:8001\nroute = / -> app\nauth = off\n"
+    );
+    assert_eq!(asked(&open), (Some(Off), Some(Off), vec![]));
 }
 
 #[test]
