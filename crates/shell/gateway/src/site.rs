@@ -6,7 +6,7 @@ use h1::request::{Path, RequestHead};
 use routes::Auth;
 use session::Realm;
 
-use crate::door::path::as_read;
+use crate::door::path::readings;
 use crate::door::{Door, Way};
 use crate::forward::Trust;
 use crate::target::Target;
@@ -221,12 +221,19 @@ fn lenient(config: &routes::Listener) -> routes::Listener {
 
 /// The route that fits what a program may read decides if it wants more.
 fn stricter(auth: Auth, lenient: &routes::Listener, host: &str, path: &str) -> Auth {
-    let other = as_read(path).and_then(|path| Some(lenient.route(host, &path)?.auth));
-    match (auth, other) {
-        (Auth::Required, _) | (_, Some(Auth::Required)) => Auth::Required,
-        (Auth::Optional, _) | (_, Some(Auth::Optional)) => Auth::Optional,
-        (Auth::Off, Some(Auth::Off) | None) => Auth::Off,
-    }
+    let mut strictest = auth;
+    let mut hear = |reading: &str| {
+        let other = lenient.route(host, reading).map(|route| route.auth);
+        strictest = match (strictest, other) {
+            (Auth::Required, _) | (_, Some(Auth::Required)) => Auth::Required,
+            (Auth::Optional, _) | (_, Some(Auth::Optional)) => Auth::Optional,
+            (Auth::Off, Some(Auth::Off) | None) => Auth::Off,
+        };
+    };
+    // As it is: a route may be written in capitals.
+    hear(path);
+    readings(path, &mut hear);
+    strictest
 }
 
 /// Without port and final dot, in lower case.
@@ -272,9 +279,23 @@ mod tests {
             let raw = config.route("", path).map_or(Auth::Off, |route| route.auth);
             stricter(raw, &lenient, "", path)
         };
-        for path in ["/Admin", "/%61dmin/x", "//ADMIN", "/x/..%2Fadmin"] {
+        for path in [
+            "/Admin",
+            "/admin",
+            "/%61dmin/x",
+            "//ADMIN",
+            "/x/..%2Fadmin",
+            "/Admin/..",
+            "/%61dmin/x/../..",
+            "/admin;a=1/x",
+            "/;/admin",
+            "/x/..;/admin",
+            "/%2561dmin",
+        ] {
             assert_eq!(auth(path), Auth::Required, "{path}");
         }
-        assert_eq!(auth("/x/%41"), Auth::Off);
+        for path in ["/x/%41", "/x;admin", "/x/..", "/adminx", "/x/admin"] {
+            assert_eq!(auth(path), Auth::Off, "{path}");
+        }
     }
 }
