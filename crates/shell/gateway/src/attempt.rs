@@ -15,7 +15,7 @@ use hold::{Event, Proof, Stage, Verdict};
 
 use crate::client::{Client, Fill, Next};
 use crate::deliver;
-use crate::door::admit::no_key;
+use crate::door::admit::{look_again, no_key, overtaken};
 use crate::door::dispatch::{Dress, dress};
 use crate::door::marks::Marks;
 use crate::exchange::{Flight, invite, whole_body};
@@ -114,6 +114,14 @@ pub(crate) async fn attempt(
     if up.fresh {
         let room = &flight.worker.room;
         flight.target.connected(room, &mut flight.request);
+    }
+    // The client's body and the connection took their time. Who goes out on an idle connection waited for neither.
+    if (up.fresh || upload.invited)
+        && overtaken(client, flight)
+        && let Some(ours) = Box::pin(look_again(client, flight)).await
+    {
+        flight.done();
+        return Step::Next(own::answer(client, scratch, upload, &ours).await);
     }
     let pass = flight.pass.as_deref();
     let head = &scratch.head;

@@ -76,7 +76,7 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
     loop {
         verdict = match verdict {
             Verdict::Forward(_) if overtaken(client, &flight) => {
-                match Box::pin(look_again(client, &flight)).await {
+                match Box::pin(look_again(client, &mut flight)).await {
                     Some(ours) => {
                         flight.done();
                         let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());

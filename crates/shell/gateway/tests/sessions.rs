@@ -577,6 +577,28 @@ fn answers_say_whose_they_are_when_asked() {
 }
 
 #[test]
+fn a_session_that_ends_while_the_body_is_awaited_is_over_when_it_is_there() {
+    let door = Door::new(Auth::Required);
+    let cookie = door.sign_in("ada");
+    let host = format!("localhost:{}", door.port());
+    let asked = Asked::post("/pay", "abc").cookie(&cookie).host(&host);
+    let asked = asked.line("Sec-Fetch-Site: same-origin");
+    let text = asked.line("Expect: 100-continue").text();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let mut client = door.client();
+    client.send(&format!("{head}\r\n\r\n"));
+    client
+        .read_until(|read| read == b"HTTP/1.1 100 Continue\r\n\r\n")
+        .expect("100");
+    client.read.clear();
+    door.revoke("ada");
+    client.send(body);
+    let answer = client.answer();
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert!(answer.header("set-cookie").is_some(), "its cookie is over");
+}
+
+#[test]
 fn a_request_that_waits_gets_a_token_of_the_generation_that_answers_it() {
     let mut door = Door::new(Auth::Required);
     let [cookie, bob] = ["ada", "bob"].map(|user| door.sign_in(user));

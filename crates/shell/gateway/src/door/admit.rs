@@ -192,14 +192,19 @@ pub(crate) fn overtaken(client: &Client, flight: &Flight) -> bool {
 
 /// A request that revocations have overtaken leaves for its program: was its own session ended? Time is not judged
 /// again.
-pub(crate) async fn look_again(client: &Client, flight: &Flight) -> Option<Ours> {
-    let pass = flight.pass.as_deref()?;
+pub(crate) async fn look_again(client: &Client, flight: &mut Flight) -> Option<Ours> {
+    let pass = flight.pass.as_deref_mut()?;
     let door = client.site.door.as_ref()?;
     let admission = pass.admission.as_ref()?;
+    // Before the store is asked: what is ended while it answers is looked at once more.
+    let count = door.count();
     let still = door.accounts.still(admission.clone(), pass.count);
     let late = Verdict::Unknown(Unsure::Unreachable);
     let over = match in_time(still).await.unwrap_or(late) {
-        Verdict::Valid(_) => return None,
+        Verdict::Valid(_) => {
+            pass.count = count;
+            return None;
+        }
         Verdict::Unknown(why) => unsure(why, &pass.marks),
         Verdict::Invalid(refusal) => {
             let clear =
