@@ -205,6 +205,12 @@ fn nginx_asks_and_keeps_a_503_a_503() {
         command
     });
     check(&proxy);
+    // Another spelling of a path that goes to the gateway does not get past the question.
+    for path in ["/data/../login", "/x/../_steadfast/verify", "/%6cogin"] {
+        let asked = Asked::post(path, "ada").line("Sec-Fetch-Site: same-origin");
+        let answer = proxy.ask(asked);
+        assert_eq!(answer.status, 404, "{path} {answer:?}");
+    }
 }
 
 #[test]

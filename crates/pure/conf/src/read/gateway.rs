@@ -78,13 +78,23 @@ fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
     let forward = gateway.forward_auth.is_some();
     let paths = [("login", &gateway.login), ("logout", &gateway.logout)];
     for (key, path) in paths {
+        let under = |path: &str| {
+            let mut routes = gateway
+                .routes
+                .iter()
+                .map(|route| route.path.trim_end_matches('/'));
+            routes.any(|prefix| {
+                let rest = path.strip_prefix(prefix);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
         if let Some(path) = path
-            && (forward || gateway.auth.value == Auth::Off)
+            && (forward || !under(&path.value))
         {
             let why = if forward {
                 "a forward-auth listener proxies nothing"
             } else {
-                "`auth` is off, so sessions are not looked at"
+                "none of its routes leads there"
             };
             let message = format!("`{key}` of [{section}] has no effect: {why}");
             keys.warn("conf.no-effect", message, path.span.clone());

@@ -18,6 +18,7 @@ mod inherit;
 mod program;
 mod realms;
 mod settings;
+mod shared;
 mod spec;
 mod tokens;
 
@@ -115,6 +116,7 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
     let gateway = gateways::definition(model, user, &routable, context.dry, &mut out);
     out.active.gateway = gateway;
     out.active.gateway.jwts.extend(jwts);
+    shared::check(model, &out.active.gateway.listeners, &mut out.findings);
     Asked::new(&out.active.gateway.listeners).notes(model, &out.active, &mut out.findings);
     realms::check(model, &out.active.gateway.jwts, &mut out.findings);
     gateways::conflicts(model, context.base_env, &mut out.findings);

@@ -562,6 +562,12 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     );
     let config = config_of(&mut resolved);
     assert!(config.listeners.iter().all(|it| it.forward_auth.is_some()));
+    let realms: Vec<_> = config
+        .listeners
+        .iter()
+        .map(|it| it.realm.as_str())
+        .collect();
+    assert_eq!(realms, ["app", "legacy"]);
     let Some(Target::Program {
         jwt: Some(jwt),
         slots,
@@ -633,4 +639,79 @@ fn gateways_of_programs_with_keys_of_their_own_say_whose_sessions_count() {
         (realm("127.0.0.1:8001"), realm("127.0.0.1:8002")),
         (Some("forum"), None)
     );
+}
+
+#[test]
+fn gateways_on_one_address_say_the_same_about_its_connections() {
+    let check = |one: &str, two: &str, wanted: &[&str]| {
+        let case = case();
+        let resolved = case.resolve(&format!(
+            "[program:app]\ncommand = uvicorn server:app --port 8001\nlisten = gateway\nstdout_logfile = NONE\n\
+             stderr_logfile = NONE\n[gateway:site]\nroute = / -> app\n{one}\n[gateway:zadmin]\nroute = /admin -> app\n\
+             auth = required\nlogin = /admin/login\n{two}\n"
+        ));
+        let found: Vec<_> = resolved
+            .findings
+            .iter()
+            .filter(|found| found.is_error())
+            .collect();
+        assert_eq!(found.len(), wanted.len(), "{found:#?}");
+        for (found, key) in found.iter().zip(wanted) {
+            let text = finding::Report::new(vec![(*found).clone()]).render_text(100);
+            assert!(found.message.contains(key), "{text}");
+            let places = text.matches("supervisord.conf:").count();
+            assert_eq!(places, 2, "both places: {text}");
+        }
+    };
+    check("", "", &[]);
+    check("body_max = 1MB", "body_max = 1MB", &[]);
+    check("body_max = 1MB", "", &["`body_max`"]);
+    check("trust = 10.0.0.1", "", &["`trust`"]);
+    check("trust = 10.0.0.1, ::1", "trust = ::1, 10.0.0.1", &[]);
+    check(
+        "hold = 5s",
+        "hold = 6s\nidle_timeout = 9s",
+        &["`hold`", "`idle_timeout`"],
+    );
+    // `auth`, `login` and `realm` are of each route, but one host name has one cookie.
+    check("realm = a", "realm = b", &[]);
+    check(
+        "realm = a\nauth = optional",
+        "realm = b",
+        &["of two realms"],
+    );
+}
+
+#[test]
+fn the_configuration_for_other_proxies_is_in_order() {
+    let text = include_str!("../../../../../docs/forward-auth.md");
+    let (_, rest) = text.split_once("```ini\n").expect("a configuration");
+    let (text, _) = rest.split_once("\n```").expect("its end");
+    let case = case();
+    let mut resolved = case.resolve(text);
+    let said: Vec<_> = resolved
+        .findings
+        .iter()
+        .filter(|found| found.severity != finding::Severity::Note)
+        .collect();
+    assert!(said.is_empty(), "{said:#?}");
+    let config = config_of(&mut resolved);
+    let at = |address: &str| {
+        let found = config.listeners.iter().find(|it| it.address == address);
+        found.unwrap_or_else(|| panic!("{address} in {config:?}"))
+    };
+    assert_eq!(
+        at("127.0.0.1:9091").forward_auth.as_deref(),
+        Some("backend")
+    );
+    let paths: Vec<_> = at("127.0.0.1:9090")
+        .routes
+        .iter()
+        .map(|route| (route.path_prefix.as_str(), route.login.as_deref()))
+        .collect();
+    assert_eq!(
+        paths,
+        [("/logout", Some("/login")), ("/login", Some("/login"))]
+    );
+    assert!(config.sessions.is_some());
 }

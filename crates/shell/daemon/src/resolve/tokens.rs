@@ -170,10 +170,10 @@ pub(super) fn sessions(
 
 /// Whether anything asks for sessions.
 pub(crate) fn keeps_sessions(model: &conf::Model) -> bool {
-    let asked = model
-        .gateways
-        .iter()
-        .any(|gateway| *gateway.auth != conf::Auth::Off || gateway.forward_auth.is_some());
+    let asked = model.gateways.iter().any(|gateway| {
+        let signs = gateway.login.is_some() || gateway.logout.is_some();
+        *gateway.auth != conf::Auth::Off || gateway.forward_auth.is_some() || signs
+    });
     model.sessions.is_some() || asked
 }
 
