@@ -285,6 +285,8 @@ pub struct Slot {
     pub name: String,
     /// Path of the keeper's events socket (`…/slots/N/events`).
     pub events: String,
+    /// User that the program runs as, if it is not the supervisor's own: its sockets are that user's or root's.
+    pub owner: Option<u32>,
 }
 
 impl Config {

@@ -19,10 +19,12 @@ mod accept;
 mod attempt;
 mod buf;
 mod client;
+mod connect;
 mod deliver;
 mod door;
 mod exchange;
 mod forward;
+mod frames;
 mod handle;
 mod keeper;
 mod limits;
@@ -51,6 +53,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::accept::Socket;
+use crate::connect::Whose;
 use crate::door::Door;
 use crate::keeper::Unheard;
 use crate::limits::{CONFIG_BYTES_MAX, LEAVE_LOOK_MS, SUBSCRIBE_MS_MAX};
@@ -321,6 +324,17 @@ fn tokens(name: &str, target: &config::Target) -> Result<Option<Tokens>, Error> 
     };
     let tokens = jwt.as_ref().map(|jwt| Tokens::new(jwt, fixed)).transpose();
     tokens.map_err(|why| Error::Config(format!("tokens of {name}: {why}")))
+}
+
+/// Whom the socket of each slot may belong to.
+fn whose(target: &config::Target) -> Vec<Whose> {
+    match target {
+        config::Target::Program { slots, .. } => {
+            let owners = slots.iter().map(|slot| slot.owner);
+            owners.map(|owner| Whose::Program { owner }).collect()
+        }
+        config::Target::Upstream { .. } => vec![Whose::Anybody],
+    }
 }
 
 fn slots(target: &config::Target) -> Vec<Slot> {

@@ -2,17 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hold::{Event, Key, Place, Program, Request, Room, Slot, Turn, Verdict, Why};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 use wire::{Counts, Fact};
 
+use crate::connect::{self, Whose};
 use crate::handle::{Handle, Told};
-use crate::limits::{CONNECT_MS_MAX, COUNTS_MS_MIN, UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_MS_MAX};
+use crate::limits::{COUNTS_MS_MIN, UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_MS_MAX};
 use crate::stream::Stream;
 use crate::tokens::Tokens;
 
@@ -35,6 +34,8 @@ struct Side {
     idle: RefCell<Vec<Up>>,
     /// Wakes the task that talks with the slot's keeper.
     notify: Notify,
+    /// Whom its socket may belong to.
+    whose: Whose,
     /// Its keeper listens.
     heard: Cell<bool>,
     sent_counts: RefCell<Counts>,
@@ -56,11 +57,21 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(name: &str, slots: Vec<Slot>, tokens: Option<Tokens>) -> Target {
+    /// `whose`: one for each slot.
+    pub(crate) fn new(
+        name: &str,
+        slots: Vec<Slot>,
+        whose: Vec<Whose>,
+        tokens: Option<Tokens>,
+    ) -> Target {
+        let side = |whose| Side {
+            whose,
+            ..Side::default()
+        };
         Target {
             name: name.to_owned(),
             tokens,
-            sides: slots.iter().map(|_| Side::default()).collect(),
+            sides: whose.into_iter().map(side).collect(),
             program: RefCell::new(Program::new(slots)),
             streams: RefCell::default(),
             probe: Notify::new(),
@@ -270,7 +281,7 @@ impl Target {
             }
             (view.address().to_owned(), view.generation(), view.key())
         };
-        let stream = open(&address).await?;
+        let stream = connect::open(&address, self.sides[slot].whose).await?;
         Ok(Up {
             stream,
             fresh: true,
@@ -290,7 +301,7 @@ impl Target {
     /// A connection to another gateway worker instead of the program; it never becomes one of the idle ones.
     pub(crate) async fn instead(address: &str) -> io::Result<Up> {
         Ok(Up {
-            stream: open(address).await?,
+            stream: connect::open(address, Whose::Anybody).await?,
             fresh: true,
             key: 0,
             generation: u64::MAX,
@@ -385,25 +396,4 @@ impl Target {
         side.sent_counts.borrow_mut().clone_from(&counts);
         Some(counts)
     }
-}
-
-/// Connects to `unix:PATH` or `tcp:HOST:PORT`.
-async fn open(address: &str) -> io::Result<Stream> {
-    if let Some(path) = address.strip_prefix("unix:") {
-        return Ok(Stream::Unix(UnixStream::connect(path).await?));
-    }
-    let address = address.strip_prefix("tcp:").unwrap_or(address);
-    let connect = async {
-        match address.parse::<SocketAddr>() {
-            Ok(address) => TcpStream::connect(address).await,
-            // A name, looked up by the system off this thread.
-            Err(_) => TcpStream::connect(address).await,
-        }
-    };
-    let limit = Duration::from_millis(CONNECT_MS_MAX);
-    let stream = tokio::time::timeout(limit, connect)
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    stream.set_nodelay(true)?;
-    Ok(Stream::Tcp(stream))
 }

@@ -37,6 +37,7 @@ impl Both {
             slots: vec![Slot {
                 name: "app".into(),
                 events: door.scene.keeper.path.display().to_string(),
+                ..Slot::default()
             }],
             jwt: None,
         };

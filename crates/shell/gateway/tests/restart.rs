@@ -645,6 +645,7 @@ fn several_processes_share_the_requests_and_one_that_restarts_is_left_out() {
     let slots = keepers.iter().map(|keeper| Slot {
         name: "app".into(),
         events: keeper.path.display().to_string(),
+        ..Slot::default()
     });
     let target = Target::Program {
         slots: slots.collect(),

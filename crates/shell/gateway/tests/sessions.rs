@@ -725,6 +725,7 @@ fn a_worker_that_is_older_than_a_key_passes_on_to_the_one_that_has_it() {
         slots: vec![gateway::config::Slot {
             name: "app".into(),
             events: door.scene.keeper.path.display().to_string(),
+            ..gateway::config::Slot::default()
         }],
         jwt: None,
     };

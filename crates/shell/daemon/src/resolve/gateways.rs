@@ -409,6 +409,8 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
                     .join(format!("slots/{}/events", slot.number))
                     .display()
                     .to_string(),
+                // Root's programs may become whoever they like.
+                owner: slot.owner.filter(|uid| *uid != 0),
             })
             .collect();
         targets.insert(name.to_owned(), Target::Program { slots, jwt });

@@ -575,6 +575,7 @@ impl Scene {
             slots: vec![Slot {
                 name: "app".into(),
                 events: keeper.path.display().to_string(),
+                ..Slot::default()
             }],
             jwt: None,
         };
