@@ -10,13 +10,13 @@ use std::task::{Context, Poll};
 
 use h1::request::Forward;
 use h1::response::{Answer, Asked};
-use h1::{Scan, Status};
+use h1::{Kind, Scan, Status};
 use hold::{Event, Proof, Stage, Verdict};
 
 use crate::client::{Client, Fill, Next};
 use crate::deliver;
 use crate::door::admit::{look_again, no_key, overtaken};
-use crate::door::dispatch::{Dress, dress};
+use crate::door::dispatch::{Dress, NoKey, dress};
 use crate::door::marks::Marks;
 use crate::exchange::{Flight, invite, whole_body};
 use crate::limits::{
@@ -126,8 +126,12 @@ pub(crate) async fn attempt(
     let pass = flight.pass.as_deref();
     let head = &scratch.head;
     let tokens = flight.target.tokens.as_ref();
+    // A key that only the successor has: the program would refuse what this worker lets through as it is.
+    let brings = head.has(Kind::Authorization) || head.has(Kind::Cookie);
+    let stranded = lacks && brings && !passed_on && client.worker.leaving.get();
     let dressed = match passed_on {
         true => Ok(Dress::default()),
+        false if stranded => Err(NoKey),
         false => dress(pass, tokens, up.key, head, client.buf.bytes()),
     };
     let Ok(dress) = dressed else {

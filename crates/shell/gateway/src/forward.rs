@@ -55,13 +55,6 @@ fn share(bits: [u8; 16]) -> hold::Client {
     }
 }
 
-impl Peer {
-    /// Whether its X-Forwarded-* lines are believed.
-    pub(crate) fn is_trusted(&self) -> bool {
-        self.trusted
-    }
-}
-
 impl Trust {
     /// From addresses, `10.0.0.0/8`, `*`, `unix`. What is none of them trusts nobody.
     pub(crate) fn new(list: &[String]) -> Trust {

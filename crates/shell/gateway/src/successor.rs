@@ -5,9 +5,9 @@
 //! the new worker has. The listener is the new worker's by then: the request is passed on through it, with all that the
 //! client sent, and the new worker looks at the session and makes the token.
 //!
-//! What a trusted proxy said about the client (`X-Forwarded-*`) has to be believed there, too. Where it would not be, the
-//! channel could be taken for another one, and a cookie for none: then the request is answered with a 503 here. A client
-//! without such a proxy speaks plain http either way; that the program sees this machine's address once is all.
+//! What is said about the client (`X-Forwarded-*`: a trusted proxy's word, or the client's own address) has to be believed
+//! there, too. Where it would not be, the client would be taken for somebody on this machine: apps open pages to those, and
+//! a cookie could be taken for one of another channel. Then the request is answered with a 503 here.
 
 use crate::client::Client;
 use crate::forward::neighbour;
@@ -18,7 +18,7 @@ pub(crate) async fn connect(client: &Client) -> Option<Up> {
     let site = &*client.site;
     let address = site.config.address.as_str();
     // Who is not leaving would reach itself.
-    let believed = !client.peer.is_trusted() || site.trust.believes_neighbour(address);
+    let believed = site.trust.believes_neighbour(address);
     if !client.worker.leaving.get() || !believed {
         return None;
     }

@@ -695,7 +695,23 @@ fn a_generation_with_an_unknown_key_is_not_given_tokens_that_it_would_refuse() {
 
 #[test]
 fn a_worker_that_is_older_than_a_key_passes_on_to_the_one_that_has_it() {
+    passes_on(true);
+}
+
+/// The new worker would take the client for somebody on this machine.
+#[test]
+fn a_worker_passes_nothing_on_to_one_that_does_not_believe_it() {
+    passes_on(false);
+}
+
+fn passes_on(trusted: bool) {
+    let trust = move |config: &mut gateway::config::Config| {
+        if trusted {
+            config.listeners[0].trusted = vec!["127.0.0.1".into()];
+        }
+    };
     let first_key_only = |config: &mut gateway::config::Config| {
+        trust(config);
         common::door::ring(config, |jwt| {
             jwt.keys.truncate(1);
             jwt.keys[0].signs = true;
@@ -734,6 +750,7 @@ fn a_worker_that_is_older_than_a_key_passes_on_to_the_one_that_has_it() {
     let _successor = common::Gateway::on(socket, &[("app", target)], |config| {
         config.sessions = Some(sessions);
         config.listeners[0].routes[0].auth = Auth::Optional;
+        trust(config);
         common::door::ring(config, |_| {});
     });
     door.scene.gateway.leave();
@@ -751,6 +768,11 @@ fn a_worker_that_is_older_than_a_key_passes_on_to_the_one_that_has_it() {
     });
     for client in &mut clients {
         let answer = client.answer();
+        if !trusted {
+            assert_eq!(answer.status, 503, "{answer:?}");
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+            continue;
+        }
         assert_eq!(answer.status, 200, "{answer:?}");
         let token = jwt(&answer.body).expect("a token");
         assert!(Compact::read(&token).expect("a JWT").proved_by(b"secret-2"));
