@@ -231,7 +231,10 @@ async fn work(
     let mut targets: BTreeMap<&str, Rc<Target>> = BTreeMap::new();
     for (name, target) in &config.targets {
         let tokens = tokens(name, target)?;
-        targets.insert(name, Rc::new(Target::new(name, slots(target), tokens)));
+        targets.insert(
+            name,
+            Rc::new(Target::new(name, slots(target), whose(target), tokens)),
+        );
     }
     let door = match &config.sessions {
         Some(sessions) => Some(Rc::new(

@@ -1,4 +1,7 @@
 //! A WebSocket: bytes both ways, until one side ends, nothing moves for too long, or the program is drained.
+//!
+//! A client whose program goes away is told so (1012, *service restart*: come again) if the program's last frame went to
+//! it whole; in the middle of one nothing can be said, and the connection is closed.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -7,6 +10,7 @@ use hold::{Event, Proof};
 
 use crate::attempt::{Exchange, Step};
 use crate::client::{Fill, Next};
+use crate::frames::{self, Frames};
 use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX};
 
 /// How far each direction is.
@@ -14,6 +18,8 @@ use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX};
 struct Ends {
     client: bool,
     up: bool,
+    /// What the program has sent to the client so far.
+    frames: Frames,
 }
 
 /// Carries a WebSocket whose head for the client is in `down`.
@@ -27,11 +33,19 @@ pub(crate) async fn tunnel(exchange: &mut Exchange<'_>) -> Step {
     exchange.client.arm(STREAM_IDLE_MS_MAX);
     let mut ends = Ends::default();
     let event = poll_fn(|cx| poll_both(cx, exchange, &mut ends)).await;
-    match event {
-        None => exchange.flight.done(),
+    let gone = match event {
+        // The program ended it: by a frame of its own, or without a word.
+        None => {
+            exchange.flight.done();
+            true
+        }
         Some(event) => {
             exchange.flight.event(event);
+            matches!(event, Event::HoldDrain | Event::Ended(_))
         }
+    };
+    if gone && !ends.client && ends.frames.is_between() {
+        exchange.client.write(&frames::RESTART).await;
     }
     Step::Next(Next::Close)
 }
@@ -117,6 +131,7 @@ fn poll_in(
             .poll_write(cx, up.bytes())
             .map(|result| match result {
                 Ok(count) => {
+                    ends.frames.passed(&up.bytes()[..count]);
                     up.consume(count);
                     Ok(())
                 }

@@ -357,6 +357,55 @@ fn websockets_go_through_and_end_at_a_drain() {
 }
 
 #[test]
+fn a_websocket_whose_program_goes_away_is_told_to_come_again() {
+    const RESTART: [u8; 4] = [0x88, 0x02, 0x03, 0xf4];
+    // What the program has sent, whether it hangs up, and whether the client can be told.
+    for (sent, hangs_up, told) in [
+        ("", false, true),
+        ("\u{1}\u{2}hi", false, true),
+        ("\u{1}\u{5}hi", false, false),
+        ("\u{1}\u{2}hi", true, true),
+        ("\u{1}\u{5}hi", true, false),
+    ] {
+        let mut scene = Scene::new(Phase::Ready);
+        let _app = App::start(&scene.socket(1), move |conversation, _| {
+            let Some(_request) = conversation.request() else {
+                return;
+            };
+            conversation.say(&format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n{sent}"
+            ));
+            if hangs_up {
+                return;
+            }
+            while conversation.piece().is_some() {}
+        });
+        let mut client = scene.gateway.client();
+        client.send(UPGRADE);
+        assert_eq!(client.answer().status, 101);
+        client
+            .read_until(|read| read.starts_with(sent.as_bytes()))
+            .expect("what was sent");
+        if !hangs_up {
+            scene
+                .keeper
+                .tell_and_wait(|fact| fact.phase = Phase::Draining);
+        }
+        let mut wanted = sent.as_bytes().to_vec();
+        if told {
+            wanted.extend(RESTART);
+            client
+                .read_until(|read| read == wanted)
+                .expect("a last word");
+            client.read.clear();
+        } else {
+            client.read.drain(..wanted.len());
+        }
+        assert!(client.is_closed(), "{sent:?} {hangs_up}");
+    }
+}
+
+#[test]
 fn an_upgrade_that_the_program_refuses_is_an_ordinary_answer() {
     let scene = Scene::new(Phase::Ready);
     let _app = App::start(&scene.socket(1), |conversation, _| {

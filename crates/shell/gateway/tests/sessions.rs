@@ -811,6 +811,11 @@ fn a_revocation_closes_websockets_and_event_streams_of_its_session() {
             .cookie(&cookie)
             .line("Sec-Fetch-Site: none"),
     );
+    // 1012: come again, and be told that nobody is signed in.
+    closes
+        .read_until(|read| read == [0x88, 0x02, 0x03, 0xf4])
+        .expect("a last word");
+    closes.read.clear();
     assert!(closes.is_closed());
     ends.read_until(|read| read.ends_with(b"0\r\n\r\n"))
         .expect("a clean end of the stream");
