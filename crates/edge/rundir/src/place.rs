@@ -371,6 +371,51 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_changes_hands() {
+        let dir = tempfile::tempdir().expect("directory");
+        let run = RunDir::create(&layout(dir.path())).expect("made");
+        let slot = run.create_slot(3, Some(1), None).expect("slot");
+        std::fs::write(slot.events(), "").expect("written");
+        let own = std::fs::metadata(dir.path()).expect("there").uid();
+        // Only root gives anything away.
+        let (owner, gid) = if own == 0 { (1, 34) } else { (own, 0) };
+        let reach = |owner, group| Some(Reach { owner, group });
+        assert_eq!(run.reach(3), reach(owner, None));
+        assert_eq!(run.reach(4), None, "there is none");
+        if own != 0 {
+            return;
+        }
+        let wanted = Reach {
+            owner: 33,
+            group: Some(gid),
+        };
+        run.hand(3, wanted).expect("handed");
+        assert_eq!(run.reach(3), Some(wanted));
+        let meta = std::fs::metadata(slot.events()).expect("there");
+        let socket = (meta.uid(), meta.gid(), meta.mode() & 0o777);
+        assert_eq!(
+            socket,
+            (0, gid, 0o660),
+            "ours, and the gateway's to connect to"
+        );
+        run.hand(
+            3,
+            Reach {
+                owner: 0,
+                group: None,
+            },
+        )
+        .expect("back");
+        assert_eq!(run.reach(3), reach(0, None));
+        let meta = std::fs::metadata(slot.events()).expect("there");
+        assert_eq!((meta.gid(), meta.mode() & 0o777), (0, 0o600));
+        // A program that may write there has put something else in its place.
+        std::fs::remove_dir(slot.app()).expect("removed");
+        std::os::unix::fs::symlink("/tmp", slot.app()).expect("linked");
+        assert!(run.hand(3, wanted).is_err());
+    }
+
+    #[test]
     fn what_others_could_forge_is_refused() {
         let dir = tempfile::tempdir().expect("directory");
         let layout = layout(dir.path());
