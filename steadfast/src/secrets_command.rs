@@ -44,7 +44,7 @@ fn try_run(action: Secrets, config: Option<&Path>, json: bool) -> Result<u8, Str
     let now_unix_s = sys::clock::wall_ms() / 1000;
     let requests: Vec<Request<'_>> = programs
         .iter()
-        .map(|keys| keys.request(now_unix_s))
+        .map(|keys| keys.request(now_unix_s, None))
         .collect();
     match action {
         Secrets::List => list(&requests, json),

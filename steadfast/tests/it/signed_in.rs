@@ -4,6 +4,7 @@
 mod examples;
 mod killed;
 mod people;
+mod retired;
 mod server;
 
 use crate::harness::{eventually, exe, free_port, head, seconds, venv, workspace};
@@ -18,6 +19,11 @@ const PEOPLE: usize = 20;
 
 /// The FastAPI app of `examples/fastapi-l1`, in a directory and on a port of its own.
 fn l1(store: &str) -> (Installation, u16) {
+    l1_with(store, "")
+}
+
+/// Likewise with these keys of the program.
+fn l1_with(store: &str, keys: &str) -> (Installation, u16) {
     let mut installation = Installation::new(exe()).expect("a directory");
     let port = free_port();
     let dir = installation.dir().display().to_string();
@@ -36,7 +42,7 @@ ready = http:/api/health
 env_file = {dir}/.env
 secrets = SECRET_KEY
 prove = /api/auth/verify
-[gateway:web]
+{keys}[gateway:web]
 listen = 127.0.0.1:{port}
 route = / -> backend
 auth = required

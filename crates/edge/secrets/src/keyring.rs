@@ -1,10 +1,13 @@
 //! The keyring: every value that a key had, each with its number.
 //!
 //! ```text
-//!              rotate, set, another value in the file          every token that it signed has expired
-//!   signs ────────────────────────────────────────────► verifies(until) ────────────────────────────► gone
+//!          rotate, set, another value in the file      the last process      every token that
+//!                                                     with it has stopped      it signed has expired
+//!   signs ──────────────────────────────► verifies ────────────────► verifies(until) ────────────► gone
 //!     └─ rotate --compromised ─► compromised      verifies nothing, is never handed out again
 //! ```
+//! The model of it is `session::keyring`, and a test holds both side by side.
+//!
 //! A value has a *scope*: the env file that it came from, the program in whose environment it stood, or none if it lives
 //! here. Two apps may each have a `SECRET_KEY` in an env file of their own; a token of one must never be signed again for
 //! the other. Numbers count up per name, whatever the scope, and stay with their value.
@@ -14,6 +17,7 @@
 //! theatre.
 
 use crate::error::{Error, Step};
+use crate::in_use::{Ended, InUse};
 use crate::replace;
 use crate::secret::{Random, Secret, hex};
 use rustix::fs::{FlockOperation, flock};
@@ -64,6 +68,10 @@ struct DiskKey {
     /// It verifies until then; 0: no end yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     until_unix_s: u64,
+    /// It is retired: it verifies so long after the last process with it has stopped. 0: it is not, or was retired by
+    /// a version that set the end at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    life_s: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -82,6 +90,7 @@ pub(crate) struct Key {
     pub(crate) since_unix_s: u64,
     pub(crate) scope: String,
     pub(crate) until_unix_s: u64,
+    pub(crate) life_s: u64,
 }
 
 /// Which values of a name one program may see: those that live here, those of its env file, those of its environment.
@@ -168,6 +177,7 @@ impl Keyring {
             since_unix_s: k.since_unix_s,
             scope: k.scope,
             until_unix_s: k.until_unix_s,
+            life_s: k.life_s,
         });
         Ok(Self {
             keys: keys.collect(),
@@ -189,6 +199,7 @@ impl Keyring {
             since_unix_s: k.since_unix_s,
             scope: k.scope.clone(),
             until_unix_s: k.until_unix_s,
+            life_s: k.life_s,
         });
         let path = path(state_dir);
         let disk = Disk {
@@ -251,6 +262,7 @@ impl Keyring {
             key.status = Status::Signs;
         }
         key.until_unix_s = 0;
+        key.life_s = 0;
         scope.clone_into(&mut key.scope);
         let key = self.keys.remove(at);
         self.keys.push(key);
@@ -298,8 +310,7 @@ impl Keyring {
             .filter(|k| view.sees(k) && k.status == Status::Signs)
         {
             if unless != Some(&key.value) {
-                key.status = Status::Verifies;
-                key.until_unix_s = clock.until_s();
+                key.retire(clock);
                 demoted = true;
             }
         }
@@ -316,28 +327,59 @@ impl Keyring {
         {
             key.status = Status::Compromised;
             key.until_unix_s = 0;
+            key.life_s = 0;
             self.changed = true;
         }
     }
 
-    /// Until when a value verifies, where it does not sign any more.
+    /// A value does not sign any more.
     pub(crate) fn retire(&mut self, view: &View<'_>, value: &Secret, clock: Clock) {
         for key in self
             .keys
             .iter_mut()
             .filter(|k| view.sees(k) && k.value == *value && k.status != Status::Compromised)
         {
-            key.status = Status::Verifies;
-            key.until_unix_s = clock.until_s();
+            key.retire(clock);
             self.changed = true;
         }
     }
 
-    /// Forgets values of which every token has expired.
-    pub(crate) fn expire(&mut self, now_s: u64) {
+    /// Ends follow the processes: a retired value gets one when its last process has stopped, loses it when one runs
+    /// with it after all, and is forgotten when it is over. Nothing happens where nobody knows what runs.
+    pub(crate) fn settle(&mut self, in_use: Option<&InUse>, clock: Clock) -> Vec<Ended> {
+        let Some(in_use) = in_use else {
+            return Vec::new();
+        };
+        let mut new = Vec::new();
+        for key in self.keys.iter_mut().filter(|k| k.is_retired()) {
+            match (in_use.has(&key.name, key.id), key.until_unix_s) {
+                (true, 0) | (false, 1..) => continue,
+                (true, 1..) => key.retire(Clock {
+                    life_s: key.life_s.max(clock.life_s),
+                    ..clock
+                }),
+                (false, 0) => {
+                    key.until_unix_s = clock.now_s.saturating_add(key.life_s);
+                    new.push((key.name.clone(), key.id));
+                }
+            }
+            self.changed = true;
+        }
         let before = self.keys.len();
-        self.keys.retain(|k| !is_over(k, now_s));
+        self.keys.retain(|k| !is_over(k, clock.now_s));
         self.changed |= before != self.keys.len();
+        let ended = self
+            .keys
+            .iter()
+            .filter(|k| k.is_retired() && k.until_unix_s != 0);
+        ended
+            .map(|key| Ended {
+                name: key.name.clone(),
+                id: key.id,
+                until_unix_s: key.until_unix_s,
+                new: new.contains(&(key.name.clone(), key.id)),
+            })
+            .collect()
     }
 
     /// The number that the next value of this name gets.
@@ -371,6 +413,7 @@ impl Keyring {
             since_unix_s: now_unix_s,
             scope: scope.to_owned(),
             until_unix_s: 0,
+            life_s: 0,
         });
         self.changed = true;
     }
@@ -388,9 +431,17 @@ pub(crate) struct Clock {
     pub(crate) life_s: u64,
 }
 
-impl Clock {
-    pub(crate) fn until_s(self) -> u64 {
-        self.now_s.saturating_add(self.life_s)
+impl Key {
+    fn retire(&mut self, clock: Clock) {
+        self.status = Status::Verifies;
+        self.until_unix_s = 0;
+        // At least something, which tells it from a value that is kept without an end.
+        self.life_s = clock.life_s.max(1);
+    }
+
+    /// Unlike a value that lost against another place, which verifies for as long as it is found there.
+    fn is_retired(&self) -> bool {
+        self.status == Status::Verifies && (self.until_unix_s != 0 || self.life_s != 0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is asked, what is answered, what is warned about.
 
 use crate::home::Volatile;
+use crate::in_use::InUse;
 use crate::keyring::{Clock, Status, View};
 use crate::secret::Secret;
 use crate::strength::Weakness;
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub now_unix_s: u64,
     /// How long the longest token lives that it signs: a value that does not sign any more verifies for so long.
     pub life_s: u64,
+    /// Values that processes run with; `None`: nobody can say.
+    pub in_use: Option<&'a InUse>,
 }
 
 impl Request<'_> {

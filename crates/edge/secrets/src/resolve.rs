@@ -4,10 +4,12 @@ use crate::envfile;
 use crate::envtext::EnvText;
 use crate::error::Error;
 use crate::home;
-use crate::keyring::{self, Keyring, Lock, Status, View, fingerprint};
+use crate::in_use::{Ended, InUse};
+use crate::keyring::{self, Clock, Keyring, Lock, Status, View, fingerprint};
 use crate::model::{Found, Kept, Listed, Origin, Request, Resolved, Value, Warning};
 use crate::secret::{self, Random, Secret};
 use crate::strength::strength;
+use std::path::Path;
 
 /// Reads a program's env file, for programs without keys too. Writes nothing; that the file is missing is a warning
 /// only where no key would be put into it.
@@ -41,8 +43,8 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
     let mut ring = Keyring::read(request.state_dir)?;
     let mut file = EnvText::read(request)?;
     let mut resolved = Resolved::default();
+    ring.settle(request.in_use, request.clock());
     for name in request.names {
-        ring.expire(request.now_unix_s);
         let key = match look(request, name, &file, &ring) {
             Some(found) => take(request, name, found, &mut ring, &mut resolved.warnings),
             None => make(request, name, &mut file, &mut ring, random)?,
@@ -50,6 +52,7 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
         weigh(&key, &mut resolved.warnings);
         resolved.keys.push(key);
     }
+    ring.settle(request.in_use, request.clock());
     ring.write(request.state_dir, random)?;
     file.report(&mut resolved.warnings);
     resolved.env_file = file.variables(request, request.names);
@@ -70,6 +73,32 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
     Ok(resolved)
 }
 
+/// Processes have stopped, or run with other values than before: retired values get their ends, and those that are over
+/// are forgotten. `life_s` is for values that were retired without one. Returns those that have an end.
+///
+/// # Errors
+/// If the keyring cannot be read or written, or somebody holds its lock.
+pub fn settle(
+    state_dir: &Path,
+    in_use: &InUse,
+    now_unix_s: u64,
+    life_s: u64,
+    random: &mut dyn Random,
+) -> Result<Vec<Ended>, Error> {
+    if !keyring::path(state_dir).exists() {
+        return Ok(Vec::new());
+    }
+    let _lock = Lock::take(state_dir)?;
+    let mut ring = Keyring::read(state_dir)?;
+    let clock = Clock {
+        now_s: now_unix_s,
+        life_s,
+    };
+    let ended = ring.settle(Some(in_use), clock);
+    ring.write(state_dir, random)?;
+    Ok(ended)
+}
+
 /// Every value of a key that still counts for something, oldest first; the one that programs get now is among them, also
 /// where nothing was kept yet. Writes nothing.
 ///
@@ -82,7 +111,10 @@ pub fn ring(request: &Request<'_>, name: &str) -> Result<Vec<Kept>, Error> {
     let view = request.view(name);
     let mut all: Vec<Kept> = ring
         .kept(&view)
-        .filter(|key| !keyring::is_over(key, request.now_unix_s) || current == Some(&key.value))
+        .filter(|key| {
+            let in_use = request.in_use.is_some_and(|it| it.has(name, key.id));
+            !keyring::is_over(key, request.now_unix_s) || current == Some(&key.value) || in_use
+        })
         .map(|key| Kept {
             id: key.id,
             signs: current == Some(&key.value),

@@ -30,6 +30,20 @@ pub enum How {
     Compromised,
 }
 
+/// What the old value still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Old {
+    /// It verifies until then, Unix seconds.
+    Until(u64),
+    /// It verifies: a process runs with it. `life_s` after the last of them has stopped, it does not any more.
+    InUse {
+        /// Seconds.
+        life_s: u64,
+    },
+    /// It verifies nothing any more.
+    Nothing,
+}
+
 /// One home of a key in which it was replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotated {
@@ -41,8 +55,8 @@ pub struct Rotated {
     pub old_id: u32,
     /// Numbers of older ones that verified until now and were ended with it.
     pub ended: Vec<u32>,
-    /// The old one verifies until then, Unix seconds; `None`: not at all any more.
-    pub until_unix_s: Option<u64>,
+    /// What becomes of the old one.
+    pub old: Old,
     /// The programs that get it.
     pub programs: Vec<String>,
 }
@@ -131,7 +145,7 @@ fn one(
     let view = request.view(name);
     let mut ring = Keyring::read(request.state_dir)?;
     let mut file = EnvText::read(request)?;
-    ring.expire(request.now_unix_s);
+    ring.settle(request.in_use, clock);
     let old = look(request, name, &file, &ring).ok_or_else(|| no_such(name))?;
     for (value, origin) in old.losers.iter().chain([&(old.secret.clone(), old.origin)]) {
         ring.keep(
@@ -144,11 +158,8 @@ fn one(
     }
     let old_id = ring.find(&view, &old.secret).map_or(0, |key| key.id);
     let mut ended = Vec::new();
-    let until = match how {
-        How::Overlap => {
-            ring.retire(&view, &old.secret, clock);
-            Some(clock.until_s())
-        }
+    match how {
+        How::Overlap => ring.retire(&view, &old.secret, clock),
         How::Compromised => {
             let older: Vec<(u32, Secret)> = ring
                 .kept(&view)
@@ -160,15 +171,14 @@ fn one(
                 ended.push(id);
             }
             ring.compromise(&view, &old.secret);
-            None
         }
-    };
+    }
     let known = made.iter().find(|(before, _)| *before == old.secret);
     let new = match known {
         Some((_, new)) => new.clone(),
         None => secret::make(random)?,
     };
-    made.push((old.secret, new.clone()));
+    made.push((old.secret.clone(), new.clone()));
     let origin = put(
         request,
         name,
@@ -177,13 +187,21 @@ fn one(
         (&mut ring, &mut file),
         random,
     )?;
+    ring.settle(request.in_use, clock);
     ring.write(request.state_dir, random)?;
+    let until_s = ring
+        .find(&view, &old.secret)
+        .map_or(0, |key| key.until_unix_s);
     Ok(Rotated {
         origin,
         new_id: ring.find(&view, &new).map_or(0, |key| key.id),
         old_id,
         ended,
-        until_unix_s: until,
+        old: match (how, until_s) {
+            (How::Compromised, _) => Old::Nothing,
+            (How::Overlap, 0) => Old::InUse { life_s },
+            (How::Overlap, until_s) => Old::Until(until_s),
+        },
         programs: programs.iter().map(|it| it.program.to_owned()).collect(),
     })
 }
@@ -218,6 +236,7 @@ pub fn admit(
             since_unix_s: request.now_unix_s,
             scope: request.file_scope(),
             until_unix_s: until.unwrap_or(0),
+            life_s: 0,
         });
         taken += 1;
     }

@@ -1,8 +1,8 @@
 //! Keys in sentences: where they are, what is asked for, what comes out and what lies on disk afterwards.
 
 use secrets::{
-    Env, Error, Origin, Random, Request, Resolved, Secret, Status, SystemRandom, Warning, Weakness,
-    find, list, resolve, set, show,
+    Env, Error, InUse, Origin, Random, Request, Resolved, Secret, Status, SystemRandom, Warning,
+    Weakness, find, list, resolve, set, show,
 };
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -65,6 +65,7 @@ impl Site {
             owner: None,
             now_unix_s: 1_700_000_000,
             life_s: 1_000,
+            in_use: Some(&InUse::nothing()),
         })
     }
 
@@ -316,6 +317,7 @@ fn weak_keys_and_homes_that_do_not_last_are_warned_about() {
         owner: None,
         now_unix_s: 0,
         life_s: 1_000,
+        in_use: None,
     };
     let warnings = resolve(&request, &mut SystemRandom).unwrap().warnings;
     assert!(
@@ -581,8 +583,8 @@ fn a_leak_ends_the_values_before_it_too() {
     assert_eq!(rotated(secrets::How::Overlap).ended, [0; 0]);
     let leaked = rotated(secrets::How::Compromised);
     assert_eq!(
-        (leaked.ended, leaked.old_id, leaked.until_unix_s),
-        (vec![1], 2, None)
+        (leaked.ended, leaked.old_id, leaked.old),
+        (vec![1], 2, secrets::Old::Nothing)
     );
     let ring = site.with(|r| secrets::ring(r, "SECRET_KEY")).unwrap();
     let counts: Vec<(u32, bool)> = ring.iter().map(|key| (key.id, key.compromised)).collect();

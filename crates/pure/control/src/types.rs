@@ -542,6 +542,9 @@ pub struct RotatedKey {
     /// The old one verifies until then, Unix seconds; absent: not any more.
     #[serde(default)]
     pub until_s: Option<u64>,
+    /// The old one verifies and has no end yet: something runs with it.
+    #[serde(default)]
+    pub in_use: bool,
     /// Programs that read it.
     pub programs: Vec<String>,
 }

@@ -381,6 +381,7 @@ fn an_overlap_drains_the_old_generation() {
     let leaving = Leaving {
         generation: 1,
         deadline_ms: 9_000,
+        key: 0,
     };
     let turn = scene.program.told(
         0,

@@ -161,6 +161,7 @@ impl Slot {
             leaving: self.leaving.as_ref().map(|life| Leaving {
                 generation: life.generation,
                 deadline_ms: life.timer().unwrap_or(0),
+                key: life.spec.key,
             }),
             wanted: self.wanted,
             restarts: self.starts_total.saturating_sub(1),
@@ -176,6 +177,7 @@ impl Slot {
                 .as_ref()
                 .or(life)
                 .map_or_else(String::new, Life::waiting),
+            next_key: self.next.as_ref().map_or(0, |life| life.spec.key),
             seq: 0,
             slot: 0,
         }

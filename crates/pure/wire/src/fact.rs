@@ -99,6 +99,8 @@ record! {
         1 => generation: u64,
         /// CLOCK_MONOTONIC milliseconds at which it is stopped whatever is in flight.
         2 => deadline_ms: u64,
+        /// Number of the key that it was started with; 0 = none.
+        3 => key: u32,
     }
 }
 
@@ -164,5 +166,7 @@ record! {
         /// What a generation that is starting has to become ready for: the last answer of its check; empty = nothing is
         /// waited for.
         29 => waiting: String,
+        /// As `key`, of a second generation that is starting.
+        30 => next_key: u32,
     }
 }

@@ -111,6 +111,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
         exit_status: Cell::new(0),
         tended: Notify::new(),
         reloads: Cell::new(0),
+        keys_moved: Notify::new(),
     });
     let serving = tokio::task::spawn_local(root::serve(daemon.clone(), conn, orders));
     match begin(&daemon, restarted).await {
@@ -120,6 +121,7 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
             tokio::task::spawn_local(settle::retry(daemon.clone()));
             tokio::task::spawn_local(crate::tend::tend(daemon.clone()));
             tokio::task::spawn_local(crate::pools::serve(daemon.clone()));
+            tokio::task::spawn_local(crate::in_use::follow(daemon.clone()));
         }
         Err(CouldNot(text)) => {
             daemon.exit.set(Some(COULD_NOT));

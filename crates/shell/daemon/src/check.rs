@@ -64,6 +64,7 @@ pub fn check(path: &str, env: &BTreeMap<String, String>, dev: bool) -> Checked {
         base_env: env,
         run_dir: &layout.run,
         state_dir: &layout.state,
+        in_use: None,
         dry: true,
     };
     let mut resolved = resolve(model, &context);

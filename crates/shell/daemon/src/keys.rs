@@ -27,8 +27,12 @@ pub struct ProgramKeys {
 }
 
 impl ProgramKeys {
-    /// The question to the crate `secrets`.
-    pub fn request(&self, now_unix_s: u64) -> secrets::Request<'_> {
+    /// The question to the crate `secrets`. `in_use`: values that processes run with, if anybody can say.
+    pub fn request<'a>(
+        &'a self,
+        now_unix_s: u64,
+        in_use: Option<&'a secrets::InUse>,
+    ) -> secrets::Request<'a> {
         secrets::Request {
             program: &self.program,
             names: &self.names,
@@ -38,6 +42,7 @@ impl ProgramKeys {
             owner: self.owner,
             now_unix_s,
             life_s: self.life_s,
+            in_use,
         }
     }
 }

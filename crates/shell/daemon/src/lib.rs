@@ -30,6 +30,7 @@ mod extras;
 mod foreground;
 mod fronts;
 mod guard;
+mod in_use;
 mod keepers;
 mod keys;
 mod left;

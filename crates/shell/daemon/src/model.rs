@@ -175,6 +175,8 @@ pub(crate) struct Slot {
     pub(crate) target: String,
     /// Listeners that the gateway opens for it (`listen = gateway`).
     pub(crate) derived: Vec<routes::Listener>,
+    /// Name of the key that signs its tokens (the value is that of `spec.key`); empty = none.
+    pub(crate) signing: String,
     /// Where it is reached, for people.
     pub(crate) shown: String,
     /// Out of service since an operator removed it; it vanishes at this wall time. 0 = in service.

@@ -24,6 +24,9 @@ pub(crate) fn came(daemon: &Shared, key: &Key, life: u64, report: Report, fds: V
         Report::Happened { transition } => happened(daemon, key, transition),
         Report::Now { fact } => {
             if let Some(keeper) = daemon.state.borrow_mut().keepers.get_mut(key) {
+                if crate::in_use::moved(&keeper.facts.borrow(), fact) {
+                    daemon.keys_moved.notify_one();
+                }
                 keeper.take(fact.clone());
             }
             crate::news::fact(daemon, key, fact);

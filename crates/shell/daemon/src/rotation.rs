@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use conf::Listen;
 use rundir::{Identity, Layout, Surroundings};
-use secrets::{How, Rotated, SystemRandom};
+use secrets::{How, InUse, Old, Rotated, SystemRandom};
 
 use crate::keys::{ProgramKeys, of_model};
 use crate::machine::{Machine, environment};
@@ -131,18 +131,25 @@ fn held(program: &conf::Program, name: &str) -> Result<Held, String> {
 
 /// The first line about a home: `SECRET_KEY  new key 2 made, kept in …; key 1 verifies until 2026-12-24 (…)`.
 pub(crate) fn words(name: &str, rotated: &Rotated) -> String {
-    let old = match rotated.until_unix_s {
-        Some(until) => {
+    let old = match rotated.old {
+        Old::Until(until) => {
             let date = ledger::Zone::UTC.date(until.saturating_mul(1000));
             format!(
                 "key {} verifies until {date} (the last token it signed)",
                 rotated.old_id
             )
         }
-        None if rotated.ended.is_empty() => {
+        Old::InUse { life_s } => {
+            let life = ledger::duration(life_s.saturating_mul(1000));
+            format!(
+                "key {} verifies while anything runs with it, and {life} longer (the last token it signed)",
+                rotated.old_id
+            )
+        }
+        Old::Nothing if rotated.ended.is_empty() => {
             format!("key {} verifies nothing any more", rotated.old_id)
         }
-        None => {
+        Old::Nothing => {
             let older: Vec<String> = rotated.ended.iter().map(u32::to_string).collect();
             format!(
                 "keys {} and {} verify nothing any more",
@@ -158,12 +165,17 @@ pub(crate) fn words(name: &str, rotated: &Rotated) -> String {
 }
 
 /// Gives the keys their new values. Programs get them at their next start.
-pub(crate) fn rotate(keys: &[ProgramKeys], name: &str, how: How) -> Result<Vec<Rotated>, String> {
+pub(crate) fn rotate(
+    keys: &[ProgramKeys],
+    name: &str,
+    how: How,
+    in_use: Option<&InUse>,
+) -> Result<Vec<Rotated>, String> {
     let now_s = sys::clock::wall_ms() / 1000;
     let requests: Vec<secrets::Request<'_>> = keys
         .iter()
         .filter(|keys| keys.names.iter().any(|known| known == name))
-        .map(|keys| keys.request(now_s))
+        .map(|keys| keys.request(now_s, in_use))
         .collect();
     secrets::rotate(&requests, name, how, &mut SystemRandom).map_err(|why| match why {
         secrets::Error::NoSuchKey { name } => {
@@ -202,7 +214,7 @@ pub fn rotate_at_rest(
         None => Layout::of(&identity, &Surroundings::here()).state,
     };
     let keys = of_model(&loaded.model, env, &state_dir);
-    let rotated = rotate(&keys, name, how)?;
+    let rotated = rotate(&keys, name, how, Some(&InUse::nothing()))?;
     let mut lines: Vec<String> = rotated.iter().map(|home| words(name, home)).collect();
     lines.extend(left_to_do(&upstreams(&loaded.model, name), name));
     lines.push("nothing runs: programs get the new key when they start".to_owned());

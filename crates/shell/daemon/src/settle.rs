@@ -64,6 +64,7 @@ pub(crate) async fn settle(daemon: &Shared, intent: Intent, cause: CauseOf) -> V
             .collect();
     }
     daemon.tended.notify_one();
+    daemon.keys_moved.notify_one();
     crate::pools::refresh(daemon);
     crate::reach::at_once(daemon);
     let many = steps.len() >= STEPS_MANY;

@@ -60,6 +60,8 @@ pub(crate) struct Daemon {
     pub(crate) tended: Notify,
     /// Reloads under way.
     pub(crate) reloads: Cell<u32>,
+    /// Told when processes run with other keys than before.
+    pub(crate) keys_moved: Notify,
 }
 
 /// Supervisor's moods (states.py).

@@ -100,8 +100,10 @@ pub(crate) fn candidate(
     model
         .programs
         .retain(|program| !refused.contains(&program.name.as_str()));
+    let in_use = crate::in_use::known(daemon, before);
     let context = Context {
         before,
+        in_use: in_use.as_ref(),
         base_env: &before.base_env,
         run_dir: daemon.run_dir.path(),
         state_dir: &daemon.state_dir,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use control::{Body, Done, Fault, Outcome, Progress, RotatedKey};
 use ledger::Entry;
 use plan::Key;
-use secrets::{How as Treatment, Rotated};
+use secrets::{How as Treatment, Old, Rotated};
 use wire::{Cause, Counts, Replace, Why};
 
 use super::change::{Candidate, candidate, load};
@@ -89,6 +89,18 @@ struct Begun {
     upstreams: Vec<String>,
 }
 
+impl Begun {
+    /// Nothing runs with the old values any more: their ends are known.
+    fn settle(&mut self, daemon: &Shared, name: &str) {
+        for end in crate::in_use::settle_now(daemon) {
+            let known = |home: &&mut Rotated| end.name == name && home.old_id == end.id;
+            if let Some(home) = self.homes.iter_mut().find(known) {
+                home.old = Old::Until(end.until_unix_s);
+            }
+        }
+    }
+}
+
 fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
     let refuse = |exit: u8, text: String| Box::new(Done::failed(exit, text));
     let before = daemon.state.borrow().active.clone();
@@ -105,7 +117,9 @@ fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
         affected(&loaded.model, wanted.name, wanted.how).map_err(|why| refuse(1, why))?;
     let state_dir = before.settings.state_dir.clone();
     let keys = of_model(&loaded.model, &before.base_env, state_dir.as_ref());
-    let homes = rotate(&keys, wanted.name, wanted.how).map_err(|why| refuse(1, why))?;
+    let in_use = crate::in_use::known(daemon, &before);
+    let homes =
+        rotate(&keys, wanted.name, wanted.how, in_use.as_ref()).map_err(|why| refuse(1, why))?;
     let found = candidate(daemon, &loaded, &before, false);
     Ok(Begun {
         affected,
@@ -175,12 +189,9 @@ async fn carry_out(daemon: &Shared, wanted: &Wanted<'_>, begun: Begun) -> Done {
         programs.push((one.clone(), slots.map(Slot::key).collect()));
     }
     daemon.state.borrow_mut().active = merged;
+    let mut begun = begun;
     let mut report = Report {
-        lines: begun
-            .homes
-            .iter()
-            .map(|home| words(wanted.name, home))
-            .collect(),
+        lines: Vec::new(),
         outcomes: Vec::new(),
     };
     if let Err(why) = daemon.keep() {
@@ -194,6 +205,7 @@ async fn carry_out(daemon: &Shared, wanted: &Wanted<'_>, begun: Begun) -> Done {
             return report.failed(wanted, &begun, why);
         }
     }
+    begun.settle(daemon, wanted.name);
     report.done(wanted, &begun)
 }
 
@@ -346,18 +358,25 @@ impl Report {
     }
 
     fn body(self, wanted: &Wanted<'_>, begun: &Begun) -> Body {
+        let homes = begun.homes.iter();
+        let mut lines: Vec<String> = homes.map(|home| words(wanted.name, home)).collect();
+        lines.extend(self.lines);
         let home = |home: &Rotated| RotatedKey {
             home: home.origin.to_string(),
             new_id: home.new_id,
             old_id: home.old_id,
-            until_s: home.until_unix_s,
+            until_s: match home.old {
+                Old::Until(until_s) => Some(until_s),
+                Old::InUse { .. } | Old::Nothing => None,
+            },
+            in_use: matches!(home.old, Old::InUse { .. }),
             programs: home.programs.clone(),
         };
         Body::Rotated {
             name: wanted.name.to_owned(),
             homes: begun.homes.iter().map(home).collect(),
             outcomes: self.outcomes,
-            lines: self.lines,
+            lines,
         }
     }
 }

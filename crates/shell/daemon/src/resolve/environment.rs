@@ -67,6 +67,7 @@ pub(super) fn environment(
         owner: program.user.as_ref().map(|user| (user.uid, user.gid)),
         now_unix_s: sys::clock::wall_ms() / 1000,
         life_s: super::tokens::life_s(&program.tokens),
+        in_use: context.in_use,
     };
     let failed = |why: secrets::Error| {
         let span = process.env_file.as_ref().and_then(|path| path.span.clone());

@@ -13,7 +13,7 @@ use wire::{Autorestart, Credentials, Ready, Replace, Sink, Spec, Text};
 use super::inherit::Asked;
 use super::program::Public;
 use super::settings::address;
-use super::{Resolved, handover};
+use super::{Context, Resolved, handover};
 use crate::model::{Active, GatewayDef, Slot};
 
 /// Group of our own programs.
@@ -75,7 +75,7 @@ pub(super) fn definition(
     model: &conf::Model,
     user: Option<User>,
     public: &BTreeMap<String, Public>,
-    dry: bool,
+    context: &Context<'_>,
     resolved: &mut Resolved,
 ) -> GatewayDef {
     let owner = user.as_ref().map(|user| (user.uid, user.gid));
@@ -85,9 +85,9 @@ pub(super) fn definition(
         user: user.map(|user| (user.name, user.uid, user.gid, user.groups)),
         ..GatewayDef::default()
     };
-    out.sessions = super::tokens::sessions(model, owner, dry, resolved);
+    out.sessions = super::tokens::sessions(model, owner, context.dry, resolved);
     for upstream in &model.upstreams {
-        let jwt = super::tokens::upstream(upstream, dry, resolved);
+        let jwt = super::tokens::upstream(upstream, context, resolved);
         out.jwts.extend(jwt.map(|jwt| (upstream.name.clone(), jwt)));
         let at = match &upstream.connect.value {
             UpstreamAddr::Unix(path) => format!("unix:{path}"),

@@ -47,6 +47,8 @@ pub(crate) struct Context<'a> {
     pub(crate) run_dir: &'a Path,
     /// Default of `state_dir`.
     pub(crate) state_dir: &'a Path,
+    /// Values of keys that processes run with; None: nobody can say.
+    pub(crate) in_use: Option<&'a secrets::InUse>,
     /// Make no file.
     pub(crate) dry: bool,
 }
@@ -113,7 +115,7 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
             }
         }
     }
-    let gateway = gateways::definition(model, user, &routable, context.dry, &mut out);
+    let gateway = gateways::definition(model, user, &routable, context, &mut out);
     out.active.gateway = gateway;
     out.active.gateway.jwts.extend(jwts);
     shared::check(model, &out.active.gateway.listeners, &mut out.findings);

@@ -276,6 +276,11 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
         listeners,
         target,
         derived,
+        signing: program
+            .tokens
+            .signer(&program.secrets)
+            .unwrap_or_default()
+            .to_owned(),
         shown,
         autostart: *program.autostart,
         config: serde_json::to_string(&info).unwrap_or_default(),

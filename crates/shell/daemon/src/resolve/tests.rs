@@ -59,6 +59,7 @@ impl Case {
             base_env: &self.env,
             run_dir: Path::new("/run/x"),
             state_dir: self.dir.path(),
+            in_use: Some(&secrets::InUse::nothing()),
             dry,
         };
         resolve(&loaded.model, &context)

@@ -9,7 +9,7 @@ use routes::{Jwt, JwtKey, Sessions};
 use secrets::{Kept, Request, SystemRandom};
 use session::claims::{Shape, Unfit};
 
-use super::Resolved;
+use super::{Context, Resolved};
 
 /// Directory of what gateways keep about sessions, in `state_dir`.
 const SESSIONS_DIR: &str = "sessions";
@@ -84,7 +84,11 @@ fn claims(section: &str, tokens: &Tokens, findings: &mut Vec<Finding>) -> String
 }
 
 /// The tokens of an upstream, whose key is found or made like a program's.
-pub(super) fn upstream(upstream: &conf::Upstream, dry: bool, out: &mut Resolved) -> Option<Jwt> {
+pub(super) fn upstream(
+    upstream: &conf::Upstream,
+    context: &Context<'_>,
+    out: &mut Resolved,
+) -> Option<Jwt> {
     let signer = upstream.tokens.signer(&upstream.secrets)?.to_owned();
     let section = format!("upstream:{}", upstream.name);
     let names: Vec<String> = upstream
@@ -106,8 +110,9 @@ pub(super) fn upstream(upstream: &conf::Upstream, dry: bool, out: &mut Resolved)
         owner: None,
         now_unix_s: sys::clock::wall_ms() / 1000,
         life_s: life_s(&upstream.tokens),
+        in_use: context.in_use,
     };
-    let resolved = if dry {
+    let resolved = if context.dry {
         secrets::load_env_file(&request)
     } else {
         secrets::resolve(&request, &mut SystemRandom)

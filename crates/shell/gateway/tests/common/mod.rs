@@ -605,6 +605,7 @@ impl Scene {
         Leaving {
             generation,
             deadline_ms: sys::clock::mono_ms() + 10_000,
+            key: 0,
         }
     }
 }
