@@ -33,6 +33,20 @@ pub enum Error {
         /// The system's words.
         why: String,
     },
+    /// Somebody holds the lock of the keys.
+    Locked {
+        /// The lock.
+        path: PathBuf,
+        /// Who, if that can be seen.
+        holder: Option<String>,
+    },
+    /// Somebody else could have chosen the keys.
+    NotOurs {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// An env file is larger than the limit, or no UTF-8 text.
     NotAnEnvFile {
         /// The file.
@@ -105,6 +119,17 @@ impl std::fmt::Display for Error {
                     Step::WriteKeyring => "cannot write the keyring",
                 };
                 write!(f, "{what} {}: {why}", path.display())
+            }
+            Self::Locked { path, holder } => {
+                let holder = holder.as_deref().unwrap_or("another process");
+                write!(
+                    f,
+                    "{} is held by {holder}, which changes keys or was stopped while it did; end it and try again",
+                    path.display()
+                )
+            }
+            Self::NotOurs { path, why } => {
+                write!(f, "keys are not kept in {}: it {why}", path.display())
             }
             Self::NotAnEnvFile { path, why } => {
                 write!(f, "{} is no env file: {why}", path.display())

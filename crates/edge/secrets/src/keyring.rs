@@ -18,13 +18,11 @@
 
 use crate::error::{Error, Step};
 use crate::in_use::{Ended, InUse};
+use crate::lock;
 use crate::replace;
 use crate::secret::{Random, Secret, hex};
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a kept value is for.
@@ -119,38 +117,11 @@ pub(crate) fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("keyring.json")
 }
 
-/// Holds everyone else off while keys are read, made and written.
-#[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "open as long as the lock is held")] File);
-
-impl Lock {
-    /// Makes the state directory if needed and waits for the lock in it.
-    pub(crate) fn take(state_dir: &Path) -> Result<Self, Error> {
-        if !state_dir.is_dir() {
-            let made = DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(state_dir);
-            made.map_err(|e| Error::io(Step::MakeStateDir, state_dir, &e))?;
-        }
-        let path = state_dir.join("keys.lock");
-        let fail = |e: &std::io::Error| Error::io(Step::Lock, &path, e);
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(replace::KEY_FILE_MODE)
-            .open(&path);
-        let file = opened.map_err(|e| fail(&e))?;
-        flock(&file, FlockOperation::LockExclusive).map_err(|e| fail(&e.into()))?;
-        Ok(Self(file))
-    }
-}
-
 impl Keyring {
     /// The keyring of this directory; an empty one if there is none yet.
     pub(crate) fn read(state_dir: &Path) -> Result<Self, Error> {
         let path = path(state_dir);
+        lock::check_file(&path)?;
         let text = match replace::read(&path) {
             Ok(Some(text)) => text,
             Ok(None) => return Ok(Self::default()),

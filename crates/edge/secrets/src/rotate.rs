@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use crate::envtext::EnvText;
 use crate::error::Error;
-use crate::keyring::{Clock, Key, Keyring, Lock, Status};
+use crate::keyring::{Clock, Key, Keyring, Status};
+use crate::lock::Lock;
 use crate::model::{Origin, Request};
 use crate::resolve::{check_name, look, put};
 use crate::secret::{self, Random, Secret};

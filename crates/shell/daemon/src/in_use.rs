@@ -19,6 +19,10 @@ use crate::state::Shared;
 /// Somebody holds the keyring's lock: it is tried again after this time.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// How long a command waits for whoever changes keys, and how often it looks.
+const HELD_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// What is in use beside this model; None: nobody can say.
 pub(crate) fn known(daemon: &Shared, model: &Active) -> Option<InUse> {
     let state = daemon.state.borrow();
@@ -89,9 +93,15 @@ pub(crate) async fn follow(daemon: Shared) {
     let mut settled: Option<InUse> = None;
     let mut said = false;
     loop {
-        let in_use = known(&daemon, &daemon.state.borrow().active);
-        let in_use = in_use.filter(|in_use| settled.as_ref() != Some(in_use));
-        if let Some(in_use) = in_use {
+        let due = || {
+            let in_use = known(&daemon, &daemon.state.borrow().active);
+            in_use.filter(|in_use| settled.as_ref() != Some(in_use))
+        };
+        // Whoever holds the keys is waited for here, where nobody waits for us.
+        if due().is_some() && !until_free(&daemon).await {
+            continue;
+        }
+        if let Some(in_use) = due() {
             match settle(&daemon, &in_use) {
                 Ok(_) => {
                     settled = Some(in_use);
@@ -108,6 +118,18 @@ pub(crate) async fn follow(daemon: Shared) {
         }
         daemon.keys_moved.notified().await;
     }
+}
+
+/// Waits until nobody holds the keys, but not for ever: the error of whoever wants them then names the holder. Says
+/// whether they are free.
+pub(crate) async fn until_free(daemon: &Shared) -> bool {
+    let state_dir = daemon.ledger_dir();
+    let free = async {
+        while secrets::held(&state_dir) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(HELD_MAX, free).await.is_ok()
 }
 
 /// Likewise at once, for a command that wants to tell them.

@@ -137,6 +137,13 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
     if daemon.state.borrow().mood == Mood::Shutdown && words(command).is_some() {
         return only(Done::failed(2, "everything is being shut down"));
     }
+    if let Command::Update { .. }
+    | Command::Reload { .. }
+    | Command::RotateKey { .. }
+    | Command::AddGroup { .. } = command
+    {
+        crate::in_use::until_free(daemon).await;
+    }
     match command {
         Command::Status {
             names,
