@@ -26,8 +26,15 @@ impl EnvText {
                 parsed: EnvFile::default(),
             });
         };
-        // A link keeps being one: what it leads to is read and replaced.
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        // A link keeps being one: what it leads to is read and replaced, unless root would do that for somebody who may
+        // not do it himself.
+        let path = match sys::files::real(path) {
+            Ok(path) => path,
+            Err(error) if error.raw_os_error().is_none() => {
+                return Err(Error::io(Step::ReadEnvFile, path, &error));
+            }
+            Err(_) => path.to_owned(),
+        };
         let text = match replace::read(&path) {
             Ok(text) => text,
             Err(error) if error.raw_os_error().is_none() => {

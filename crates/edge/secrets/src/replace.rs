@@ -4,7 +4,7 @@
 //! directory synced. A leftover of a crash in between is removed at the next write.
 
 use crate::secret::{Random, hex};
-use rustix::fs::{Gid, Mode, Uid};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -28,8 +28,8 @@ pub(crate) struct Staged {
 
 /// The file's text; `None` if it does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let file = match sys::files::open(path, OFlags::RDONLY, Mode::empty()) {
+        Ok(file) => File::from(file),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };

@@ -591,3 +591,29 @@ fn a_leak_ends_the_values_before_it_too() {
     assert_eq!(counts, [(1, true), (2, true), (3, false)]);
     assert!(verify_only(&site.resolve()).is_empty());
 }
+
+/// Who is not root reads only what he may anyway.
+#[test]
+fn root_hands_out_no_file_that_somebodys_link_leads_to() {
+    use std::os::unix::fs::lchown;
+    let site = site().env_file(None);
+    let (secret, link) = (site.root.join("of-another-app"), site.root.join(".env"));
+    fs::write(&secret, "TOKEN=1\n").unwrap();
+    std::os::unix::fs::symlink(&secret, &link).unwrap();
+    if fs::metadata(&secret).unwrap().uid() != 0 {
+        return;
+    }
+    lchown(&link, Some(4_000_001), None).unwrap();
+    let refused = site.with(|r| resolve(r, &mut SystemRandom)).unwrap_err();
+    assert!(
+        refused.to_string().contains("root does not follow it"),
+        "{refused}"
+    );
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "TOKEN=1\n");
+    // His own file, and a link of root.
+    lchown(&secret, Some(4_000_001), None).unwrap();
+    site.resolve();
+    lchown(&secret, Some(0), None).unwrap();
+    lchown(&link, Some(0), None).unwrap();
+    site.resolve();
+}

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod fds;
+pub mod files;
 pub mod heap;
 pub mod memfd;
 pub mod proc;

@@ -3,7 +3,8 @@
 //! A log that cannot be written must not stop anything: the first failure is said once, then lines are dropped until a
 //! write works again.
 
-use std::fs::{File, OpenOptions};
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -44,12 +45,11 @@ impl Activity {
         if self.path.as_os_str().is_empty() {
             return Ok(());
         }
-        let opened = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&self.path);
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        let opened = sys::files::open(&self.path, flags, Mode::from_raw_mode(0o666));
+        let file = opened.map(File::from);
         let file =
-            opened.map_err(|why| format!("cannot write the log {}: {why}", self.path.display()))?;
+            file.map_err(|why| format!("cannot write the log {}: {why}", self.path.display()))?;
         let meta = file.metadata().ok();
         self.bytes = meta.as_ref().map_or(0, |meta| meta.len());
         if meta.is_some_and(|meta| !is_regular(&meta)) {

@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use finding::{Finding, Report, Severity, WIDTH_COLUMNS_MAX};
 use ledger::{Entry, Ledger};
 use plan::Intent;
 use rundir::{Info, RunDir};
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::Notify;
 use wire::{Cause, Order, Why};
 
@@ -371,7 +373,7 @@ pub(crate) async fn open_fronts(
         );
         daemon.log(Level::Critical, &text);
     } else if !settings.pidfile.is_empty()
-        && let Err(why) = std::fs::write(&settings.pidfile, format!("{}\n", daemon.root_pid))
+        && let Err(why) = write_pid(&settings.pidfile, daemon.root_pid)
     {
         daemon.log(
             Level::Critical,
@@ -379,6 +381,13 @@ pub(crate) async fn open_fronts(
         );
     }
     Ok(control)
+}
+
+/// Its directory may be somebody's: not through a link of his.
+fn write_pid(path: &str, pid: i32) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let file = sys::files::open(path.as_ref(), flags, Mode::from_raw_mode(0o666))?;
+    writeln!(std::fs::File::from(file), "{pid}")
 }
 
 /// From now on the daemon's end means that root starts another one; the work begins. Supervisor's users expect their

@@ -123,11 +123,7 @@ impl FastCgiKey {
         let backlog = self.backlog.and_then(|backlog| i32::try_from(backlog).ok());
         listen(listener, backlog.unwrap_or(SOMAXCONN)).map_err(failed)?;
         if let Some(path) = self.address.strip_prefix("unix:") {
-            rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(self.mode)).map_err(failed)?;
-            if let Some((uid, gid)) = self.owner {
-                std::os::unix::fs::lchown(path, Some(uid), gid)
-                    .map_err(|why| format!("cannot change the owner of {path}: {why}"))?;
-            }
+            set(path, self.mode, self.owner)?;
         }
         Ok(())
     }
@@ -208,13 +204,15 @@ pub(crate) fn open_unix(path: &str, mode: u32, owner: Option<Owner>) -> Result<O
         socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
     let address = rustix::net::SocketAddrUnix::new(path).map_err(failed)?;
     bind(&socket, &address).map_err(failed)?;
-    rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode)).map_err(failed)?;
-    if let Some((uid, gid)) = owner {
-        std::os::unix::fs::lchown(path, Some(uid), gid)
-            .map_err(|why| format!("cannot change the owner of {path}: {why}"))?;
-    }
+    set(path, mode, owner)?;
     listen(&socket, BACKLOG).map_err(failed)?;
     Ok(socket)
+}
+
+/// Its directory may be somebody's, who could put a link to another file there.
+fn set(path: &str, mode: u32, owner: Option<Owner>) -> Result<(), String> {
+    sys::files::set_socket(Path::new(path), mode, owner)
+        .map_err(|why| format!("cannot change mode and owner of {path}: {why}"))
 }
 
 /// Removes a socket file that nobody listens on any more; refuses to touch anything else.

@@ -61,7 +61,8 @@ impl Log {
         if !device {
             flags |= OFlags::CREATE;
         }
-        match rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)) {
+        // The directory may be the program's user's: not through a link of his to what is not his.
+        match sys::files::open(path.as_ref(), flags, Mode::from_raw_mode(0o644)) {
             Ok(file) => {
                 self.size = rustix::fs::fstat(&file).map_or(0, |stat| stat.st_size as u64);
                 self.file = Some(file);
@@ -268,6 +269,39 @@ mod tests {
                 .into()
         };
         [null(), null()]
+    }
+
+    /// Who is not root writes only where he may anyway.
+    #[test]
+    fn root_writes_through_no_link_of_somebody_to_what_is_not_his() {
+        use std::os::unix::fs::{lchown, symlink};
+        const SOMEBODY: u32 = 4_000_001;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = std::env::temp_dir().join(format!("keeper-links-{}", std::process::id()));
+        let theirs = dir.join("theirs");
+        std::fs::create_dir_all(&theirs).unwrap();
+        lchown(&theirs, Some(SOMEBODY), None).unwrap();
+        for name in ["cron", "made-by-root"] {
+            symlink(dir.join("target"), theirs.join(name)).unwrap();
+        }
+        lchown(theirs.join("cron"), Some(SOMEBODY), None).unwrap();
+        let mut log = Log::default();
+        let mut set = |name: &str| {
+            log.set(&Sink::File {
+                path: theirs.join(name).to_str().unwrap().into(),
+                max_bytes: 0,
+                backups: 0,
+            })
+        };
+        let refused = set("cron").unwrap();
+        assert!(refused.contains("root does not follow it"), "{refused}");
+        assert!(!dir.join("target").exists());
+        assert_eq!(set("made-by-root"), None);
+        assert_eq!(set("a.log"), None);
+        assert!(dir.join("target").exists() && theirs.join("a.log").exists());
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -229,10 +229,8 @@ fn make(dir: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
     std::os::unix::fs::chown(dir, Some(uid), Some(gid))?;
     // Files that were made while the gateway ran as somebody else.
     for entry in std::fs::read_dir(dir)?.flatten() {
-        if entry.file_type()?.is_file() {
-            // It may have become a link since it was looked at.
-            std::os::unix::fs::lchown(entry.path(), Some(uid), Some(gid))?;
-        }
+        // Not what only has another name here.
+        sys::files::hand_over(&entry.path(), uid, gid)?;
     }
     // Passing through is not reading: what lies in them has modes of its own (0600).
     for above in dir.ancestors().skip(1).take(2) {
