@@ -220,6 +220,34 @@ fn a_compromised_key_is_worth_nothing_at_once() {
 }
 
 #[test]
+fn a_daemon_that_dies_while_a_leaked_key_is_given_up_is_followed_by_one_that_goes_on() {
+    let backend = Backend::example("");
+    let (old, key, pid) = (token(&backend), key_in_file(&backend), backend.pid());
+    let installation = &backend.installation;
+    // The new key is on disk and the daemon is gone: nobody has told the programs.
+    let daemon = installation.daemon_pid().expect("a daemon");
+    procfs::signal(installation.root_pid(), Signal::STOP);
+    procfs::signal(daemon, Signal::KILL);
+    let config = installation.path("supervisord.conf");
+    let config = config.to_str().expect("UTF-8");
+    let how = secrets::How::Compromised;
+    daemon::rotate_at_rest(config, &Default::default(), "SECRET_KEY", how).expect("rotated");
+    assert_ne!(key_in_file(&backend), key);
+    procfs::signal(installation.root_pid(), Signal::CONT);
+    eventually("a process with the new key", seconds(30), || {
+        installation.pid("backend").filter(|new| *new != pid)
+    });
+    eventually("the end of the rotation", seconds(30), || {
+        let history = backend.say(&["history"], 0).stdout;
+        history
+            .contains("nothing runs with the old key")
+            .then_some(())
+    });
+    assert_eq!(verify(&backend, &old).status, 401);
+    assert_eq!(verify(&backend, &token(&backend)).status, 200);
+}
+
+#[test]
 fn a_program_that_reads_several_keys_gets_them_and_needs_no_gateway() {
     let backend = Wanted {
         listen: "own",

@@ -89,6 +89,8 @@ pub(crate) async fn adopted(
             text: "it was not kept when the daemon came back".to_owned(),
         },
     );
+    let resuming = daemon.clone();
+    tokio::task::spawn_local(async move { commands::resume(&resuming).await });
     Ok(control)
 }
 

@@ -25,6 +25,7 @@ use crate::state::{Mood, Shared};
 pub(crate) use change::{candidate, first_start, load};
 pub(crate) use metrics::{Restarts, count as count_restart};
 pub(crate) use reload::reload;
+pub(crate) use rotate::resume;
 
 /// A request on its way into the loop.
 #[derive(Debug)]

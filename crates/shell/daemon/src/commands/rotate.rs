@@ -5,7 +5,9 @@
 //! ```
 //! The gateway knows the new key before any program has it, and the old one for as long as a generation runs with it: it
 //! signs for each generation with the key that this one was started with. A daemon that dies on the way is followed by
-//! one that finds the model that was wanted and goes on with it.
+//! one that finds the model that was wanted and goes on with it. One that died before that was written down leaves
+//! programs with their old key: after an ordinary rotation that harms nobody, and `update` brings the new one; a key that
+//! leaked must not stay in use, so [`resume`] goes on by itself, or says why it cannot.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +22,8 @@ use super::change::{Candidate, candidate, load};
 use super::process::{ended, steps_for, waited};
 use super::progress::follow;
 use crate::execute::{How, execute};
-use crate::keys::of_model;
+use crate::keys::{ProgramKeys, of_model};
+use crate::lines::Level;
 use crate::model::{Active, Slot};
 use crate::resolve::{difference, refresh_gateway, stamp};
 use crate::rotation::{Affected, Held, affected, left_to_do, rotate, upstreams, words};
@@ -74,10 +77,87 @@ pub(super) async fn run(
     }
     daemon.state.borrow_mut().rotating = Some(name.to_owned());
     let _mark = UnderWay(daemon.clone());
-    match begin(daemon, &wanted) {
+    match begin(daemon, &wanted, None) {
         Ok(begun) => carry_out(daemon, &wanted, begun).await,
         Err(done) => *done,
     }
+}
+
+/// A daemon has come: programs that still run with a value that was given up get their new one.
+pub(crate) async fn resume(daemon: &Shared) {
+    for (name, homes) in given_up(daemon) {
+        let old: Vec<String> = homes.iter().map(|home| home.old_id.to_string()).collect();
+        let text = format!(
+            "{name} was given up as compromised, and programs still run with its key {}",
+            old.join(", ")
+        );
+        daemon.log(Level::Error, &format!("{text}: the rotation goes on"));
+        daemon.state.borrow_mut().rotating = Some(name.clone());
+        let _mark = UnderWay(daemon.clone());
+        let wanted = Wanted {
+            name: &name,
+            how: Treatment::Compromised,
+            by: "the rotation that was cut short".to_owned(),
+            progress: &Progress::none(),
+        };
+        let done = match begin(daemon, &wanted, Some(homes)) {
+            Ok(begun) => carry_out(daemon, &wanted, begun).await,
+            Err(done) => *done,
+        };
+        let (level, end) = if done.exit == 0 {
+            let end = format!(
+                "the rotation of {name}, which was cut short, has ended: nothing runs with the old key"
+            );
+            (Level::Info, end)
+        } else {
+            (Level::Error, format!("{text}: {}", done.error))
+        };
+        daemon.log(level, &end);
+        daemon.note(&Entry::note(sys::clock::wall_ms(), "", &end));
+        daemon.show(end);
+    }
+}
+
+/// Keys of which definitions in force still have a compromised value, and where.
+fn given_up(daemon: &Shared) -> Vec<(String, Vec<Rotated>)> {
+    let before = daemon.state.borrow().active.clone();
+    if before.slots.iter().all(|slot| slot.spec.key == 0) {
+        return Vec::new();
+    }
+    let loaded = load(daemon, &before.base_env);
+    let state_dir = before.settings.state_dir.as_ref();
+    let mut all: Vec<(String, Vec<Rotated>)> = Vec::new();
+    for program in of_model(&loaded.model, &before.base_env, state_dir) {
+        for name in &program.names {
+            let Some(home) = given_up_in(&program, name, &before) else {
+                continue;
+            };
+            match all.iter_mut().find(|(known, _)| known == name) {
+                Some((_, homes)) => homes.push(home),
+                None => all.push((name.clone(), vec![home])),
+            }
+        }
+    }
+    all
+}
+
+fn given_up_in(program: &ProgramKeys, name: &str, before: &Active) -> Option<Rotated> {
+    let request = program.request(sys::clock::wall_ms() / 1000, None);
+    let ring = secrets::ring(&request, name).ok()?;
+    let theirs = |slot: &&Slot| slot.program == program.program && slot.signing == name;
+    let old = before.slots.iter().filter(theirs).find_map(|slot| {
+        ring.iter()
+            .find(|kept| kept.compromised && !kept.signs && kept.id == slot.spec.key)
+    })?;
+    let new = ring.iter().find(|kept| kept.signs)?;
+    Some(Rotated {
+        origin: secrets::find(&request, name).ok()??.origin,
+        new_id: new.id,
+        old_id: old.id,
+        ended: Vec::new(),
+        old: Old::Nothing,
+        programs: vec![program.program.clone()],
+    })
 }
 
 /// The key was replaced on disk; nothing that runs has changed yet.
@@ -101,7 +181,12 @@ impl Begun {
     }
 }
 
-fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
+/// `rotated`: it was done on disk before.
+fn begin(
+    daemon: &Shared,
+    wanted: &Wanted<'_>,
+    rotated: Option<Vec<Rotated>>,
+) -> Result<Begun, Box<Done>> {
     let refuse = |exit: u8, text: String| Box::new(Done::failed(exit, text));
     let before = daemon.state.borrow().active.clone();
     let loaded = load(daemon, &before.base_env);
@@ -118,8 +203,12 @@ fn begin(daemon: &Shared, wanted: &Wanted<'_>) -> Result<Begun, Box<Done>> {
     let state_dir = before.settings.state_dir.clone();
     let keys = of_model(&loaded.model, &before.base_env, state_dir.as_ref());
     let in_use = crate::in_use::known(daemon, &before);
-    let homes =
-        rotate(&keys, wanted.name, wanted.how, in_use.as_ref()).map_err(|why| refuse(1, why))?;
+    let homes = match rotated {
+        Some(homes) => homes,
+        None => {
+            rotate(&keys, wanted.name, wanted.how, in_use.as_ref()).map_err(|why| refuse(1, why))?
+        }
+    };
     let found = candidate(daemon, &loaded, &before, false);
     Ok(Begun {
         affected,
