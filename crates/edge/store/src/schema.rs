@@ -3,7 +3,7 @@
 use crate::error::{Failure, Step};
 use crate::limits::{READ_WAIT_MS, WRITE_WAIT_MS};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use session::StoreId;
+use session::{Alarm, StoreId};
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,6 +65,19 @@ pub(crate) struct About {
     pub(crate) seen_ms: u64,
     /// Its table is empty although rows were counted.
     pub(crate) lost_rows: bool,
+}
+
+impl About {
+    /// Why it is not to be believed as the store with this id.
+    pub(crate) fn alarm(&self, ours: StoreId) -> Option<Alarm> {
+        if self.id != ours {
+            Some(Alarm::Foreign)
+        } else if self.lost_rows {
+            Some(Alarm::Empty)
+        } else {
+            None
+        }
+    }
 }
 
 /// Why a database does not say anything about itself.

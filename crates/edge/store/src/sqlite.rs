@@ -80,6 +80,10 @@ impl Sqlite {
 
     /// Runs a read; after an error the connection is dropped, so that a store that comes back is seen.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Dumb> {
+        self.read_or(|db| work(db).map_err(schema::dumb))
+    }
+
+    fn read_or<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Dumb>) -> Result<T, Dumb> {
         let mut reader = self.reader();
         // A file that was replaced under us would answer for ever as it was then. One that was moved away still says
         // what is true: nobody can write into it.
@@ -93,10 +97,30 @@ impl Sqlite {
             Some(open) => open,
             empty @ None => empty.insert(self.open_reader(file.map_err(Dumb::Failed)?)?),
         };
-        work(&open.db).map_err(|error| {
-            *reader = None;
-            schema::dumb(error)
-        })
+        work(&open.db).inspect_err(|_| *reader = None)
+    }
+
+    /// Looks for a row. Where there is none it is asked, in the same view of the database, whether this still is our
+    /// store with its sessions: it may have been emptied, or filled from another one, under the same file.
+    fn row(&self, find: impl Fn(&Connection) -> rusqlite::Result<Option<Row>>) -> Answer {
+        let found = self.read_or(|db| {
+            if let Some(row) = find(db).map_err(schema::dumb)? {
+                return Ok(Answer::Row(Box::new(row)));
+            }
+            let view = db.unchecked_transaction().map_err(schema::dumb)?;
+            Ok(match find(&view).map_err(schema::dumb)? {
+                Some(row) => Answer::Row(Box::new(row)),
+                None => schema::about(&view)?
+                    .alarm(self.shelf.ours)
+                    .map_or(Answer::Nothing, Answer::Distrusted),
+            })
+        });
+        match found {
+            Ok(answer) => answer,
+            Err(Dumb::Failed(_)) if self.place.gone() => Answer::Distrusted(Alarm::Missing),
+            Err(Dumb::Failed(failure)) => Answer::Unreachable(failure),
+            Err(Dumb::Unreadable(_)) => Answer::Distrusted(Alarm::Unreadable),
+        }
     }
 
     fn open_reader(&self, file: FileId) -> Result<Reader, Dumb> {
@@ -111,16 +135,6 @@ impl Sqlite {
                 "store {}, not {}",
                 about.id, self.shelf.ours
             )))
-        }
-    }
-
-    fn answered(&self, found: Result<Option<Row>, Dumb>) -> Answer {
-        match found {
-            Ok(Some(row)) => Answer::Row(Box::new(row)),
-            Ok(None) => Answer::Nothing,
-            Err(Dumb::Failed(_)) if self.place.gone() => Answer::Distrusted(Alarm::Missing),
-            Err(Dumb::Failed(failure)) => Answer::Unreachable(failure),
-            Err(Dumb::Unreadable(_)) => Answer::Distrusted(Alarm::Unreadable),
         }
     }
 
@@ -160,17 +174,20 @@ impl Store for Sqlite {
     }
 
     async fn find(&self, token: &Token) -> Answer {
-        self.answered(self.read(|db| looked_up(db, token)))
+        self.row(|db| looked_up(db, token))
     }
 
     async fn look(&self, id: Sid) -> Answer {
-        self.answered(self.read(|db| rows::by_id(db, id)))
+        self.row(|db| rows::by_id(db, id))
     }
 
     async fn shelf_now(&self) -> Result<Shelf, Failure> {
         // A connection of its own: the one that reads sessions reads those of the store that it was opened for.
         let about = schema::open_reader(&self.place.database()).and_then(|db| schema::about(&db));
         match about {
+            Ok(about) if about.lost_rows => {
+                Err(Failure::new(Step::Read, "it has lost its sessions"))
+            }
             Ok(about) => Ok(Shelf {
                 ours: about.id,
                 others_forgotten: about.others_forgotten,

@@ -12,7 +12,7 @@ use crate::limits::{
 use crate::place::{FileId, Place};
 use crate::refresh::{Change, plan};
 use crate::rows::{self, ms};
-use crate::schema::{self, meta};
+use crate::schema::{self, Dumb, meta};
 use crate::store::{RefreshAsk, Refreshed, Revoked};
 use crate::users::{self, UserChange};
 use rusqlite::{Connection, Transaction, params};
@@ -148,6 +148,10 @@ impl Writer {
                 return (answers, Err(Failure::new(Step::Write, error)));
             }
         };
+        if let Err(failure) = believed(&open, self.id) {
+            drop(open);
+            return (writes.into_iter().map(refused).collect(), Err(failure));
+        }
         let mut latest_ms = touches.values().copied().max().unwrap_or(0);
         let mut revocations = None;
         let answers = writes
@@ -176,6 +180,22 @@ impl Writer {
             self.file = file;
         }
         Ok(())
+    }
+}
+
+/// What was emptied or filled from another store in place would take a row, or say that a session is not there, and
+/// look afterwards as if it had never been more.
+fn believed(db: &Connection, ours: StoreId) -> Result<(), Failure> {
+    match schema::about(db) {
+        Ok(about) => match about.alarm(ours) {
+            None => Ok(()),
+            Some(alarm) => Err(Failure::new(
+                Step::Files,
+                format!("the database is not to be believed any more: {alarm:?}"),
+            )),
+        },
+        Err(Dumb::Failed(failure)) => Err(failure),
+        Err(Dumb::Unreadable(why)) => Err(Failure::new(Step::Read, why)),
     }
 }
 

@@ -217,3 +217,55 @@ async fn damage_that_is_found_while_reading_is_unknown() {
     edit(dir.path(), "UPDATE session SET user = 'ada'");
     assert!(signed_in(&store, &token).await, "it comes back by itself");
 }
+
+/// A store that is open, with two sessions in it, while another connection does this to the database.
+async fn check_in_place(sql: &str) -> Vec<Verdict> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let mut tokens = Vec::new();
+    for (n, kind) in [(1, Kind::Cookie), (2, Kind::Rotating)] {
+        let (row, token) = session(n, kind, "ada");
+        store.insert(row, None).await.expect("kept");
+        assert!(signed_in(&store, &token).await);
+        tokens.push(token);
+    }
+    edit(dir.path(), sql);
+    let mut said = Vec::new();
+    for token in &tokens {
+        said.push(verdict(&store, token, at(0)).await);
+    }
+    // Nor is it made to look whole again by a write.
+    let (row, _) = session(3, Kind::Cookie, "bob");
+    let kept = store.insert(row, None).await;
+    assert_eq!(
+        kept.is_ok(),
+        said.iter().all(|it| matches!(it, Verdict::Invalid(_)))
+    );
+    for (token, before) in tokens.iter().zip(&said) {
+        assert_eq!(verdict(&store, token, at(0)).await, *before);
+    }
+    said
+}
+
+#[tokio::test]
+async fn a_store_that_was_emptied_or_replaced_in_place_is_unknown() {
+    let unknown = |alarm| vec![Verdict::Unknown(Unsure::Distrusted(alarm)); 2];
+    let foreign = "UPDATE meta SET value = x'0102030405060708' WHERE name = 'id';";
+    assert_eq!(
+        check_in_place("DELETE FROM session").await,
+        unknown(Alarm::Empty)
+    );
+    assert_eq!(
+        check_in_place(&format!("DELETE FROM session; {foreign}")).await,
+        unknown(Alarm::Foreign)
+    );
+    assert_eq!(
+        check_in_place("DELETE FROM session; DELETE FROM meta").await,
+        unknown(Alarm::Unreadable)
+    );
+    // Somebody took the two out and said so: that is how a sweep does it.
+    assert_eq!(
+        check_in_place("DELETE FROM session; UPDATE meta SET value = 0 WHERE name = 'rows'").await,
+        vec![Verdict::Invalid(Refusal::NotFound); 2]
+    );
+}

@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::kept::{Kept, Place};
 use crate::limits::{FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
 use session::judge::sweep;
-use session::{Clocks, Policy, Reading, Time, Unsure};
+use session::{Alarm, Clocks, Policy, Reading, Time, Unsure};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -134,8 +134,10 @@ impl Door {
                 locked(&self.cache).clear();
                 State::Open(kept)
             }
-            // What is open is better than nothing: it judges what it knows.
-            Err(_) if !shut => return,
+            // What is open is better than nothing, and a file that was moved away still says what is true. What stands
+            // there and is not our store any more says nothing.
+            Err(OpenError::Failed(_)) if !shut => return,
+            Err(OpenError::Distrusted { alarm, .. }) if !shut && alarm == Alarm::Missing => return,
             Err(error) => State::Shut {
                 unsure: match &error {
                     OpenError::Distrusted { alarm, .. } => Unsure::Distrusted(*alarm),
@@ -160,6 +162,11 @@ impl Door {
     pub(crate) async fn look_again(&self, kept: &Kept) -> bool {
         match kept.shelf_now().await {
             Ok(shelf) if shelf != kept.shelf() => {
+                self.try_open().await;
+                true
+            }
+            // An alarm is seen by whoever opens it; asking a file costs nobody else's time.
+            Err(_) if matches!(self.place, Place::Sqlite(_)) => {
                 self.try_open().await;
                 true
             }
