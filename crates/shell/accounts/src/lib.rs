@@ -37,12 +37,17 @@ use session::{
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 use store::Store as _;
 use throttle::Throttle;
 
 pub use session::Kind;
 pub use store::Listed;
 pub use users::Account;
+
+/// How often the end of a session that was replaced is tried: longer than a writer of another process keeps ours waiting.
+const REPLACED_TRIES_MAX: u32 = 5;
+const REPLACED_PAUSE: Duration = Duration::from_secs(2);
 
 /// Who asks, as the gateway knows it: never from a header that the client may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,7 +226,7 @@ impl Accounts {
     }
 
     /// Opens a session for a user that a program (or a password) vouches for, in the realm of the gateway that was asked;
-    /// ends the one it replaces.
+    /// then ends the one it replaces.
     ///
     /// # Errors
     /// If it is not known to be kept: the caller answers 503, whatever the program said.
@@ -242,10 +247,30 @@ impl Accounts {
         let (mut row, token) = open(store, kind, user, random, &context(caller), time);
         row.realm = caller.realm.clone();
         let session = row.id;
-        match kept.insert(row, replaces).await {
-            Ok(()) => Ok(Opened { token, session }),
-            Err(_) => Err(Unsure::Unreachable),
-        }
+        // Not in one commit with the end of the old one: whoever asks may be told *unknown* after a time while the write
+        // goes on, and must have his old session then.
+        kept.insert(row, None)
+            .await
+            .map_err(|_| Unsure::Unreachable)?;
+        drop(self.replaced(replaces));
+        Ok(Opened { token, session })
+    }
+
+    /// Another session was opened in its place, and its holder will be told of that, whatever comes: it ends, in the
+    /// background. If the store cannot end it now, it ends by time: nobody has its cookie any more. Who wants to see its
+    /// end may wait for what is returned.
+    pub fn replaced(&self, old: Option<Sid>) -> Option<tokio::task::JoinHandle<()>> {
+        let old = old?;
+        let accounts = self.clone();
+        Some(tokio::spawn(async move {
+            for _ in 0..REPLACED_TRIES_MAX {
+                let ended = accounts.end(Scope::One(old), Why::Replaced).await;
+                if ended.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(REPLACED_PAUSE).await;
+            }
+        }))
     }
 
     /// Ends sessions; when it returns, nothing verified from now on is valid.

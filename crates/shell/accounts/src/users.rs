@@ -95,16 +95,15 @@ impl Accounts {
         }
         let user = checked?;
         let opened = self
-            .sign_in(name.clone(), kind, caller, replaces)
+            .sign_in(name.clone(), kind, caller, None)
             .await
             .map_err(Refused::Unsure)?;
-        let now = kept.user(name).await;
-        let same = |now: &User| !now.disabled && now.changed_ms == user.changed_ms;
-        if !now.is_ok_and(|now| now.is_some_and(|now| same(&now))) {
+        if let Err(refused) = last_look(kept.user(name).await, &user) {
             let ended = self.sign_out(Scope::One(opened.session), Why::Revoked);
             ended.await.map_err(Refused::Unsure)?;
-            return Err(Refused::Credentials);
+            return Err(refused);
         }
+        drop(self.replaced(replaces));
         let nonce = known.unwrap_or_else(random);
         let device = || device::with(&key, name, nonce, devices);
         let device = (kind == Kind::Cookie).then(device);
@@ -234,6 +233,16 @@ impl Accounts {
             young(it.created_ms, policy.absolute_ms) && young(it.seen_ms, policy.idle_ms)
         });
         Ok(found)
+    }
+}
+
+/// The account once its session was opened, beside the one whose password was right. What the store does not say is
+/// not a wrong password.
+fn last_look(now: Result<Option<User>, store::Failure>, then: &User) -> Result<(), Refused> {
+    match now {
+        Ok(Some(now)) if !now.disabled && now.changed_ms == then.changed_ms => Ok(()),
+        Ok(_) => Err(Refused::Credentials),
+        Err(_) => Err(Refused::Unsure(Unsure::Unreachable)),
     }
 }
 
@@ -427,4 +436,39 @@ fn user_id(name: &str) -> Result<UserId, String> {
 
 fn no_user(name: &str) -> String {
     format!("there is no user {name}; steadfast users list shows all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_does_not_answer_the_last_look_is_no_wrong_password() {
+        let user = User {
+            name: UserId::parse("ada").expect("a user id"),
+            hash: String::new(),
+            disabled: false,
+            created_ms: 1,
+            changed_ms: 2,
+        };
+        let changed = |change: fn(&mut User)| {
+            let mut user = user.clone();
+            change(&mut user);
+            Ok(Some(user))
+        };
+        let silent = store::Failure {
+            step: store::Step::Read,
+            detail: "database is locked".to_owned(),
+        };
+        let cases = [
+            (Ok(Some(user.clone())), Ok(())),
+            (changed(|it| it.disabled = true), Err(Refused::Credentials)),
+            (changed(|it| it.changed_ms = 3), Err(Refused::Credentials)),
+            (Ok(None), Err(Refused::Credentials)),
+            (Err(silent), Err(Refused::Unsure(Unsure::Unreachable))),
+        ];
+        for (now, said) in cases {
+            assert_eq!(last_look(now, &user), said);
+        }
+    }
 }

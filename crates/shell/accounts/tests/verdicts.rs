@@ -54,8 +54,11 @@ async fn a_new_sign_in_has_a_new_id_and_ends_the_one_that_was_sent() {
         (old.session, old.token.expose()),
         (new.session, new.token.expose())
     );
-    let was = verdict(&accounts, &old.token.expose()).await;
-    assert_eq!(was, Verdict::Invalid(Refusal::Ended(Why::Replaced)));
+    let replaced = Verdict::Invalid(Refusal::Ended(Why::Replaced));
+    until("the old one ends", async || {
+        verdict(&accounts, &old.token.expose()).await == replaced
+    })
+    .await;
     assert!(valid(&verdict(&accounts, &new.token.expose()).await));
 }
 
@@ -213,4 +216,57 @@ async fn only_a_well_formed_token_of_another_store_is_unknown_and_after_forgetti
         Verdict::Invalid(Refusal::ForgottenStore)
     );
     assert!(valid(&verdict(&accounts, &own).await), "ours go on");
+}
+
+fn database(dir: &std::path::Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(dir.join("sessions.db")).expect("opens")
+}
+
+#[tokio::test]
+async fn a_sign_in_that_nobody_waited_for_leaves_the_old_session() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = worker(&config(dir.path())).await;
+    let old = signed_in(&accounts, "ada", Kind::Cookie).await;
+    // Another process writes for a while.
+    let other = database(dir.path());
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let caller = caller();
+    let asked = accounts.sign_in(user("ada"), Kind::Cookie, &caller, Some(old.session));
+    let late = tokio::time::timeout(std::time::Duration::from_millis(50), asked).await;
+    assert!(late.is_err(), "it was told unknown");
+    other.execute_batch("COMMIT").expect("released");
+    until("the write went on", async || {
+        let sql = "SELECT count(*) FROM session WHERE user = 'ada'";
+        let sessions: i64 = other.query_row(sql, [], |row| row.get(0)).expect("counted");
+        sessions == 2
+    })
+    .await;
+    // Whatever else the writer had is done when this is.
+    signed_in(&accounts, "bob", Kind::Cookie).await;
+    assert!(valid(&verdict(&accounts, &old.token.expose()).await));
+}
+
+#[tokio::test]
+async fn a_store_that_was_emptied_or_replaced_in_place_signs_nobody_out() {
+    let foreign = "UPDATE meta SET value = x'0102030405060708' WHERE name = 'id';";
+    for (sql, alarm) in [
+        ("DELETE FROM session;".to_owned(), Alarm::Empty),
+        (format!("DELETE FROM session; {foreign}"), Alarm::Foreign),
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = config(dir.path());
+        let (one, two) = (worker(&config).await, worker(&config).await);
+        let ada = signed_in(&one, "ada", Kind::Cookie).await;
+        // One worker remembers her, the other has never seen her.
+        assert!(valid(&verdict(&one, &ada.token.expose()).await));
+        database(dir.path()).execute_batch(&sql).expect("runs");
+        let unknown = Verdict::Unknown(Unsure::Distrusted(alarm));
+        let said = verdict(&two, &ada.token.expose()).await;
+        let distrusted = matches!(said, Verdict::Unknown(Unsure::Distrusted(_)));
+        assert!(distrusted, "{said:?}");
+        for accounts in [&one, &two] {
+            until("the alarm is told", async || accounts.trouble().is_some()).await;
+            assert_eq!(verdict(accounts, &ada.token.expose()).await, unknown);
+        }
+    }
 }

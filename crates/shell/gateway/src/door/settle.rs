@@ -92,12 +92,16 @@ async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> 
         return Err(plain_http(&pass.marks));
     }
     let replaces = pass.session();
-    let kept = door.accounts.sign_in(user, Use::Cookie, caller, replaces);
+    let kept = door.accounts.sign_in(user, Use::Cookie, caller, None);
     let opened = match in_time(kept).await {
         Some(Ok(opened)) => opened,
         Some(Err(why)) => return Err(unsure(why, &pass.marks)),
         None => return Err(unsure(Unsure::Unreachable, &pass.marks)),
     };
+    // From here on the answer is given, so the old session may end: not before, for it would be all that the browser has.
+    if let Some(ending) = door.accounts.replaced(replaces) {
+        let _ended = in_time(ending).await;
+    }
     let max_age_s = door.config.absolute_ms / 1000;
     if let Some(cookie) = cookie::set(pass.channel, &opened.token, max_age_s) {
         line(&mut pass.lines, "Set-Cookie", &cookie);
