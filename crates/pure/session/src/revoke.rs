@@ -174,6 +174,17 @@ pub const fn lease(asked_ms: u64) -> u64 {
     asked_ms.saturating_add(LEASE_MS)
 }
 
+/// Whether the session of an admitted request has to be looked at again before it leaves: sessions were ended since, or it
+/// has waited and nobody tells this gateway of revocations any more. (One that did not wait was asked about just now,
+/// as [`recall`] has it.)
+#[must_use]
+pub const fn overtaken(admitted: u64, line: Line, waited: bool, now_ms: u64) -> bool {
+    match line {
+        Line::Local { count } => count != admitted,
+        Line::Leased { count, until_ms } => count != admitted || (waited && now_ms >= until_ms),
+    }
+}
+
 /// An admitted request leaves for its program, perhaps after a long wait. The same count: go. Another count: its row
 /// is looked at again, for revocation only; time was judged at admission and is not judged again.
 pub fn at_dispatch(
@@ -185,7 +196,21 @@ pub fn at_dispatch(
     if admitted == now {
         return Verdict::Valid(admission);
     }
-    match look() {
+    looked_at(admission, look())
+}
+
+/// Likewise without a lease, when the count says nothing: the row is looked at, and a store that does not answer leaves
+/// the verdict as it was, which is younger than [`STALE_MS_MAX`]: no request waits so long.
+#[must_use]
+pub fn without_lease(admission: Admission, look: DispatchLook) -> Verdict {
+    match look {
+        DispatchLook::Unknown(Unsure::Unreachable) => Verdict::Valid(admission),
+        look => looked_at(admission, look),
+    }
+}
+
+fn looked_at(admission: Admission, look: DispatchLook) -> Verdict {
+    match look {
         DispatchLook::Living => Verdict::Valid(admission),
         DispatchLook::Over(refusal) => Verdict::Invalid(refusal),
         DispatchLook::Unknown(unsure) => Verdict::Unknown(unsure),

@@ -2,7 +2,8 @@
 #![allow(missing_docs, reason = "a test")]
 
 use session::revoke::{
-    Acknowledge, Cached, DispatchLook, Line, Peer, Recall, Scope, acknowledge, at_dispatch, recall,
+    Acknowledge, Cached, DispatchLook, Line, Peer, Recall, Scope, acknowledge, at_dispatch,
+    overtaken, recall, without_lease,
 };
 use session::*;
 
@@ -124,6 +125,50 @@ fn acknowledgement_waits_for_each() {
     );
     let wait = acknowledge(1, &[peer(0, 9000), peer(0, 7000)], 100);
     assert_eq!(wait, Acknowledge::Wait { until_ms: 9000 });
+}
+
+#[test]
+fn who_waited_is_looked_at_again_where_nobody_tells_of_revocations() {
+    let local = |count| Line::Local { count };
+    let leased = |count| Line::Leased {
+        count,
+        until_ms: 5000,
+    };
+    for waited in [false, true] {
+        for (line, now_ms, again) in [
+            (local(3), 9000, false),
+            (local(4), 0, true),
+            (leased(3), 4999, false),
+            (leased(4), 4999, true),
+            (leased(3), 5000, waited),
+        ] {
+            assert_eq!(
+                overtaken(3, line, waited, now_ms),
+                again,
+                "{line:?} {waited}"
+            );
+        }
+    }
+    let admission = Admission {
+        session: Sid([1; 16]),
+        user: UserId::parse("ada").expect("a user id"),
+        at_ms: 0,
+        touch: None,
+    };
+    let valid = Verdict::Valid(admission.clone());
+    let over = DispatchLook::Over(Refusal::Ended(Why::Revoked));
+    let distrusted = Unsure::Distrusted(Alarm::Foreign);
+    for (look, said) in [
+        (DispatchLook::Living, valid.clone()),
+        (over, Verdict::Invalid(Refusal::Ended(Why::Revoked))),
+        (DispatchLook::Unknown(Unsure::Unreachable), valid),
+        (
+            DispatchLook::Unknown(distrusted),
+            Verdict::Unknown(distrusted),
+        ),
+    ] {
+        assert_eq!(without_lease(admission.clone(), look), said);
+    }
 }
 
 #[test]

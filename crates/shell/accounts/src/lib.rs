@@ -182,6 +182,13 @@ impl Accounts {
         self.door.revocations().unwrap_or(0)
     }
 
+    /// Whether an admitted request has to be asked about again ([`Accounts::still`]) before it leaves for its program:
+    /// sessions were ended since the count `admitted`, or it has `waited` and this gateway has lost its lease.
+    #[must_use]
+    pub fn overtaken(&self, admitted: u64, waited: bool) -> bool {
+        self.door.overtaken(admitted, waited)
+    }
+
     /// Whether this session is known to be over: its WebSocket or event stream is to be closed.
     pub async fn over(&self, session: Sid) -> bool {
         self.door.over(session).await

@@ -7,7 +7,9 @@ use crate::cache::{Entry, Key};
 use crate::door::{Door, locked, steady_ms};
 use crate::kept::Kept;
 use session::judge::{addressed, within};
-use session::revoke::{Cached, DispatchLook, Recall, at_dispatch, recall, without_answer};
+use session::revoke::{
+    Cached, DispatchLook, Recall, at_dispatch, overtaken, recall, without_answer, without_lease,
+};
 use session::{
     Admission, Found, Kind, Policy, Realm, Refusal, Sid, Time, Token, Traffic, Unsure, Verdict,
     judge, judge_chain,
@@ -125,13 +127,18 @@ impl Door {
         let Ok(kept) = self.kept() else {
             return Verdict::Valid(admission);
         };
-        let now = kept.line().map_or(admitted, count_of);
-        if now == admitted {
+        let Ok(line) = kept.line() else {
+            return Verdict::Valid(admission);
+        };
+        if !overtaken(admitted, line, true, steady_ms()) {
             return Verdict::Valid(admission);
         }
         let answer = kept.look(admission.session).await;
         let look = DispatchLook::from(answer.found());
-        at_dispatch(admission, admitted, now, || look)
+        match count_of(line) {
+            now if now == admitted => without_lease(admission, look),
+            now => at_dispatch(admission, admitted, now, || look),
+        }
     }
 
     /// Whether the session is known to be over. A store that does not answer ends nothing.
@@ -142,6 +149,13 @@ impl Door {
             Answer::Nothing => true,
             Answer::Unreachable(_) | Answer::Distrusted(_) => false,
         }
+    }
+
+    /// Whether the session of an admitted request has to be looked at again before it leaves.
+    pub(crate) fn overtaken(&self, admitted: u64, waited: bool) -> bool {
+        let line = self.kept().ok().and_then(|kept| kept.line().ok());
+        // Without a line there is nothing to compare with; `still` says so.
+        line.is_none_or(|line| overtaken(admitted, line, waited, steady_ms()))
     }
 
     pub(crate) fn revocations(&self) -> Option<u64> {

@@ -70,7 +70,14 @@ async fn gateways_share_sessions_users_and_ends() {
         );
         news.changed().await.expect("news");
     }
-    // A gateway that has gone is waited for by nobody.
+    // A gateway that has gone is waited for by nobody; a request that waits at it is asked about before it leaves.
+    let waiting = signed_in(&one, "ada", Kind::Cookie).await.token.expose();
+    let admitted = two.revocations();
+    let Verdict::Valid(admission) = verdict(&two, &waiting).await else {
+        panic!("ada is signed in");
+    };
+    let living = two.still(admission.clone(), admitted).await;
+    assert_eq!(living, Verdict::Valid(admission.clone()));
     two.leave().await;
     let begun = Instant::now();
     let ended = one.sign_out(Scope::User(user("ada")), Why::Revoked);
@@ -79,6 +86,15 @@ async fn gateways_share_sessions_users_and_ends() {
         begun.elapsed() < Duration::from_secs(3),
         "{:?}",
         begun.elapsed()
+    );
+
+    until("its lease has run out", async || {
+        two.overtaken(admitted, true)
+    })
+    .await;
+    assert_eq!(
+        two.still(admission, admitted).await,
+        Verdict::Invalid(Refusal::Ended(Why::Revoked))
     );
 
     let seen = signed_in(&one, "ada", Kind::Cookie).await.token.expose();

@@ -182,10 +182,14 @@ fn settle(
     Ok(Some(Box::new(pass)))
 }
 
-/// Whether sessions were ended since the request was admitted.
+/// Whether the session of a request has to be looked at again: some were ended since it was admitted, or it has waited
+/// and nobody tells this gateway any more.
 pub(crate) fn overtaken(client: &Client, flight: &Flight) -> bool {
     match (flight.pass.as_deref(), client.site.door.as_ref()) {
-        (Some(pass), Some(door)) => pass.admission.is_some() && door.count() != pass.count,
+        (Some(pass), Some(door)) => {
+            let waited = flight.request.waited_ms().is_some();
+            pass.admission.is_some() && door.accounts.overtaken(pass.count, waited)
+        }
         (Some(_) | None, _) => false,
     }
 }
