@@ -201,7 +201,6 @@ pub fn at_dispatch(
 
 /// Likewise without a lease, when the count says nothing: the row is looked at, and a store that does not answer leaves
 /// the verdict as it was, which is younger than [`STALE_MS_MAX`]: no request waits so long.
-#[must_use]
 pub fn without_lease(admission: Admission, look: DispatchLook) -> Verdict {
     match look {
         DispatchLook::Unknown(Unsure::Unreachable) => Verdict::Valid(admission),

@@ -239,7 +239,8 @@ fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
             Level::Critical,
             &format!("Server '{name}' running without any HTTP authentication checking"),
         );
-        supervisord::Auth::open()
+        let host = server.tcp.rsplit_once(':').map_or("", |(host, _)| host);
+        supervisord::Auth::open().called(host)
     } else {
         supervisord::Auth::user(&server.username, &server.password)
     };

@@ -65,6 +65,39 @@ fn without_a_password_it_only_shows() {
 }
 
 #[test]
+fn without_a_password_a_page_of_another_site_reads_nothing_under_its_own_name() {
+    let served = Served::new(Auth::open().called("box.example.org"));
+    let status = |host: &str, path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        ask(&served, &request).0
+    };
+    for path in [
+        "/",
+        "/console/status",
+        "/metrics",
+        "/mainlogtail",
+        "/logtail/web",
+    ] {
+        assert_eq!(status("evil.example", path), 403, "{path}");
+    }
+    for host in [
+        "127.0.0.1:9001",
+        "localhost",
+        "box.example.org:9001",
+        "compose-name",
+    ] {
+        assert_eq!(status(host, "/console/status"), 200, "{host}");
+    }
+    let old = ask(&served, "GET /console/status HTTP/1.0\r\n\r\n");
+    assert_eq!(old.0, 200, "no browser");
+    // With a password the page does not get in.
+    let served = Served::new(Auth::user("chris", "thepassword"));
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{LOGIN}\r\n");
+    assert_eq!(ask(&served, &request).0, 200);
+}
+
+#[test]
 fn buttons_need_the_password_the_token_and_the_same_origin() {
     let served = Served::new(Auth::user("chris", "thepassword"));
     assert_eq!(get(&served, "/", "").0, 401);

@@ -7,7 +7,11 @@ use subtle::ConstantTimeEq;
 
 /// Who may use a server.
 #[derive(Clone, Default)]
-pub struct Auth(Option<User>);
+pub struct Auth {
+    user: Option<User>,
+    /// A name by which the file calls the server.
+    host: String,
+}
 
 #[derive(Clone)]
 struct User {
@@ -28,7 +32,21 @@ pub(super) enum Verdict {
 impl Auth {
     /// Everybody who can connect. Also what Supervisor does with an empty `username`.
     pub fn open() -> Auth {
-        Auth(None)
+        Auth::default()
+    }
+
+    /// The server is called so, beside the names that every one of them has ([`super::host`]).
+    #[must_use]
+    pub fn called(self, host: &str) -> Auth {
+        Auth {
+            host: host.to_owned(),
+            ..self
+        }
+    }
+
+    /// See [`Auth::called`].
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 
     /// One user; `password` is plain or `{SHA}…`.
@@ -36,20 +54,23 @@ impl Auth {
         if name.is_empty() {
             return Auth::open();
         }
-        Auth(Some(User {
-            name: name.to_owned(),
-            password: password.to_owned(),
-        }))
+        Auth {
+            user: Some(User {
+                name: name.to_owned(),
+                password: password.to_owned(),
+            }),
+            host: String::new(),
+        }
     }
 
     /// Whether somebody has to say who they are.
     pub(super) fn wants_password(&self) -> bool {
-        self.0.is_some()
+        self.user.is_some()
     }
 
     /// Who calls, in words for the ledger.
     pub(super) fn operator(&self, peer: &str) -> String {
-        match &self.0 {
+        match &self.user {
             None => format!("XML-RPC ({peer})"),
             Some(user) => format!("XML-RPC, {} ({peer})", user.name),
         }
@@ -57,7 +78,7 @@ impl Auth {
 
     /// Judges an `Authorization` header.
     pub(super) fn check(&self, header: Option<&[u8]>) -> Verdict {
-        let Some(user) = &self.0 else {
+        let Some(user) = &self.user else {
             return Verdict::Welcome;
         };
         let Some((scheme, credentials)) = header.and_then(split) else {
@@ -88,7 +109,7 @@ impl Auth {
 
 impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
+        match &self.user {
             None => f.write_str("Auth(open)"),
             Some(user) => write!(f, "Auth(user {:?})", user.name),
         }

@@ -13,6 +13,7 @@
 mod auth;
 mod console;
 mod follow;
+mod host;
 mod left;
 mod patience;
 mod service;
@@ -102,6 +103,7 @@ pub async fn serve(listener: Listener, auth: Auth, control: Arc<dyn Control>) {
             rpc: Rpc::new(control.clone(), auth.operator(&peer)),
             followers: followers.clone(),
             console: console.clone(),
+            anybodys: matches!(stream, Stream::Tcp(_)) && !auth.wants_password(),
         };
         connections.spawn(async move {
             match stream {

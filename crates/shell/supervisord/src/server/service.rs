@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::auth::{Auth, Verdict};
 use super::console::{Console, FORM_BYTES_MAX};
 use super::left::Left;
-use super::{BODY_MS_MAX, follow};
+use super::{BODY_MS_MAX, follow, host};
 use crate::methods::Rpc;
 use crate::xmlrpc::{self, REQUEST_BYTES_MAX};
 
@@ -23,16 +23,30 @@ type Answer = Response<BoxBody<Bytes, std::convert::Infallible>>;
 /// What the console's page may do: its own little script and style, its own server, and nothing around it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// For whoever meant it.
+const MISNAMED: &str = "403 Forbidden\nThis server has no password, so it answers only to an address, to localhost, to a name without a dot and to the \
+                        host that inet_http_server names: a page of another site could read it under a name of its own. Use one of \
+                        these, or set username and password.\n";
+
 pub(super) struct Service {
     pub(super) left: Left,
     pub(super) auth: Arc<Auth>,
     pub(super) rpc: Rpc,
     pub(super) followers: Arc<Semaphore>,
     pub(super) console: Arc<Console>,
+    /// On TCP, without a password.
+    pub(super) anybodys: bool,
 }
 
 impl Service {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let named = request
+            .headers()
+            .get(header::HOST)
+            .map(HeaderValue::as_bytes);
+        if self.anybodys && !host::ours(named, self.auth.host()) {
+            return text(StatusCode::FORBIDDEN, MISNAMED);
+        }
         let authorization = request.headers().get(header::AUTHORIZATION);
         match self.auth.check(authorization.map(HeaderValue::as_bytes)) {
             Verdict::Welcome => {}
