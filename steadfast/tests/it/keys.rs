@@ -247,6 +247,38 @@ fn a_daemon_that_dies_while_a_leaked_key_is_given_up_is_followed_by_one_that_goe
     assert_eq!(verify(&backend, &token(&backend)).status, 200);
 }
 
+/// The soft limit of a process's core dump.
+fn core_limit(pid: i32) -> String {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("readable");
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"));
+    let soft = line.and_then(|line| line.split_whitespace().next());
+    soft.expect("a limit").to_owned()
+}
+
+#[test]
+fn who_holds_keys_leaves_no_core_dump_and_programs_keep_their_limit() {
+    let backend = Backend::example("");
+    let installation = &backend.installation;
+    let pid = backend.pid();
+    let keeper = installation.keeper_of(pid).expect("a keeper");
+    let daemon = installation.daemon_pid().expect("a daemon");
+    let own = core_limit(std::process::id() as i32);
+    for (what, pid) in [
+        ("gateway", gateway_pid(&backend)),
+        ("daemon", daemon),
+        ("keeper", keeper),
+    ] {
+        let limit = core_limit(pid);
+        assert!(
+            limit == "1" || (limit == "0" && own == "0"),
+            "{what}: {limit}"
+        );
+    }
+    assert_eq!(core_limit(pid), own);
+}
+
 #[test]
 fn a_program_that_reads_several_keys_gets_them_and_needs_no_gateway() {
     let backend = Wanted {

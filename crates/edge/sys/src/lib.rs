@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod dumps;
 pub mod fds;
 pub mod files;
 pub mod heap;

@@ -243,6 +243,7 @@ unsafe fn child_steps(exec: &Exec<'_>, prepared: &mut Prepared, report: RawFd) -
             4, /* CLOSE_RANGE_CLOEXEC */
         );
         close_gaps(prepared, report);
+        crate::dumps::restore();
         raise_limit(libc::RLIMIT_NOFILE, exec.limits_min.0);
         raise_limit(libc::RLIMIT_NPROC, exec.limits_min.1);
         if let Some(become_user) = &exec.credentials

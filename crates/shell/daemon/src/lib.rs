@@ -69,6 +69,8 @@ pub use rotation::rotate_at_rest;
 /// Runs the daemon until root closes its socket or everything was shut down; returns the exit status (2: it could not
 /// begin, and has said why).
 pub fn run(options: DaemonOptions, printer: Printer) -> i32 {
+    // It reads all keys.
+    sys::dumps::none();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -132,6 +132,8 @@ pub fn run() -> ExitCode {
 }
 
 fn run_from_environment() -> Result<(), Error> {
+    // It holds the keys of all programs.
+    sys::dumps::none();
     let listeners = sys::fds::listeners_from_env();
     let memory = sys::fds::fd_from_env(CONFIG_FD).ok_or(Error::NoConfig)?;
     let bytes = sys::memfd::read(&memory, CONFIG_BYTES_MAX)
