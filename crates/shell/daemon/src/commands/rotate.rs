@@ -32,6 +32,9 @@ use crate::state::{Shared, say};
 /// A gateway that was replaced ends within this time if its connections are busy: usual requests are over by then.
 const GATEWAY_MS_MAX: u64 = 3_000;
 
+/// An old process that was drained is gone within this time after its successor was ready.
+const PUBLISHED_MAX: Duration = Duration::from_secs(2);
+
 /// What takes longer is told.
 const SOON: Duration = Duration::from_millis(500);
 
@@ -294,8 +297,24 @@ async fn carry_out(daemon: &Shared, wanted: &Wanted<'_>, begun: Begun) -> Done {
             return report.failed(wanted, &begun, why);
         }
     }
+    for key in programs.iter().flat_map(|(_, keys)| keys) {
+        published(daemon, key).await;
+    }
     begun.settle(daemon, wanted.name);
     report.done(wanted, &begun)
+}
+
+/// A keeper answers before it publishes what is true now. An old process that takes longer to leave is *in use*.
+async fn published(daemon: &Shared, key: &Key) {
+    let hash = {
+        let state = daemon.state.borrow();
+        state.active.slot(key).map(|slot| slot.spec.hash.clone())
+    };
+    let (Some(hash), Some(mut facts)) = (hash, daemon.follow(key)) else {
+        return;
+    };
+    let now = facts.wait_for(|fact| fact.leaving.is_none() && fact.spec_hash == hash);
+    let _ = tokio::time::timeout(PUBLISHED_MAX, now).await;
 }
 
 fn how(wanted: &Wanted<'_>, mode: Option<Replace>) -> How {
