@@ -1,6 +1,6 @@
 """A person at a terminal: session.py PROGRAM ARGUMENT…, with JSON arrays [typed, awaited] a line on stdin.
 
-Each is typed once the one before was answered by what is awaited ("PROMPT": an empty prompt on a new line). Printed is what stood on the terminal: without escape
+Each is typed once the one before was answered by what is awaited ("PROMPT": an empty prompt on a new line; a path: that it exists). Printed is what stood on the terminal: without escape
 sequences, without the lines of the prompt itself (editors draw them differently), and how the program ended.
 """
 
@@ -12,7 +12,7 @@ import select
 import sys
 import time
 
-LONGEST_S = 30
+LONGEST_S = 60
 # The real `fg` hangs behind its threads: its end is not waited for.
 END_S = 2 if "SESSION_HANGS" in os.environ else LONGEST_S
 # The first: back to where the cursor was.
@@ -29,6 +29,8 @@ whole = ""
 
 
 def there(awaited):
+    if awaited.startswith("/"):
+        return os.path.exists(awaited)
     if awaited != "PROMPT":
         return awaited in seen
     return "\n" in seen and re.split("[\r\n]", seen)[-1] == "supervisor> "
@@ -43,7 +45,8 @@ def read(awaited):
         if left <= 0:
             print(f"(waited in vain for {awaited!r})")
             return False
-        if not select.select([terminal], [], [], left)[0]:
+        # What is awaited may come elsewhere.
+        if not select.select([terminal], [], [], min(left, 0.05))[0]:
             continue
         try:
             data = os.read(terminal, 65536)

@@ -295,3 +295,114 @@ password = secret
         },
     );
 }
+
+/// Programs for Ctrl-C: one that says something, one that is slow to stop.
+const INTERRUPTED: &str = "
+[program:cat]
+command = sh -c 'while read line; do echo got $line; done'
+startsecs = 0
+stdout_logfile = {dir}/cat.log
+[program:deaf]
+command = sh -c 'trap \": > {dir}/told\" TERM; : > {dir}/trapped; while :; do sleep 0.1; done'
+stopwaitsecs = 20
+startsecs = 0
+";
+
+/// How often Ctrl-C is pressed in a loop.
+const TIMES: usize = 20;
+
+#[test]
+fn ctrl_c_counts_from_the_moment_that_it_is_named() {
+    // Ours alone: the real client catches it only some time after it has named it.
+    let script = |side: &mut Side| {
+        side.settle("cat", "RUNNING");
+        let config = side.installation.config().display().to_string();
+        // To the prompt, again and again in one session.
+        let mut steps = vec![(None, Some("supervisor> "))];
+        for _ in 0..TIMES {
+            for command in ["tail -f cat\r", "maintail -f\r", "fg cat\r"] {
+                steps.push((Some(command), Some("Press Ctrl-C to exit <==")));
+                steps.push((Some("\u{3}"), Some("PROMPT")));
+            }
+        }
+        steps.push((Some("quit\r"), None));
+        side.session(&["-c", &config], &steps);
+        // Without one: the end, and a good one.
+        for words in [
+            &["tail", "-f", "cat"][..],
+            &["maintail", "-f"],
+            &["fg", "cat"],
+        ] {
+            for time in 0..TIMES {
+                let ended = interrupted(&[&["-c", config.as_str()], words].concat());
+                assert_eq!(ended, Some(0), "{words:?}, {time}");
+            }
+        }
+    };
+    let transcript = super::play(true, &|_: &Side| INTERRUPTED.to_owned(), &script);
+    let count = |words: &str| transcript.matches(words).count();
+    assert_eq!(count("Press Ctrl-C to exit <=="), 3 * TIMES, "{transcript}");
+    assert_eq!(count("Exiting foreground"), TIMES, "{transcript}");
+    assert!(transcript.ends_with("\nexit 0\n\n"), "{transcript}");
+}
+
+/// Starts our supervisorctl, and presses Ctrl-C as soon as it says that one may; its exit status.
+fn interrupted(args: &[&str]) -> Option<i32> {
+    use std::io::BufRead;
+    use std::os::unix::process::CommandExt;
+    let mut child = Command::new(exe())
+        .arg0("supervisorctl")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    // Open to the end: the end of the input is another one.
+    let stdin = child.stdin.take();
+    let mut lines = std::io::BufReader::new(child.stdout.take().expect("piped")).lines();
+    let named = lines.any(|line| line.expect("read").contains("Press Ctrl-C to exit <=="));
+    assert!(named, "it ended");
+    assert!(storm::procfs::signal(
+        i32::try_from(child.id()).expect("a pid"),
+        rustix::process::Signal::INT
+    ));
+    let status = child.wait().expect("ends");
+    drop(stdin);
+    status.code()
+}
+
+#[test]
+fn ctrl_c_ends_a_session_that_waits_also_after_a_log_was_followed() {
+    compare(INTERRUPTED, |side| {
+        side.settle("deaf", "RUNNING");
+        side.wait_file_there("trapped");
+        let config = side.installation.config().display().to_string();
+        let told = side.installation.path("told").display().to_string();
+        let log = side.installation.path("cat.log");
+        std::fs::write(log, "a line to follow\n").expect("written");
+        // A stop that takes its time: Ctrl-C does not wait for it.
+        side.session(
+            &["-c", &config],
+            &[
+                (None, Some("supervisor> ")),
+                (Some("tail -f cat\r"), Some("a line to follow")),
+                (Some("\u{3}"), Some("PROMPT")),
+                (Some("stop deaf\r"), Some(&told)),
+                (Some("\u{3}"), None),
+            ],
+        );
+        // It goes on there: only the person left.
+        let status = side.raw(&["status", "deaf"]).stdout;
+        side.note(&format!("{}", status.contains("STOPPING")));
+        // A question is no answer.
+        side.session(
+            &["-c", &config],
+            &[
+                (None, Some("supervisor> ")),
+                (Some("shutdown\r"), Some("y/N?")),
+                (Some("\u{3}"), None),
+            ],
+        );
+        side.ctl(&["status", "cat"]);
+    });
+}

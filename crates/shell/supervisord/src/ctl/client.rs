@@ -6,6 +6,7 @@ use base64::Engine;
 use control::Fault as Kind;
 
 use super::http::{Place, exchange};
+use super::interrupt::runtime;
 use crate::xmlrpc::{self, Fault, Value};
 
 /// Whom to call, and as whom.
@@ -27,6 +28,8 @@ pub(super) enum CallError {
     BadUrl(String),
     /// An answer that makes no sense.
     Value(String),
+    /// Ctrl-C came first: the session ends.
+    Interrupted,
 }
 
 impl CallError {
@@ -41,7 +44,8 @@ impl CallError {
             CallError::Protocol(..)
             | CallError::Io(_)
             | CallError::BadUrl(_)
-            | CallError::Value(_) => None,
+            | CallError::Value(_)
+            | CallError::Interrupted => None,
         }
     }
 }
@@ -65,6 +69,7 @@ impl std::fmt::Display for CallError {
                 "error: <class 'ValueError'>, Unknown protocol for serverurl {url}"
             ),
             CallError::Value(words) => write!(f, "error: <class 'ValueError'>, {words}"),
+            CallError::Interrupted => f.write_str("error: <class 'KeyboardInterrupt'>"),
         }
     }
 }
@@ -147,8 +152,14 @@ pub fn pid_at(url: &str, login: Option<(&str, &str)>, within: std::time::Duratio
 }
 
 impl Client {
-    /// Calls `supervisor.METHOD`.
+    /// Calls `supervisor.METHOD`; Ctrl-C does what it does.
     pub(super) fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
+        let runtime = runtime().map_err(CallError::Io)?;
+        runtime.block_on(self.ask(method, params))
+    }
+
+    /// Asks for `supervisor.METHOD`.
+    pub(super) async fn ask(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
         let place = self.place()?;
         let body = xmlrpc::write_call(&format!("supervisor.{method}"), params);
         let mut head = format!(
@@ -160,7 +171,9 @@ impl Client {
             head += &format!("Authorization: {credentials}\r\n");
         }
         let request = format!("{head}\r\n{body}");
-        let answer = exchange(&place, request.as_bytes()).map_err(CallError::Io)?;
+        let answer = exchange(&place, request.as_bytes())
+            .await
+            .map_err(CallError::Io)?;
         if answer.status != 200 {
             return Err(CallError::Protocol(answer.status, answer.reason));
         }

@@ -10,13 +10,11 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use control::Fault as Kind;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::Signal;
 
 use super::client::CallError;
+use super::interrupt::{Interruptible, readable};
 use super::shell::{Flow, Ran, Shell, status};
-use super::tail::{connected, interruptible, request};
+use super::tail::{connected, request};
 use crate::xmlrpc::Value;
 
 /// RUNNING.
@@ -45,18 +43,19 @@ impl Shell<'_, '_> {
             }
             Err(error) => return Err(error),
         }
-        let (runtime, interrupts) = interruptible().map_err(CallError::Io)?;
+        let mut ctrl_c = self.catch()?;
         self.say("==> Press Ctrl-C to exit <==");
-        runtime.block_on(self.in_front(&name, interrupts))?;
-        Ok(Flow::Next)
+        let ran = self.in_front(&name, &mut ctrl_c);
+        self.ctrl_c = Some(ctrl_c);
+        ran.map(|()| Flow::Next)
     }
 
-    fn state_of(&self, name: &str) -> Result<i64, CallError> {
+    fn state_of(&mut self, name: &str) -> Result<i64, CallError> {
         let info = self.call("getProcessInfo", &[name.into()])?;
         Ok(info.get("state").and_then(Value::as_int).unwrap_or(0))
     }
 
-    async fn in_front(&mut self, name: &str, mut interrupts: Signal) -> Result<(), CallError> {
+    fn in_front(&mut self, name: &str, ctrl_c: &mut Interruptible) -> Result<(), CallError> {
         let place = self.client.place()?;
         let credentials = self.client.credentials();
         let requests = ["stdout", "stderr"].map(|channel| {
@@ -89,9 +88,11 @@ impl Shell<'_, '_> {
                 if !line.ends_with('\n') {
                     line.push('\n');
                 }
-                let sent = client.call("sendProcessStdin", &[name.into(), line.as_str().into()]);
+                let sent = client
+                    .ask("sendProcessStdin", &[name.into(), line.as_str().into()])
+                    .await;
                 let state = match sent {
-                    Ok(_) => client.call("getProcessInfo", &[name.into()]),
+                    Ok(_) => client.ask("getProcessInfo", &[name.into()]).await,
                     Err(error) if error.is(Kind::NotRunning) => return "Process got killed\n",
                     Err(error) => Err(error),
                 };
@@ -109,12 +110,14 @@ impl Shell<'_, '_> {
                 }
             }
         };
-        let words = tokio::select! {
-            () = follow(0) => "",
-            () = follow(1) => "",
-            words = typed => words,
-            _ = interrupts.recv() => "",
-        };
+        let ended = ctrl_c.wait(async {
+            tokio::select! {
+                () = follow(0) => "",
+                () = follow(1) => "",
+                words = typed => words,
+            }
+        });
+        let words = ended.unwrap_or("");
         Shared(&out).say(&format!("{words}Exiting foreground\n"));
         Ok(())
     }
@@ -122,24 +125,6 @@ impl Shell<'_, '_> {
 
 fn fault_text(fault: &crate::xmlrpc::Fault) -> String {
     format!("<Fault {}: {}>", fault.code, super::repr(&fault.text))
-}
-
-/// Waits until there is something to read. Regular files and what a test gives are always readable.
-async fn readable(stdin: bool) -> bool {
-    if !stdin {
-        // Output that is there already comes first.
-        tokio::task::yield_now().await;
-        return true;
-    }
-    let Ok(copy) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else {
-        return false;
-    };
-    // Deprecated for descriptors that their owner may close; this one is ours.
-    #[allow(deprecated)]
-    match AsyncFd::with_interest(copy, Interest::READABLE) {
-        Ok(fd) => fd.readable().await.is_ok(),
-        Err(_) => true,
-    }
 }
 
 /// One terminal for both streams; never borrowed across an await.

@@ -1,11 +1,11 @@
 //! The client's half of HTTP/1.1: one request on one connection, the answer read as it comes.
 //!
-//! [`Reader`] is fed bytes and gives pieces; [`exchange`] drives it over a blocking socket, `tail` over an
-//! asynchronous one.
+//! [`Reader`] is fed bytes and gives pieces; [`exchange`] reads an answer to its end, `tail` as it grows.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 /// Bytes of an answer's head. Ours have 200, Supervisor's 250.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -226,16 +226,22 @@ pub(super) struct Whole {
 }
 
 /// Sends `request` and reads the answer. There is no time-out: a start may take as long as it takes.
-pub(super) fn exchange(place: &Place, request: &[u8]) -> io::Result<Whole> {
+pub(super) async fn exchange(place: &Place, request: &[u8]) -> io::Result<Whole> {
     match place {
-        Place::Unix(path) => whole(UnixStream::connect(path)?, request),
-        Place::Tcp(host, port) => whole(TcpStream::connect((host.as_str(), *port))?, request),
+        Place::Unix(path) => whole(UnixStream::connect(path).await?, request).await,
+        Place::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            whole(stream, request).await
+        }
     }
 }
 
-fn whole(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Whole> {
+async fn whole(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &[u8],
+) -> io::Result<Whole> {
     // A server that refuses may answer and close before it has read all: the answer counts.
-    let sent = stream.write_all(request);
+    let sent = stream.write_all(request).await;
     let mut reader = Reader::new();
     let mut answer = Whole {
         status: 0,
@@ -254,7 +260,7 @@ fn whole(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Whole> {
                 return Err(bad("answer too long"));
             }
         }
-        match stream.read(&mut bytes)? {
+        match stream.read(&mut bytes).await? {
             0 if reader.untouched() => {
                 sent?;
                 return Err(io::ErrorKind::UnexpectedEof.into());

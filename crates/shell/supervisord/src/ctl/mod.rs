@@ -9,6 +9,7 @@ mod foreground;
 mod groups;
 mod help;
 mod http;
+mod interrupt;
 mod line;
 mod options;
 mod processes;

@@ -7,6 +7,7 @@ use control::Fault as Kind;
 use super::Io;
 use super::client::{CallError, Client};
 use super::help;
+use super::interrupt::{Interruptible, readable};
 use super::line::{Lines, Typed};
 use super::options::Options;
 use crate::methods::API_VERSION;
@@ -44,6 +45,8 @@ pub(super) struct Shell<'a, 'io> {
     history_file: Option<String>,
     /// Output could not be written; nothing more is tried.
     broken: bool,
+    /// In a session, and once a log was followed: what waits for Ctrl-C too.
+    pub(super) ctrl_c: Option<Interruptible>,
 }
 
 impl<'a, 'io> Shell<'a, 'io> {
@@ -60,6 +63,7 @@ impl<'a, 'io> Shell<'a, 'io> {
             prompt: options.prompt,
             history_file: options.history_file,
             broken: false,
+            ctrl_c: None,
         }
     }
 
@@ -99,8 +103,21 @@ impl<'a, 'io> Shell<'a, 'io> {
         }
     }
 
-    pub(super) fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
-        self.client.call(method, params)
+    pub(super) fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, CallError> {
+        match &mut self.ctrl_c {
+            Some(ctrl_c) => ctrl_c
+                .wait(self.client.ask(method, params))
+                .unwrap_or(Err(CallError::Interrupted)),
+            None => self.client.call(method, params),
+        }
+    }
+
+    /// Catches Ctrl-C, if that is not done yet. Whoever takes it puts it back.
+    pub(super) fn catch(&mut self) -> Result<Interruptible, CallError> {
+        match self.ctrl_c.take() {
+            Some(ctrl_c) => Ok(ctrl_c),
+            None => Interruptible::new().map_err(CallError::Io),
+        }
     }
 
     /// The session: `status` first, then what is typed.
@@ -110,20 +127,23 @@ impl<'a, 'io> Shell<'a, 'io> {
         let mut lines = terminal
             .then(|| Lines::new(self.history_file.clone()))
             .flatten();
+        self.ctrl_c = self.catch().ok();
         let mut flow = self.command("status");
         while flow == Flow::Next && !self.broken {
+            let interrupted = self.ctrl_c.as_mut().is_some_and(Interruptible::interrupted);
             let typed = match &mut lines {
+                _ if interrupted => Typed::Interrupted,
                 Some(lines) => lines.read(&prompt, &self.client),
-                None => self.ask(&prompt).map_or(Typed::End, Typed::Line),
+                None => match self.ask(&prompt) {
+                    Ok(line) => line.map_or(Typed::End, Typed::Line),
+                    Err(_) => Typed::Interrupted,
+                },
             };
             flow = match typed {
                 Typed::Line(line) => self.command(&line),
                 // As Python's cmd module: the end of the input is a command.
                 Typed::End => self.command("EOF"),
-                Typed::Interrupted => {
-                    self.say("");
-                    Flow::Quit
-                }
+                Typed::Interrupted => self.interrupted(),
             };
         }
         if let Some(lines) = &lines {
@@ -131,14 +151,23 @@ impl<'a, 'io> Shell<'a, 'io> {
         }
     }
 
+    fn interrupted(&mut self) -> Flow {
+        self.say("");
+        Flow::Quit
+    }
+
     /// A line of input behind a prompt; None at its end.
-    pub(super) fn ask(&mut self, prompt: &str) -> Option<String> {
+    pub(super) fn ask(&mut self, prompt: &str) -> Result<Option<String>, CallError> {
         self.write(prompt.as_bytes());
+        if let Some(ctrl_c) = &mut self.ctrl_c {
+            let there = ctrl_c.wait(readable(self.io.stdin));
+            there.ok_or(CallError::Interrupted)?;
+        }
         let mut line = String::new();
-        match self.io.input.read_line(&mut line) {
+        Ok(match self.io.input.read_line(&mut line) {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(line.trim_end_matches(['\n', '\r']).to_owned()),
-        }
+        })
     }
 
     /// Runs a command line and shows what went wrong.
@@ -155,12 +184,12 @@ impl<'a, 'io> Shell<'a, 'io> {
         let (name, arg) = (&line[..end], line[end..].trim());
         match self.run(name, arg) {
             Some(Ok(flow)) => flow,
-            Some(Err(error)) => {
-                if self.authenticated(&error) {
-                    return self.command(&line);
-                }
-                Flow::Next
-            }
+            Some(Err(CallError::Interrupted)) => self.interrupted(),
+            Some(Err(error)) => match self.authenticated(&error) {
+                Ok(true) => self.command(&line),
+                Ok(false) => Flow::Next,
+                Err(_) => self.interrupted(),
+            },
             None => {
                 let _ = self.fail(&format!("*** Unknown syntax: {line}"), status::GENERIC);
                 Flow::Next
@@ -199,30 +228,30 @@ impl<'a, 'io> Shell<'a, 'io> {
     }
 
     /// Shows an error; at a refused log-in of a session it asks for another, and says that it did.
-    fn authenticated(&mut self, error: &CallError) -> bool {
+    fn authenticated(&mut self, error: &CallError) -> Result<bool, CallError> {
         let CallError::Protocol(401, _) = error else {
             let _ = self.fail(&error.to_string(), status::GENERIC);
-            return false;
+            return Ok(false);
         };
         self.say("Server requires authentication");
         if !self.interactive {
             // Supervisor tries once more, and shows what that comes to.
             let _ = self.fail(&error.to_string(), status::GENERIC);
-            return false;
+            return Ok(false);
         }
-        let Some(username) = self.ask("Username:") else {
-            return false;
+        let Some(username) = self.ask("Username:")? else {
+            return Ok(false);
         };
-        let Some(password) = self.ask_hidden("Password:") else {
-            return false;
+        let Some(password) = self.ask_hidden("Password:")? else {
+            return Ok(false);
         };
         self.say("");
         self.client.username = Some(username);
         self.client.password = Some(password);
-        true
+        Ok(true)
     }
 
-    fn ask_hidden(&mut self, prompt: &str) -> Option<String> {
+    fn ask_hidden(&mut self, prompt: &str) -> Result<Option<String>, CallError> {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
         let terminal = rustix::stdio::stdin();
         let before = tcgetattr(terminal).ok();

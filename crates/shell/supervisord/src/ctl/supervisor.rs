@@ -22,12 +22,12 @@ impl Shell<'_, '_> {
     }
 
     /// In a session a person is asked first.
-    fn sure(&mut self, question: &str) -> bool {
+    fn sure(&mut self, question: &str) -> Result<bool, CallError> {
         if !self.interactive {
-            return true;
+            return Ok(true);
         }
-        let answer = self.ask(question).unwrap_or_default();
-        answer.to_lowercase().starts_with('y')
+        let answer = self.ask(question)?.unwrap_or_default();
+        Ok(answer.to_lowercase().starts_with('y'))
     }
 
     pub(super) fn reload(&mut self, arg: &str) -> Ran {
@@ -35,7 +35,7 @@ impl Shell<'_, '_> {
             let words = "Error: reload accepts no arguments";
             return self.misused(words, status::GENERIC, "reload");
         }
-        if !self.sure("Really restart the remote supervisord process y/N? ") {
+        if !self.sure("Really restart the remote supervisord process y/N? ")? {
             return Ok(Flow::Next);
         }
         match self.call("restart", &[]) {
@@ -53,7 +53,7 @@ impl Shell<'_, '_> {
             let words = "Error: shutdown accepts no arguments";
             return self.misused(words, status::GENERIC, "shutdown");
         }
-        if !self.sure("Really shut the remote supervisord process down y/N? ") {
+        if !self.sure("Really shut the remote supervisord process down y/N? ")? {
             return Ok(Flow::Next);
         }
         let url = self.client.url.clone();

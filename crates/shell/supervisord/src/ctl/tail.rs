@@ -4,8 +4,6 @@ use std::io::{self, Write};
 
 use control::Fault as Kind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::{CallError, repr};
 use super::http::{Piece, Place, Reader};
@@ -17,8 +15,6 @@ const TAIL_BYTES: i64 = 1600;
 
 /// How the stream ended.
 pub(super) enum Ended {
-    /// Ctrl-C.
-    Interrupted,
     /// The server closed it.
     Closed,
     /// It answered something else.
@@ -102,24 +98,20 @@ impl Shell<'_, '_> {
 
     /// A log as it grows, until Ctrl-C.
     fn follow(&mut self, path: &str) -> Ran {
-        let (runtime, mut interrupts) = interruptible().map_err(CallError::Io)?;
-        self.say("==> Press Ctrl-C to exit <==");
         let place = self.client.place()?;
+        let mut ctrl_c = self.catch()?;
+        self.say("==> Press Ctrl-C to exit <==");
         let request = request(&place, self.client.credentials().as_deref(), path);
         let url = format!("{}{path}", self.client.url);
-        let ended = runtime.block_on(async {
-            tokio::select! {
-                ended = connected(&place, request.as_bytes(), self.io.out) => ended,
-                _ = interrupts.recv() => Ok(Ended::Interrupted),
-            }
-        });
+        let ended = ctrl_c.wait(connected(&place, request.as_bytes(), self.io.out));
+        self.ctrl_c = Some(ctrl_c);
         match ended {
-            Ok(Ended::Closed) => {}
-            Ok(Ended::Interrupted) => self.say(""),
-            Ok(Ended::Status(status)) => {
+            None => self.say(""),
+            Some(Ok(Ended::Closed)) => {}
+            Some(Ok(Ended::Status(status))) => {
                 let _ = writeln!(self.io.err, "{url} Cannot read, status code {status}");
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let words = CallError::Io(error).to_string();
                 let words = words
                     .trim_start_matches("error: ")
@@ -138,18 +130,6 @@ pub(super) fn request(place: &Place, credentials: Option<&str>, path: &str) -> S
         "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: steadfast\r\nAccept: */*\r\n{authorization}\r\n",
         place.host()
     )
-}
-
-/// A runtime on which Ctrl-C is already caught: whoever has read "Press Ctrl-C" may press it at once.
-pub(super) fn interruptible() -> io::Result<(Runtime, Signal)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let interrupts = {
-        let _entered = runtime.enter();
-        signal(SignalKind::interrupt())?
-    };
-    Ok((runtime, interrupts))
 }
 
 pub(super) async fn connected(
