@@ -112,7 +112,10 @@ async def app(scope, receive, send) -> None:
             os.write(LOG, (body["id"] + "\n").encode())
         return await answer(send, 200, {"done": body["id"]})
     if path == "/api/slow":
-        await asyncio.sleep(float(scope["query_string"].decode().removeprefix("s=") or "1"))
+        time_s, _, told = scope["query_string"].decode().removeprefix("s=").partition("&")
+        if told and LOG is not None:
+            os.write(LOG, (told + "\n").encode())
+        await asyncio.sleep(float(time_s or "1"))
         return await answer(send, 200, {"slept": True})
     if path == "/api/kill":
         if LOG is not None:

@@ -38,7 +38,7 @@ const text = async (page, name) => (await row(page, name).locator("td").allInner
     seen.stopped = (await text(console_, "web"))[1];
     // The table comes by itself: started from outside, it shows without a reload.
     process.stdout.write("STOPPED\n");
-    await console_.locator("td.RUNNING").first().waitFor({ timeout: 20000 });
+    await console_.locator("td.RUNNING").first().waitFor({ timeout: 60000 });
     seen.again = (await text(console_, "web"))[1];
     seen.errors = errors;
   } finally {

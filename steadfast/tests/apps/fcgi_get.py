@@ -19,7 +19,7 @@ if where.startswith("unix:"):
 else:
     host, port = where.rsplit(":", 1)
     sock, address = socket.socket(), (host, int(port))
-sock.settimeout(20)
+sock.settimeout(60)
 sock.connect(address)
 params = [("REQUEST_METHOD", "GET"), ("PATH_INFO", path), ("SCRIPT_NAME", ""), ("QUERY_STRING", ""),
           ("SERVER_NAME", "x"), ("SERVER_PORT", "80"), ("SERVER_PROTOCOL", "HTTP/1.1")]

@@ -1,6 +1,6 @@
 //! What Supervisor's users have asked for for ten years, in the same file and with the whole binary.
 
-use crate::harness::{exe, free_port, head, seconds, workspace};
+use crate::harness::{exe, free_port, head, workspace};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn say(installation: &Installation, args: &[&str]) -> String {
 }
 
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let found = wait::until(seconds(30), || condition().then_some(()));
+    let found = wait::until(wait::PATIENCE, || condition().then_some(()));
     assert!(found.is_some(), "{what}");
 }
 
@@ -55,7 +55,7 @@ essential = true
 ",
     );
     tree.run().expect("started");
-    assert_eq!(tree.wait_root(seconds(30)), Some(7));
+    assert_eq!(tree.wait_root(wait::PATIENCE), Some(7));
     assert_eq!(read(&tree.path("side")), "stopped\n", "the rest in order");
 }
 
@@ -63,7 +63,7 @@ essential = true
 fn an_essential_program_that_cannot_start_ends_everything() {
     let mut tree = installation("[program:main]\ncommand = /no/such/program\nessential = true\n");
     tree.run().expect("started");
-    assert_eq!(tree.wait_root(seconds(30)), Some(127));
+    assert_eq!(tree.wait_root(wait::PATIENCE), Some(127));
 }
 
 #[test]
@@ -82,7 +82,7 @@ depends_on = migrate
     });
     assert!(!tree.path("order").exists());
     std::fs::write(tree.path("go"), "").expect("written");
-    assert!(tree.wait_ready("web", seconds(30)).is_some());
+    assert!(tree.wait_ready("web", wait::PATIENCE).is_some());
     assert_eq!(read(&tree.path("order")), "migrated\nweb\n");
     let output = tree.output();
     assert!(output.contains("migrate  started  pid "), "{output}");
@@ -107,7 +107,7 @@ depends_on = migrate
 }
 
 const WORKERS: &str = "[program:worker]
-command = sh -c 'trap \"echo stop %(process_num)d >> DIR/order; exit 0\" TERM; echo start %(process_num)d >> DIR/order; touch DIR/up_worker_%(process_num)d; while :; do sleep 0.05; done'
+command = sh -c 'trap \"rm DIR/up_worker_%(process_num)d; echo stop %(process_num)d >> DIR/order; exit 0\" TERM; echo start %(process_num)d >> DIR/order; touch DIR/up_worker_%(process_num)d; while :; do sleep 0.05; done'
 process_name = worker_%(process_num)d
 numprocs = COUNT
 ready = exec:sh -c 'test -f DIR/up_$SUPERVISOR_PROCESS_NAME'
@@ -117,7 +117,7 @@ ready = exec:sh -c 'test -f DIR/up_$SUPERVISOR_PROCESS_NAME'
 fn numprocs_changes_keep_the_survivors_and_a_restart_goes_one_by_one() {
     let workers = |count: &str| WORKERS.replace("COUNT", count);
     let tree = started(&workers("2"));
-    let pid = |number: u32| tree.wait_ready(&format!("worker:worker_{number}"), seconds(30));
+    let pid = |number: u32| tree.wait_ready(&format!("worker:worker_{number}"), wait::PATIENCE);
     let (first, second) = (pid(0), pid(1));
     assert!(first.is_some() && second.is_some());
     configure(&tree, &workers("4"));
@@ -153,7 +153,7 @@ fn update_restarts_only_what_changed_in_a_group() {
         )
     };
     let tree = started(&group("1000"));
-    let pid = |name: &str| tree.wait_ready(name, seconds(30)).expect("ready");
+    let pid = |name: &str| tree.wait_ready(name, wait::PATIENCE).expect("ready");
     let (a, b) = (pid("g:a"), pid("g:b"));
     configure(&tree, &group("1001"));
     let plan = say(&tree, &["plan"]);
@@ -174,7 +174,7 @@ fn reread_names_what_an_env_file_changed_without_values() {
     std::fs::write(tree.path(".env"), "A=1\nOLD=x\n").expect("written");
     let mut tree = tree;
     tree.run().expect("started");
-    tree.wait_ready("backend", seconds(30)).expect("ready");
+    tree.wait_ready("backend", wait::PATIENCE).expect("ready");
     std::fs::write(tree.path(".env"), "A=s3cr3t\nDEBUG=s3cr3t\n").expect("written");
     let text = say(&tree, &["reread"]);
     assert!(
@@ -197,7 +197,7 @@ reload_signal = HUP
 command = sleep 1000
 ",
     );
-    let pid = tree.wait_ready("web", seconds(30)).expect("ready");
+    let pid = tree.wait_ready("web", wait::PATIENCE).expect("ready");
     until("it is up", || read(&tree.path("said")).contains("up"));
     let text = say(&tree, &["reload", "web"]);
     assert!(text.contains("SIGHUP sent"), "{text}");
@@ -271,7 +271,7 @@ command = python3 -c \"import os,time; x=b'x'*(0 if os.path.exists('DIR/small') 
 memory_max = 60MB
 ",
     );
-    let first = tree.wait_ready("leak", seconds(30)).expect("ready");
+    let first = tree.wait_ready("leak", wait::PATIENCE).expect("ready");
     std::fs::write(tree.path("small"), "").expect("written");
     until("it is replaced", || {
         tree.pid("leak").is_some_and(|pid| pid != first)
@@ -328,7 +328,7 @@ maintenance_page = soon.html
     std::fs::write(tree.path("soon.html"), "<h1>back soon</h1>").expect("written");
     let mut tree = tree;
     tree.run().expect("started");
-    tree.wait_ready("web", seconds(30)).expect("ready");
+    tree.wait_ready("web", wait::PATIENCE).expect("ready");
     say(&tree, &["stop", "web"]);
     let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("the gateway");
     client
@@ -395,7 +395,7 @@ username = u
 password = p
 "
     ));
-    tree.wait_ready("web", seconds(30)).expect("ready");
+    tree.wait_ready("web", wait::PATIENCE).expect("ready");
     say(&tree, &["restart", "web"]);
     until("the job ended", || {
         say(&tree, &["status", "job"]).contains("exited")

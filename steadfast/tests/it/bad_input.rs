@@ -68,7 +68,11 @@ fn without_a_section_of_supervisord_it_runs_and_under_that_name_it_refuses() {
     let mut installation = Installation::new(exe()).expect("a directory");
     installation.configure(text).expect("written");
     installation.run().expect("runs");
-    assert!(installation.wait_ready("x", seconds(20)).is_some());
+    assert!(
+        installation
+            .wait_ready("x", storm::wait::PATIENCE)
+            .is_some()
+    );
     drop(installation);
     // As the real supervisord does.
     use std::os::unix::process::CommandExt;

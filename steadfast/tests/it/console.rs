@@ -1,6 +1,6 @@
 //! The console in Chromium: list, a log as it grows, restart and stop by its buttons.
 
-use crate::harness::{exe, free_port, head, seconds, workspace};
+use crate::harness::{exe, free_port, head, workspace};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -33,7 +33,9 @@ fn a_person_sees_logs_and_restarts_in_a_real_browser() {
     );
     installation.configure(&config).expect("written");
     installation.run().expect("started");
-    installation.wait_ready("web", seconds(30)).expect("ready");
+    installation
+        .wait_ready("web", storm::wait::PATIENCE)
+        .expect("ready");
     let mut child = Command::new("node")
         .arg(workspace().join("steadfast/tests/apps/console.cjs"))
         .arg(playwright())

@@ -6,6 +6,7 @@ use std::time::Instant;
 use storm::client::Request;
 use storm::load::{End, Log};
 use storm::procfs;
+use storm::wait::PATIENCE;
 
 /// GETs succeeded; failed POSTs are such that the program had read; nothing ran twice; nobody was signed out.
 fn assert_only_read_posts_failed(backend: &Backend, what: &str, log: &Log) {
@@ -77,7 +78,7 @@ fn three_sigkills_of_root_followed_by_a_new_run_lose_nothing_and_pids_stay() {
     let gateway = gateway_pid(&backend);
     let time = crate::harness::load_time();
     let load = storm::load::Running::start(backend.plan()).expect("users");
-    assert!(load.wait_good(100, seconds(30)));
+    assert!(load.wait_good(100, PATIENCE));
     let begun = Instant::now();
     for number in 0..3 {
         let daemon = backend.installation.daemon_pid().expect("a daemon");
@@ -85,7 +86,7 @@ fn three_sigkills_of_root_followed_by_a_new_run_lose_nothing_and_pids_stay() {
         eventually("end of the daemon", seconds(10), || {
             (!procfs::lives(daemon)).then_some(())
         });
-        assert!(load.wait_good(20, seconds(20)), "without root and daemon");
+        assert!(load.wait_good(20, PATIENCE), "without root and daemon");
         backend.installation.run().expect("a new run");
         backend.come_up();
         assert_eq!((backend.pid(), gateway_pid(&backend)), (pid, gateway));
@@ -119,7 +120,7 @@ fn a_crash_while_the_daemon_is_stopped_loses_no_get() {
             seconds(20),
             || load.good_since(now).then_some(()),
         );
-        assert!(load.wait_good(50, seconds(20)));
+        assert!(load.wait_good(50, PATIENCE));
         assert!(procfs::signal(daemon, Signal::CONT));
         assert_ne!(backend.pid(), pid);
     });
@@ -133,7 +134,7 @@ fn a_crash_while_the_daemon_is_stopped_loses_no_get() {
 
 #[test]
 fn a_hung_program_is_restarted_when_it_is_unhealthy() {
-    let backend = Backend::example("keepalive = 500ms\nunhealthy = restart after 3");
+    let backend = Backend::example("keepalive = 3s\nunhealthy = restart after 3");
     let pid = backend.pid();
     let log = backend.under_load(backend.plan(), 1, |backend, load| {
         assert!(procfs::signal(pid, Signal::STOP));
@@ -171,7 +172,7 @@ fn a_get_that_kills_the_program_ends_in_502_after_two_repeats_and_takes_no_other
         ..backend.plan()
     })
     .expect("users");
-    assert!(load.wait_good(100, seconds(30)));
+    assert!(load.wait_good(100, PATIENCE));
     let answer = backend.ask(&Request::get("/api/kill")).expect("an answer");
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(

@@ -3,17 +3,19 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use storm::client::{Answer, Client, Failure, Request, Target};
 use storm::installation::{Installation, Said};
 use storm::load::{Log, Plan, Running};
-use storm::wait;
+use storm::wait::{self, PATIENCE};
 
 /// Users of the load tests, as in the story.
 pub(crate) const USERS: usize = 20;
+/// Fewer requests show nothing.
+const SAMPLES_MIN: usize = 500;
 
 /// The binary under test.
 pub(crate) fn exe() -> &'static Path {
@@ -57,10 +59,9 @@ pub(crate) fn node_modules() -> PathBuf {
     path
 }
 
-/// A port that is free now.
+/// A port that no other test is given.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    storm::ports::free().expect("a free port")
 }
 
 pub(crate) fn seconds(count: u64) -> Duration {
@@ -229,11 +230,7 @@ impl Backend {
 
     /// Waits until the backend is ready.
     pub(crate) fn come_up(&mut self) {
-        if self
-            .installation
-            .wait_ready("backend", seconds(30))
-            .is_none()
-        {
+        if self.installation.wait_ready("backend", PATIENCE).is_none() {
             let ended = self.installation.root_ended();
             let status = self
                 .installation
@@ -243,7 +240,8 @@ impl Backend {
             let log =
                 std::fs::read_to_string(self.installation.path("backend.log")).unwrap_or_default();
             panic!(
-                "not ready within 30 s; root ended: {ended:?}\noutput:\n{}\nstatus:\n{status}\nbackend.log:\n{log}",
+                "not ready within {} s; root ended: {ended:?}\noutput:\n{}\nstatus:\n{status}\nbackend.log:\n{log}",
+                PATIENCE.as_secs(),
                 self.installation.output()
             );
         }
@@ -261,7 +259,7 @@ impl Backend {
     /// The backend's pid.
     pub(crate) fn pid(&self) -> i32 {
         self.installation
-            .wait_ready("backend", seconds(30))
+            .wait_ready("backend", PATIENCE)
             .expect("a ready backend")
     }
 
@@ -310,7 +308,7 @@ impl Backend {
         let time = load_time();
         let load = Running::start(plan).expect("users");
         assert!(
-            load.wait_good(100, seconds(30)),
+            load.wait_good(100, PATIENCE),
             "before any strike: {}",
             load.stop().describe_bad()
         );
@@ -320,6 +318,8 @@ impl Backend {
             let next = time * (number + 1) / count;
             wait::pace(next.saturating_sub(begun.elapsed()), &|| false);
         }
+        // On a slow machine the time alone may not be enough.
+        let _ = wait::until(PATIENCE, || (load.counts().0 > SAMPLES_MIN).then_some(()));
         load.stop()
     }
 
@@ -341,7 +341,7 @@ impl Backend {
     pub(crate) fn assert_nothing_failed(&self, what: &str, log: &Log) {
         tell(what, log);
         assert!(
-            log.samples.len() > 500,
+            log.samples.len() > SAMPLES_MIN,
             "too few requests to show anything: {}",
             log.samples.len()
         );
@@ -379,7 +379,7 @@ pub(crate) fn tell(what: &str, log: &Log) {
 
 /// One request by a client of its own.
 pub(crate) fn ask(target: Target, request: &Request<'_>) -> Result<Answer, Failure> {
-    on_runtime(async { Client::new(target, false, seconds(45)).ask(request).await })
+    on_runtime(async { Client::new(target, false, seconds(90)).ask(request).await })
 }
 
 /// Runs a future to its end.
@@ -391,12 +391,14 @@ pub(crate) fn on_runtime<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// Waits for a condition; its absence is a failure that says `what` was waited for.
+/// Waits for a condition; its absence is a failure that says `what` was waited for. Anything that must come gets
+/// [`PATIENCE`] at least: how long it takes is never what is tested.
 pub(crate) fn eventually<T>(
     what: &str,
     within: Duration,
     condition: impl FnMut() -> Option<T>,
 ) -> T {
+    let within = within.max(PATIENCE);
     match wait::until(within, condition) {
         Some(value) => value,
         None => panic!("within {} s there was no: {what}", within.as_secs_f32()),

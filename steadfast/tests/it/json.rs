@@ -3,7 +3,7 @@
 //!
 //! After a change that is meant: `UPDATE_EXPECTED=1 cargo test -p steadfast --test it json`.
 
-use crate::harness::{exe, head, seconds, venv, workspace};
+use crate::harness::{exe, head, venv, workspace};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -97,7 +97,8 @@ fn every_command_answers_a_machine_in_the_envelope() {
     );
     tree.configure(&text).expect("written");
     tree.run().expect("started");
-    tree.wait_ready("web", seconds(30)).expect("ready");
+    tree.wait_ready("web", storm::wait::PATIENCE)
+        .expect("ready");
     let commands: [(&[&str], &str); 27] = [
         (&["status"], "status"),
         (&["status", "web"], "status"),

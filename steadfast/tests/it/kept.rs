@@ -220,7 +220,7 @@ fn under_the_name_supervisord_the_file_decides_whether_it_stays_in_the_foregroun
         command
     };
     let up = || {
-        wait::until(seconds(20), || {
+        wait::until(wait::PATIENCE, || {
             installation.pid("cat").filter(|pid| *pid > 0)
         })
     };

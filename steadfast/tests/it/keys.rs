@@ -309,11 +309,12 @@ fn a_program_that_reads_several_keys_gets_them_and_needs_no_gateway() {
 #[test]
 fn a_second_rotation_waits_its_turn_and_one_at_rest_waits_for_the_start() {
     let mut backend = Wanted {
-        environment: ",BOOT_S=\"2\"",
+        environment: ",BOOT_S=\"6\"",
         ..Wanted::default()
     }
     .start();
     let old = token(&backend);
+    let key = key_in_file(&backend);
     let mut command = backend.installation.command();
     let first = command
         .args(["secrets", "rotate", "SECRET_KEY"])
@@ -322,7 +323,6 @@ fn a_second_rotation_waits_its_turn_and_one_at_rest_waits_for_the_start() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("started");
-    let key = key_in_file(&backend);
     eventually("first rotation that has begun", seconds(20), || {
         (key_in_file(&backend) != key).then_some(())
     });
@@ -393,7 +393,7 @@ fn keys_move_to_another_machine_only_where_that_is_asked_for() {
 #[test]
 fn a_deploy_with_a_wrong_key_is_found_before_anyone_is_sent_to_it() {
     let backend =
-        Wanted::keys("replace = overlap\nprove = /api/auth/verify\nready_timeout = 3s").start();
+        Wanted::keys("replace = overlap\nprove = /api/auth/verify\nready_timeout = 20s").start();
     let (old, pid) = (token(&backend), backend.pid());
     backend.say(&["restart", "backend"], 0);
     assert_ne!(backend.pid(), pid, "a right key is no obstacle");

@@ -1,6 +1,6 @@
 //! `steadfast users` and `steadfast sessions`, with and without a daemon, beside a gateway that serves.
 
-use crate::harness::{Backend, Wanted, exe, seconds};
+use crate::harness::{Backend, Wanted, exe};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -42,7 +42,7 @@ fn json(installation: &Installation, args: &[&str]) -> Value {
 /// One request to the API of sessions, as a browser on the gateway's own page sends it: status and body.
 fn api(port: u16, method: &str, path: &str, credential: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
-    stream.set_read_timeout(Some(seconds(20))).expect("set");
+    stream.set_read_timeout(Some(wait::PATIENCE)).expect("set");
     let head = format!(
         "{method} /_steadfast{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n\
          Sec-Fetch-Site: same-origin\r\n{credential}Content-Type: application/json\r\nContent-Length: {}\r\n\
@@ -259,7 +259,7 @@ fn a_password_is_asked_for_twice_and_not_shown() {
                 .write_all(format!("{}\n", typed[1]).as_bytes())
                 .expect("typed");
         }
-        let ended = wait::until(seconds(20), || child.try_wait().expect("waited"));
+        let ended = wait::until(wait::PATIENCE, || child.try_wait().expect("waited"));
         assert_eq!(ended.and_then(|it| it.code()), Some(status), "{seen}");
         assert!(!seen.contains("my own"), "it was shown: {seen}");
         let users = json(&installation, &["users", "list"]);

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use storm::procfs;
 
 fn overlap() -> Backend {
-    Wanted::keys("replace = overlap\nready_timeout = 3s").start()
+    Wanted::keys("replace = overlap\nready_timeout = 20s").start()
 }
 
 #[test]

@@ -57,7 +57,7 @@ store = {store}
     );
     installation.configure(&config).expect("written");
     installation.run().expect("started");
-    let up = installation.wait_ready("backend", seconds(30));
+    let up = installation.wait_ready("backend", storm::wait::PATIENCE);
     assert!(up.is_some(), "{}", installation.output());
     (installation, port)
 }

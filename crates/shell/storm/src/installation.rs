@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Root gets so long to end everything in order: above a drain (10 s) and a `stopwaitsecs` of 10 s.
-const END_S_MAX: u64 = 30;
+/// Root gets so long to end everything in order: above a drain (10 s) and a `stopwaitsecs` of 10 s, on a loaded machine.
+const END_S_MAX: u64 = 60;
+/// What root has waited for is gone; a leftover that nobody waits for may still be dying.
+const LEFT_S_MAX: u64 = 10;
 /// What SIGKILL leaves is gone after this, or something is very wrong.
-const KILLED_S_MAX: u64 = 10;
+const KILLED_S_MAX: u64 = 30;
 
 /// How a command of ours ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +216,7 @@ impl Installation {
             procfs::signal(child.id() as i32, Signal::TERM);
             orderly = self.wait_root(Duration::from_secs(END_S_MAX)) == Some(0);
         }
-        let left = wait::until(Duration::from_secs(1), || {
+        let left = wait::until(Duration::from_secs(LEFT_S_MAX), || {
             self.processes().is_empty().then_some(())
         })
         .is_none();

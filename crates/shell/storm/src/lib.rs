@@ -19,6 +19,7 @@ pub mod demo;
 pub mod fault;
 pub mod installation;
 pub mod load;
+pub mod ports;
 pub mod procfs;
 pub mod report;
 pub mod wait;

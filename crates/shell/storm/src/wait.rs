@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// tests do not load the machine.
 const POLL_MS: u64 = 5;
 
+/// What must come gets so long in a test. Not what is tested: a loaded machine takes ten times as long for everything.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Looks at `condition` until it gives a value or `within` is over.
 pub fn until<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + within;

@@ -74,8 +74,7 @@ startsecs = 0
 #[test]
 fn groups_and_their_members() {
     compare(GROUP, |side| {
-        side.settle("g:a", "RUNNING");
-        side.settle("alone", "RUNNING");
+        side.all_run(&["g:a", "g:b", "alone"]);
         for args in [
             &["status"][..],
             &["status", "g:*"],
@@ -96,6 +95,7 @@ fn groups_and_their_members() {
         ] {
             side.ctl_sorted(args);
         }
+        side.all_run(&["g:a", "g:b"]);
         side.ctl(&["status"]);
     });
 }
@@ -103,8 +103,7 @@ fn groups_and_their_members() {
 #[test]
 fn all_processes_at_once() {
     compare(GROUP, |side| {
-        side.settle("g:b", "RUNNING");
-        side.settle("alone", "RUNNING");
+        side.all_run(&["g:a", "g:b", "alone"]);
         for args in [
             &["stop", "all"][..],
             &["stop", "all"],
@@ -114,6 +113,7 @@ fn all_processes_at_once() {
         ] {
             side.ctl_sorted(args);
         }
+        side.all_run(&["g:a", "g:b", "alone"]);
         side.ctl(&["status"]);
     });
 }
@@ -151,8 +151,7 @@ stdout_logfile = {dir}/%(program_name)s-%(process_num)d.log
 #[test]
 fn pids_version_and_avail() {
     compare(GROUP, |side| {
-        side.settle("g:b", "RUNNING");
-        side.settle("alone", "RUNNING");
+        side.all_run(&["g:a", "g:b", "alone"]);
         for args in [
             &["pid"][..],
             &["pid", "g:a"],
@@ -334,7 +333,7 @@ fn reload_restarts_everything() {
         side.settle("a", "RUNNING");
         let before = side.raw(&["pid", "a"]).stdout;
         side.ctl(&["reload"]);
-        storm::wait::until(crate::harness::seconds(20), || {
+        storm::wait::until(storm::wait::PATIENCE, || {
             let after = side.raw(&["pid", "a"]);
             (after.exit == 0
                 && after.stdout != before
@@ -352,7 +351,7 @@ fn shutdown_ends_everything() {
     compare(TWO, |side| {
         side.settle("a", "RUNNING");
         side.ctl(&["shutdown"]);
-        let status = side.installation.wait_root(crate::harness::seconds(20));
+        let status = side.installation.wait_root(storm::wait::PATIENCE);
         side.note(&format!("ended: {status:?}"));
         side.ctl(&["status"]);
         side.listing();
@@ -381,7 +380,7 @@ startsecs = 0
         let ask = |side: &super::Side, user: &str, password: &str| {
             side.raw(&["-s", &url, "-u", user, "-p", password, "status"])
         };
-        storm::wait::until(crate::harness::seconds(20), || {
+        storm::wait::until(storm::wait::PATIENCE, || {
             ask(side, "ada", "thepassword")
                 .stdout
                 .contains("RUNNING")

@@ -105,7 +105,9 @@ fn every_example_is_clean_and_runs_ready_under_steadfast() {
             .and_then(|rest| rest.split(']').next())
             .expect("a program");
         assert!(
-            installation.wait_ready(program, seconds(30)).is_some(),
+            installation
+                .wait_ready(program, storm::wait::PATIENCE)
+                .is_some(),
             "{name}: {}",
             installation.output()
         );

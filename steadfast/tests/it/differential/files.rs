@@ -45,8 +45,12 @@ numprocs = 2
 startsecs = 0
 ";
     compare(config, |side| {
-        side.settle("a", "RUNNING");
-        side.settle("w:w_1", "RUNNING");
+        side.all_run(&["a", "w:w_0", "w:w_1"]);
+        let written = storm::wait::until(storm::wait::PATIENCE, || {
+            let told = side.raw(&["tail", "a"]).stdout;
+            told.contains("out").then_some(())
+        });
+        assert!(written.is_some(), "{}", side.name());
         side.listing();
         side.ctl(&["tail", "a"]);
     });
@@ -54,9 +58,10 @@ startsecs = 0
 
 #[test]
 fn logs_are_rotated_and_the_oldest_goes() {
+    // Each line waits for the one before: what is read in one piece is written in one piece, however long.
     let config = "
 [program:a]
-command = sh -c 'i=100; while [ $i -lt 150 ]; do i=$((i+1)); echo a line of fifty bytes and its number, in all $i; sleep 0.01; done; echo end >&2; exec sleep 86424'
+command = sh -c 'i=100; while [ $i -lt 145 ]; do i=$((i+1)); echo a line of fifty bytes and its number, in all $i; until grep -qs \"in all $i\" {dir}/a.log {dir}/a.log.1; do sleep 0.01; done; done; echo end >&2; exec sleep 86424'
 startsecs = 0
 stdout_logfile = {dir}/a.log
 stdout_logfile_maxbytes = 500

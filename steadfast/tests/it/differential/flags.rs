@@ -117,7 +117,7 @@ impl Started {
     }
 
     fn wait_gone(&self, pid: i32) {
-        let gone = wait::until(seconds(20), || {
+        let gone = wait::until(wait::PATIENCE, || {
             (!Path::new(&format!("/proc/{pid}")).exists() || zombie(pid)).then_some(())
         });
         assert!(gone.is_some(), "ours: {}: {pid} does not end", self.ours);

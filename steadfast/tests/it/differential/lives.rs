@@ -7,19 +7,22 @@ use std::time::Duration;
 fn a_program_that_ends_as_expected_is_exited() {
     let config = "
 [program:good]
-command = sh -c 'sleep 1.3; exit 0'
+command = sh -c 'until [ -e {dir}/end ]; do sleep 0.1; done; exit 0'
 [program:seven]
-command = sh -c 'sleep 1.3; exit 7'
+command = sh -c 'until [ -e {dir}/end ]; do sleep 0.1; done; exit 7'
 exitcodes = 7
 [program:never]
-command = sh -c 'sleep 1.3; exit 9'
+command = sh -c 'until [ -e {dir}/end ]; do sleep 0.1; done; exit 9'
 autorestart = false
 ";
     compare(config, |side| {
+        side.all_run(&["good", "seven", "never"]);
+        side.touch("end");
         for name in ["good", "seven", "never"] {
             side.settle(name, "EXITED");
             side.ctl(&["status", name]);
         }
+        std::fs::remove_file(side.installation.path("end")).expect("removed");
         side.ctl(&["start", "good"]);
         side.ctl(&["status", "good"]);
         side.rpc("[\"supervisor.getProcessInfo\", \"seven\"]\n[\"supervisor.getProcessInfo\", \"never\"]\n");
@@ -30,7 +33,7 @@ autorestart = false
 fn a_program_that_ends_unexpectedly_is_started_again() {
     let config = "
 [program:a]
-command = sh -c 'echo life >> {dir}/lives; [ $(wc -l < {dir}/lives) -ge 2 ] && exec sleep 86415; sleep 1.3; exit 3'
+command = sh -c 'echo life >> {dir}/lives; [ $(wc -l < {dir}/lives) -ge 2 ] && exec sleep 86415; until grep -q success:.a {dir}/supervisord.log; do sleep 0.1; done; exit 3'
 stdout_logfile = NONE
 ";
     compare(config, |side| {
@@ -104,7 +107,7 @@ startretries = 0
 fn startsecs_0_counts_a_quick_end_as_a_life() {
     let config = "
 [program:quick]
-command = true
+command = sh -c 'if [ -e {dir}/slowly ]; then sleep 2; fi; exit 0'
 startsecs = 0
 [program:bad]
 command = false
@@ -115,6 +118,8 @@ autorestart = false
         side.settle("quick", "EXITED");
         side.settle("bad", "EXITED");
         side.ctl(&["status"]);
+        // Whether it still lives when a start is answered would be a matter of milliseconds.
+        side.touch("slowly");
         side.ctl(&["start", "quick"]);
     });
 }
@@ -124,12 +129,15 @@ fn starting_is_seen_until_startsecs_are_over() {
     let config = "
 [program:a]
 command = sleep 86417
-startsecs = 4
+startsecs = 3
+[program:long]
+command = sleep 86417
+startsecs = 600
 ";
     compare(config, |side| {
-        side.settle("a", "STARTING");
-        side.ctl(&["status"]);
-        side.ctl(&["start", "a"]);
+        side.settle("long", "STARTING");
+        side.ctl(&["status", "long"]);
+        side.ctl(&["start", "long"]);
         side.settle("a", "RUNNING");
         side.ctl(&["status"]);
     });
@@ -206,7 +214,7 @@ fn programs_start_by_priority_and_stop_the_other_way_round() {
         }
         side.ctl(&["status"]);
         side.ctl(&["shutdown"]);
-        side.installation.wait_root(crate::harness::seconds(20));
+        side.installation.wait_root(storm::wait::PATIENCE);
         let text = std::fs::read_to_string(side.installation.path("order")).expect("written");
         // All three are started at the same moment; only the ends are in order.
         let ends: Vec<&str> = text.lines().filter(|line| line.ends_with("ends")).collect();

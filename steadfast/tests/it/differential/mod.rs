@@ -16,13 +16,13 @@ mod rpc;
 mod sequences;
 mod sessions;
 
-use crate::harness::{exe, head, seconds, venv};
+use crate::harness::{exe, head, venv};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use storm::installation::{Installation, Said};
-use storm::wait;
+use storm::wait::{self, PATIENCE};
 
 /// One of the two.
 struct Side {
@@ -111,7 +111,7 @@ impl Side {
 
     /// Waits until supervisorctl is answered.
     fn wait_up(&self) {
-        let up = wait::until(seconds(20), || {
+        let up = wait::until(PATIENCE, || {
             storm::procfs::is_socket(&self.installation.path("s.sock")).then_some(())?;
             (self.raw(&["version"]).exit == 0).then_some(())
         });
@@ -171,7 +171,7 @@ impl Side {
     /// Waits until the status of a process has this state.
     fn settle(&self, name: &str, state: &str) {
         let mut last = String::new();
-        let settled = wait::until(seconds(20), || {
+        let settled = wait::until(PATIENCE, || {
             last = self.raw(&["status", name]).stdout;
             last.split_whitespace()
                 .nth(1)
@@ -186,10 +186,37 @@ impl Side {
         );
     }
 
+    /// Waits until these are RUNNING.
+    fn all_run(&self, names: &[&str]) {
+        for name in names {
+            self.settle(name, "RUNNING");
+        }
+    }
+
+    /// Waits until nothing is on its way: what is done next must meet the same states on both sides.
+    fn rest(&self) {
+        let at_rest = wait::until(PATIENCE, || {
+            let status = self.raw(&["status"]).stdout;
+            let moving = ["STARTING", "STOPPING", "BACKOFF"];
+            (!moving.iter().any(|word| status.contains(word))).then_some(())
+        });
+        assert!(
+            at_rest.is_some(),
+            "{}: {}",
+            self.name(),
+            self.raw(&["status"]).stdout
+        );
+    }
+
+    /// What a program of the test waits for.
+    fn touch(&self, name: &str) {
+        std::fs::write(self.installation.path(name), "").expect("written");
+    }
+
     /// Waits until a file has this text; its whole text.
     fn wait_file(&self, name: &str, text: &str) -> String {
         let mut last = String::new();
-        let found = wait::until(seconds(15), || {
+        let found = wait::until(PATIENCE, || {
             last = std::fs::read_to_string(self.installation.path(name)).unwrap_or_default();
             last.contains(text).then_some(())
         });
@@ -199,6 +226,14 @@ impl Side {
             self.name()
         );
         last
+    }
+
+    /// Waits until a program of the test has made this file.
+    fn wait_file_there(&self, name: &str) {
+        let there = wait::until(PATIENCE, || {
+            self.installation.path(name).exists().then_some(())
+        });
+        assert!(there.is_some(), "{}: no {name}", self.name());
     }
 
     /// Writes down a file of the directory.

@@ -24,8 +24,7 @@ startsecs = 0
 #[test]
 fn names_that_are_not_plain_words() {
     compare(ODD, |side| {
-        side.settle("naïve", "RUNNING");
-        side.settle("w:w*1", "RUNNING");
+        side.all_run(&["naïve", "w:w*0", "w:w*1"]);
         for args in [
             &["status"][..],
             &["status", "naïve"],
@@ -76,7 +75,7 @@ stdout_logfile = {dir}/off.log
 fn all_of_them_with_some_that_cannot() {
     compare(MANY, |side| {
         side.settle("broken", "FATAL");
-        side.settle("late", "RUNNING");
+        side.all_run(&["early", "late"]);
         side.ctl(&["status"]);
         side.ctl(&["avail"]);
         for args in [
@@ -99,7 +98,7 @@ fn all_of_them_with_some_that_cannot() {
 fn exit_statuses_of_status() {
     compare(MANY, |side| {
         side.settle("broken", "FATAL");
-        side.settle("late", "RUNNING");
+        side.all_run(&["early", "late"]);
         for args in [
             &["status", "late"][..],
             &["status", "late", "early"],
@@ -153,7 +152,7 @@ fn after_a_shutdown_nobody_is_there() {
     compare(MANY, |side| {
         side.settle("late", "RUNNING");
         side.ctl(&["shutdown"]);
-        let gone = storm::wait::until(crate::harness::seconds(20), || {
+        let gone = storm::wait::until(storm::wait::PATIENCE, || {
             (!side.installation.path("s.sock").exists()).then_some(())
         });
         assert!(gone.is_some());
@@ -215,13 +214,12 @@ fn changed(side: &mut Side, from: &str, to: &str) {
 #[test]
 fn update_of_named_groups_only() {
     compare(GROUPS, |side| {
-        side.settle("g:b", "RUNNING");
-        side.settle("w:w_1", "RUNNING");
+        side.all_run(&["g:a", "g:b", "w:w_0", "w:w_1"]);
         changed(side, "86486", "86489");
         side.ctl(&["update", "nobody"]);
         side.ctl(&["update", "w"]);
         side.ctl(&["update", "g", "nobody"]);
-        side.settle("g:a", "RUNNING");
+        side.all_run(&["g:a", "g:b"]);
         side.ctl(&["update", "all"]);
         side.ctl(&["status"]);
     });
@@ -230,11 +228,11 @@ fn update_of_named_groups_only() {
 #[test]
 fn update_with_more_and_with_fewer_processes() {
     compare(GROUPS, |side| {
-        side.settle("w:w_1", "RUNNING");
+        side.all_run(&["g:a", "g:b", "w:w_0", "w:w_1"]);
         changed(side, "numprocs = 2", "numprocs = 3");
         side.ctl(&["reread"]);
         side.ctl(&["update"]);
-        side.settle("w:w_2", "RUNNING");
+        side.all_run(&["w:w_0", "w:w_1", "w:w_2"]);
         side.ctl(&["status"]);
         changed(side, "numprocs = 2", "numprocs = 1");
         side.ctl(&["update"]);
@@ -246,11 +244,11 @@ fn update_with_more_and_with_fewer_processes() {
 #[test]
 fn a_group_that_is_taken_apart() {
     compare(GROUPS, |side| {
-        side.settle("g:b", "RUNNING");
+        side.all_run(&["g:a", "g:b", "w:w_0", "w:w_1"]);
         changed(side, "[group:g]\nprograms = a,b\npriority = 5\n", "");
         side.ctl(&["reread"]);
         side.ctl(&["update"]);
-        side.settle("b", "RUNNING");
+        side.all_run(&["a", "b"]);
         side.ctl(&["status"]);
         side.ctl(&["status", "g:*"]);
     });
@@ -286,6 +284,7 @@ Redirect_Stderr = true
     compare(config, |side| {
         side.wait_file("p.log", "x,y");
         side.file("p.log");
+        side.settle("p", "RUNNING");
         side.ctl(&["status"]);
     });
 }
@@ -299,11 +298,11 @@ autorestart = true
 startsecs = 0
 startretries = 0
 [program:codes]
-command = sh -c 'exit 7'
+command = sh -c 'if [ -e {dir}/slowly ]; then sleep 2; fi; exit 7'
 exitcodes = 3,7
 startsecs = 0
 [program:never]
-command = sh -c 'exit 1'
+command = sh -c 'if [ -e {dir}/slowly ]; then sleep 2; fi; exit 1'
 autorestart = false
 startsecs = 0
 [program:quick]
@@ -316,6 +315,8 @@ startretries = 1
         side.settle("never", "EXITED");
         side.settle("quick", "FATAL");
         side.wait_file("always.log", "up\nup\n");
+        // Whether one still lives when its start is answered would be a matter of milliseconds.
+        side.touch("slowly");
         for name in ["codes", "never", "quick"] {
             side.ctl(&["status", name]);
             side.ctl(&["start", name]);
@@ -355,8 +356,7 @@ fn every_method_has_the_same_signature() {
 #[test]
 fn methods_on_all_processes_and_groups_answer_the_same_structures() {
     compare(GROUPS, |side| {
-        side.settle("g:b", "RUNNING");
-        side.settle("w:w_1", "RUNNING");
+        side.all_run(&["g:a", "g:b", "w:w_0", "w:w_1"]);
         side.rpc(
             // One process each time: two that end at once are told in the order of their deaths.
             "[\"supervisor.stopProcess\", \"w:w_1\"]
@@ -384,7 +384,7 @@ fn methods_on_all_processes_and_groups_answer_the_same_structures() {
 #[test]
 fn the_activity_log_is_read_and_emptied() {
     compare(MANY, |side| {
-        side.settle("late", "RUNNING");
+        side.all_run(&["early", "late"]);
         side.settle("broken", "FATAL");
         side.rpc(
             "[\"supervisor.clearLog\"]
@@ -447,7 +447,7 @@ fn no_name_leads_out_of_the_table() {
 fn status(side: &Side, request: &str) -> String {
     let mut stream = UnixStream::connect(side.installation.path("s.sock")).expect("connects");
     stream
-        .set_read_timeout(Some(crate::harness::seconds(10)))
+        .set_read_timeout(Some(storm::wait::PATIENCE))
         .expect("set");
     stream.write_all(request.as_bytes()).expect("written");
     let mut bytes = Vec::new();

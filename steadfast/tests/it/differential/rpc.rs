@@ -65,7 +65,7 @@ fn processes_are_told_with_every_key() {
 #[test]
 fn the_configuration_is_told_with_every_key() {
     compare(CONFIG, |side| {
-        side.settle("a", "RUNNING");
+        side.all_run(&["a", "g:m"]);
         side.rpc("[\"supervisor.getAllConfigInfo\"]\n[\"supervisor.reloadConfig\"]\n");
     });
 }

@@ -106,21 +106,6 @@ impl Side {
         }
         self.rest();
     }
-
-    /// Waits until nothing is on its way: what is done next must meet the same states on both sides.
-    fn rest(&self) {
-        let at_rest = storm::wait::until(crate::harness::seconds(20), || {
-            let status = self.raw(&["status"]).stdout;
-            let moving = ["STARTING", "STOPPING", "BACKOFF"];
-            (!moving.iter().any(|word| status.contains(word))).then_some(())
-        });
-        assert!(
-            at_rest.is_some(),
-            "{}: {}",
-            self.name(),
-            self.raw(&["status"]).stdout
-        );
-    }
 }
 
 fn number(name: &str, default: u64) -> u64 {
@@ -143,9 +128,7 @@ fn generated_sequences_go_the_same_way() {
             .current();
         let outcome = std::panic::catch_unwind(|| {
             compare(CONFIG, |side| {
-                side.settle("g:a", "RUNNING");
-                side.settle("w:w_1", "RUNNING");
-                side.settle("c", "RUNNING");
+                side.all_run(&["g:a", "w:w_0", "w:w_1", "c"]);
                 for act in &acts {
                     side.act(act);
                 }

@@ -2,7 +2,7 @@
 //! gateway verifies theirs (or it would not sign them again).
 
 use super::people;
-use crate::harness::{exe, free_port, node_modules, seconds, venv, workspace};
+use crate::harness::{exe, free_port, node_modules, venv, workspace};
 use storm::installation::Installation;
 
 struct Example {
@@ -44,7 +44,7 @@ fn start(name: &str, program: &'static str) -> Example {
     assert!(text.contains("prove = /api/auth/verify"), "{text}");
     installation.configure(&text).expect("written");
     installation.run().expect("started");
-    let up = installation.wait_ready(program, seconds(60));
+    let up = installation.wait_ready(program, storm::wait::PATIENCE);
     assert!(
         up.is_some(),
         "{name}: {}\n{:?}",
