@@ -22,7 +22,7 @@ async fn used(dir: &Path) -> Token {
 
 /// Waits for the writer's thread, which closes the database after the last handle has gone.
 fn settle(dir: &Path) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while dir.join("sessions.db-wal").exists() && std::time::Instant::now() < until {
         std::thread::yield_now();
     }

@@ -99,7 +99,7 @@ async fn sessions() {
             at_once: true,
         },
     );
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     while store
         .list(None)
         .await
@@ -143,7 +143,7 @@ async fn a_server_that_dies_comes_back_by_itself() {
         }
         server.kill();
         // Its connections end a moment after it; until then they answer, and truly.
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         while let Some(signed_in) = alive(&store, &tokens[0]).await {
             assert!(signed_in, "invalid because the server died");
             assert!(Instant::now() < until, "its connections outlive it");
@@ -220,8 +220,8 @@ async fn a_revocation_waits_for_leases() {
     let (row, _) = session(2, Kind::Cookie, "ada");
     let id = row.id;
     one.insert(row, None).await.expect("kept");
-    let renewed = two.renew(now_ms()).await.expect("renewed");
     let asked = Instant::now();
+    let renewed = two.renew(now_ms()).await.expect("renewed");
     one.revoke(Scope::One(id), Why::Revoked, NOW_MS)
         .await
         .expect("acknowledged");

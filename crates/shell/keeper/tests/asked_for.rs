@@ -48,7 +48,7 @@ fn a_command_that_fails_or_hangs_says_so_and_leaves_nothing_behind() {
             "sleep 1000 & echo $! > {}; echo no database; exit 4",
             mark.display()
         )),
-        ready_timeout_ms: 300,
+        ready_timeout_ms: 3_000,
         start_retries: 0,
         ..bench.spec("exec sleep 1000")
     };
@@ -75,7 +75,7 @@ fn keepalive_runs_the_command_again_and_a_failure_restarts() {
     std::fs::write(&flag, "").unwrap();
     let spec = Spec {
         ready: exec(&format!("test -f {}", flag.display())),
-        keepalive_ms: 50,
+        keepalive_ms: 500,
         unhealthy_after: 2,
         ..bench.spec("exec sleep 1000")
     };

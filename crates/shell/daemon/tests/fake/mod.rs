@@ -21,7 +21,7 @@ use wire::{
 };
 
 /// Nothing here takes longer on a machine that is out of breath.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a thread of ours sleeps in poll before it looks whether it should end.
 const TURN: Timespec = Timespec {
     tv_sec: 0,

@@ -12,7 +12,7 @@ use wire::{
     Why,
 };
 
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Peer {
     pub conn: Conn,
@@ -187,7 +187,7 @@ impl Bench {
             start_retries: 3,
             stop_signal: 15,
             stop_wait_ms: 10_000,
-            ready_timeout_ms: 10_000,
+            ready_timeout_ms: 50_000,
             drain_timeout_ms: 5_000,
             exit_codes: vec![0],
             stdout: Sink::File {
