@@ -1,0 +1,135 @@
+//! Readiness and health.
+
+use crate::world::{check, http, spec};
+use process::Event;
+use wire::{Outcome, Phase, Ready, Spec, State};
+
+#[test]
+fn with_a_check_running_means_ready() {
+    let mut world = check(Spec {
+        ready: http(),
+        ..spec()
+    });
+    world
+        .start(1)
+        .pass(5_000)
+        .state(State::Starting, Phase::Starting)
+        .unanswered(1)
+        .ready();
+    world
+        .answered(1, Outcome::Done)
+        .state(State::Running, Phase::Ready);
+}
+
+#[test]
+fn not_ready_in_time_is_a_failed_start() {
+    let mut world = check(Spec {
+        ready: http(),
+        ready_timeout_ms: 3_000,
+        ..spec()
+    });
+    world
+        .start(1)
+        .pass(3_000)
+        .state(State::Stopping, Phase::Restarting)
+        .exits(0)
+        .answered(1, Outcome::Abnormal);
+    world.state(State::Backoff, Phase::Restarting);
+}
+
+#[test]
+fn what_is_waited_for_is_said_with_the_last_answer() {
+    let waits = |ready: Ready, answer: Option<&str>| {
+        let mut world = check(Spec {
+            ready,
+            ready_timeout_ms: 3_000,
+            ..spec()
+        });
+        world.start(1);
+        if let Some(answer) = answer {
+            world.on(Event::CheckFailed {
+                generation: 1,
+                answer: answer.into(),
+            });
+        }
+        let waiting = world.slot.fact().waiting;
+        world.pass(3_000).exits(0);
+        let error = world.slot.fact().spawn_error;
+        assert_eq!(error, format!("not ready within 3 s: {waiting}"));
+        waiting
+    };
+    let log = || Ready::Log {
+        pattern: "WONTCOME".into(),
+    };
+    assert_eq!(
+        waits(log(), None),
+        "no line of its output matched `WONTCOME`"
+    );
+    assert_eq!(waits(http(), Some("500 Oops")), "GET /health: 500 Oops");
+    let refused = "it does not accept a token (/verify answered 401)";
+    assert_eq!(waits(http(), Some(refused)), refused);
+    let mut world = check(spec());
+    world.start(1);
+    assert_eq!(world.slot.fact().waiting, "", "nobody asked for a check");
+}
+
+#[test]
+fn three_failed_checks_restart_it_and_hurry() {
+    let mut world = check(Spec {
+        ready: http(),
+        keepalive_ms: 1_000,
+        unhealthy_after: 3,
+        gated: true,
+        ..spec()
+    });
+    world.start(1).ready();
+    for _ in 0..3 {
+        world.on(Event::CheckFailed {
+            generation: 1,
+            answer: "timeout".into(),
+        });
+    }
+    world
+        .state(State::Stopping, Phase::Draining)
+        .pass(1_000)
+        .pass(1_000);
+    assert_eq!(world.signals, [(101, 15), (101, 9)]);
+    world
+        .exits(-9)
+        .spawns(2)
+        .ready()
+        .state(State::Running, Phase::Ready);
+    assert_eq!(world.slot.fact().generation, 1);
+}
+
+#[test]
+fn unhealthy_only_reports_without_a_limit() {
+    let mut world = check(Spec {
+        ready: http(),
+        keepalive_ms: 1_000,
+        ..spec()
+    });
+    world.start(1).ready();
+    for _ in 0..9 {
+        world.on(Event::CheckFailed {
+            generation: 1,
+            answer: "500".into(),
+        });
+    }
+    world.state(State::Running, Phase::Ready);
+    assert_eq!(world.slot.fact().unhealthy, 9);
+    world.ready();
+    assert_eq!(world.slot.fact().unhealthy, 0);
+}
+
+#[test]
+fn a_program_that_never_listens_is_not_asked_for_ever_and_not_called_unhealthy() {
+    let mut world = check(Spec {
+        ready: Ready::Connect {},
+        unhealthy_after: 1,
+        ..spec()
+    });
+    world.start(1).pass(60_000).answered(1, Outcome::Done);
+    assert_eq!(world.checks.last(), None, "its check goes on");
+    world.state(State::Running, Phase::Ready);
+}

@@ -1,0 +1,235 @@
+//! Two generations at a time, and what becomes of a replacement that fails.
+
+use crate::world::{check, http, overlap, spec};
+use process::Event;
+use wire::{Outcome, Phase, Ready, Replace, Spec, State};
+
+#[test]
+fn overlap_switches_when_ready_then_drains_and_stops_the_old_one() {
+    let mut world = overlap();
+    world
+        .restart(2)
+        .spawns(2)
+        .state(State::Running, Phase::Ready);
+    assert_eq!(world.slot.fact().pid, 101);
+    world
+        .ready()
+        .answered(2, Outcome::Done)
+        .state(State::Running, Phase::Ready);
+    let fact = world.slot.fact();
+    assert_eq!(
+        (
+            fact.pid,
+            fact.leaving.unwrap().generation,
+            world.drains.as_slice()
+        ),
+        (102, 1, &[1][..])
+    );
+    world.on(Event::Drained { generation: 1 });
+    assert_eq!(world.signals, [(101, 15)]);
+    world.pid_exits(101, 0).state(State::Running, Phase::Ready);
+    assert_eq!(world.slot.fact().leaving, None);
+    assert!(!world.states.contains(&State::Exited));
+}
+
+#[test]
+fn a_broken_replacement_leaves_the_old_one_in_service() {
+    let mut world = overlap();
+    world
+        .install("b", |_| {})
+        .restart(2)
+        .exits(1)
+        .answered(2, Outcome::Abnormal)
+        .state(State::Running, Phase::Ready);
+    let fact = world.slot.fact();
+    assert_eq!(
+        (
+            fact.pid,
+            fact.spec_hash.as_str(),
+            fact.refused_hash.as_str()
+        ),
+        (101, "a", "b")
+    );
+    world.pass(600_000).spawns(2);
+    world.pid_exits(101, -9);
+    assert_eq!(
+        world.spawned.last().unwrap().2,
+        "a",
+        "a crash restarts what ran, not what was refused"
+    );
+}
+
+#[test]
+fn a_replacement_that_is_never_ready_is_stopped() {
+    let mut world = overlap();
+    world.restart(2).pass(60_000).answered(2, Outcome::Abnormal);
+    assert_eq!(world.signals, [(102, 15)]);
+    world.exits(0).state(State::Running, Phase::Ready);
+    assert_eq!(world.slot.fact().pid, 101);
+}
+
+#[test]
+fn the_same_restart_is_already_so_and_a_newer_spec_takes_its_place() {
+    let mut world = overlap();
+    world
+        .install("b", |_| {})
+        .restart(2)
+        .restart(3)
+        .answered(3, Outcome::AlreadySo)
+        .unanswered(2);
+    world
+        .install("c", |_| {})
+        .restart(4)
+        .answered(2, Outcome::Superseded)
+        .unanswered(4);
+    assert_eq!(world.signals, [(102, 15)]);
+    world.exits(0).spawns(3).ready().answered(4, Outcome::Done);
+    assert_eq!(world.slot.fact().spec_hash, "c");
+}
+
+#[test]
+fn a_stop_during_an_overlap_stops_both() {
+    let mut world = overlap();
+    world.restart(2).stop(3).answered(2, Outcome::Superseded);
+    world.on(Event::Drained { generation: 1 });
+    assert_eq!(world.signals, [(102, 15), (101, 15)]);
+    world
+        .pid_exits(101, 0)
+        .unanswered(3)
+        .pid_exits(102, 0)
+        .answered(3, Outcome::Done);
+    world.state(State::Stopped, Phase::Stopped);
+}
+
+#[test]
+fn the_old_one_dies_during_an_overlap_it_becomes_a_hold_and_falls_back_if_that_fails() {
+    let mut world = overlap();
+    world
+        .install("b", |_| {})
+        .restart(2)
+        .pid_exits(101, -9)
+        .state(State::Starting, Phase::Starting)
+        .spawns(2);
+    world
+        .pid_exits(102, 1)
+        .answered(2, Outcome::Abnormal)
+        .spawns(3);
+    assert_eq!(world.spawned.last().unwrap().2, "a");
+    world.ready().state(State::Running, Phase::Ready);
+    assert_eq!(world.slot.fact().refused_hash, "b");
+}
+
+#[test]
+fn a_restart_while_the_old_generation_leaves_waits_for_it() {
+    let mut world = overlap();
+    world
+        .restart(2)
+        .ready()
+        .answered(2, Outcome::Done)
+        .restart(3)
+        .spawns(2)
+        .unanswered(3);
+    assert_eq!(world.signals, [(101, 15)]);
+    world
+        .pid_exits(101, 0)
+        .spawns(3)
+        .ready()
+        .answered(3, Outcome::Done);
+}
+
+#[test]
+fn ready_but_not_running_yet_its_death_makes_its_replacement_a_hold() {
+    let mut world = check(Spec {
+        ready: Ready::Connect {},
+        start_secs: 10,
+        replace: Replace::Overlap,
+        ..spec()
+    });
+    world.start(1).ready();
+    let first = world.last_pid();
+    world.install("b", |_| {}).restart(2).spawns(2);
+    world.pid_exits(first, 1).unanswered(2).ready().pass(10_000);
+    world
+        .state(State::Running, Phase::Ready)
+        .answered(2, Outcome::Done)
+        .spawns(2);
+}
+
+#[test]
+fn what_a_hold_would_have_fallen_back_to_is_forgotten_with_a_stop() {
+    let mut world = overlap();
+    let first = world.last_pid();
+    world.install("b", |_| {}).restart(2).pid_exits(first, 1);
+    world.stop(3).exits(-15).answered(3, Outcome::Done);
+    world
+        .install("c", |_| {})
+        .start(4)
+        .exits(1)
+        .answered(4, Outcome::Abnormal);
+    world.state(State::Backoff, Phase::Restarting);
+    assert_eq!(
+        world.spawned.last().unwrap().2,
+        "c",
+        "never back to the first definition"
+    );
+}
+
+#[test]
+fn a_refused_replacement_that_still_dies_is_not_the_same_replacement() {
+    let mut world = overlap();
+    world
+        .install("b", |_| {})
+        .restart(2)
+        .pass(60_000)
+        .answered(2, Outcome::Abnormal);
+    world.restart(3).unanswered(3);
+    let second = world.last_pid();
+    world
+        .pid_exits(second, -15)
+        .spawns(3)
+        .ready()
+        .answered(3, Outcome::Done);
+}
+
+#[test]
+fn a_stop_waits_for_the_one_that_leaves_also_when_the_current_one_is_down() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        replace: Replace::Overlap,
+        ready: http(),
+        ..spec()
+    });
+    world.start(1).ready();
+    let first = world.last_pid();
+    world
+        .restart(2)
+        .ready()
+        .exits(0)
+        .state(State::Exited, Phase::Exited);
+    world
+        .stop(3)
+        .unanswered(3)
+        .pid_exits(first, -15)
+        .answered(3, Outcome::Done);
+}
+
+#[test]
+fn a_refused_replacement_is_no_restart() {
+    let mut world = overlap();
+    world.install("b", |_| {}).restart(2).exits(1);
+    assert_eq!(
+        (
+            world.slot.fact().restarts,
+            world.slot.fact().operator_restarts
+        ),
+        (0, 0)
+    );
+    world.install("c", |_| {}).restart(3).ready();
+    assert_eq!(
+        (
+            world.slot.fact().restarts,
+            world.slot.fact().operator_restarts
+        ),
+        (1, 1)
+    );
+}

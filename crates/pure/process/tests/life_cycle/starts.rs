@@ -1,0 +1,290 @@
+//! Starts, lives and what follows an exit.
+
+use crate::world::{T0, World, check, spec};
+use wire::{Outcome, Phase, Spec, State};
+
+#[test]
+fn a_start_is_answered_when_it_has_lived_for_startsecs() {
+    check(spec())
+        .start(1)
+        .state(State::Starting, Phase::Starting)
+        .unanswered(1)
+        .pass(1_000)
+        .answered(1, Outcome::Done)
+        .state(State::Running, Phase::Ready);
+}
+
+#[test]
+fn startsecs_zero_runs_at_once() {
+    check(Spec {
+        start_secs: 0,
+        ..spec()
+    })
+    .start(1)
+    .answered(1, Outcome::Done)
+    .state(State::Running, Phase::Ready);
+}
+
+#[test]
+fn killed_after_five_seconds_it_is_back_at_once_in_the_same_generation() {
+    let mut world = check(spec());
+    world
+        .start(1)
+        .pass(5_000)
+        .exits(-9)
+        .spawns(2)
+        .state(State::Starting, Phase::Starting);
+    assert_eq!(world.spawned[0].0, world.spawned[1].0);
+    assert_eq!(
+        world.states,
+        [
+            State::Starting,
+            State::Running,
+            State::Exited,
+            State::Starting
+        ]
+    );
+}
+
+#[test]
+fn killed_after_a_third_of_a_second_it_waits_until_a_second_after_its_start() {
+    let mut world = check(spec());
+    world
+        .start(1)
+        .pass(300)
+        .exits(-9)
+        .answered(1, Outcome::Abnormal)
+        .state(State::Backoff, Phase::Restarting);
+    world.pass(699).spawns(1).pass(110).spawns(2);
+}
+
+#[test]
+fn it_gives_up_after_startretries_as_supervisor_does() {
+    let mut world = check(spec());
+    world.start(1);
+    for gap_ms in [1_100, 2_250, 4_450, 0] {
+        world.exits(1).pass(gap_ms);
+    }
+    let expected = [
+        State::Starting,
+        State::Backoff,
+        State::Starting,
+        State::Backoff,
+        State::Starting,
+        State::Backoff,
+        State::Starting,
+        State::Backoff,
+        State::Fatal,
+    ];
+    assert_eq!(world.states, expected);
+    world
+        .state(State::Fatal, Phase::Fatal)
+        .pass(600_000)
+        .spawns(4);
+    world
+        .start(2)
+        .spawns(5)
+        .pass(1_000)
+        .answered(2, Outcome::Done);
+}
+
+#[test]
+fn with_steadfast_in_the_file_fatal_is_tried_again_after_a_minute() {
+    let mut world = check(Spec {
+        retry_fatal: true,
+        start_retries: 0,
+        ..spec()
+    });
+    world
+        .start(1)
+        .exits(1)
+        .state(State::Fatal, Phase::Fatal)
+        .pass(59_000)
+        .spawns(1)
+        .pass(1_500)
+        .spawns(2);
+}
+
+#[test]
+fn a_missing_executable_backs_off_and_becomes_fatal() {
+    let mut world = check(Spec {
+        start_retries: 1,
+        ..spec()
+    });
+    world.fail_spawn = true;
+    world
+        .start(1)
+        .answered(1, Outcome::SpawnError)
+        .state(State::Backoff, Phase::Restarting)
+        .pass(3_000);
+    world.state(State::Fatal, Phase::Fatal);
+    assert_eq!(world.slot.fact().spawn_error, "no such file");
+}
+
+#[test]
+fn autorestart_decides_what_follows_an_exit() {
+    use wire::Autorestart::{Always, Never, Unexpected};
+    for (autorestart, exit, again) in [
+        (Unexpected, 0, false),
+        (Unexpected, 1, true),
+        (Unexpected, -9, true),
+        (Never, 1, false),
+        (Always, 0, true),
+    ] {
+        let mut world = check(Spec {
+            autorestart,
+            ..spec()
+        });
+        world
+            .start(1)
+            .pass(2_000)
+            .exits(exit)
+            .spawns(if again { 2 } else { 1 });
+        if !again {
+            world.state(State::Exited, Phase::Exited);
+        }
+    }
+}
+
+#[test]
+fn a_quick_success_loop_cannot_spin() {
+    let mut world = check(Spec {
+        start_secs: 0,
+        autorestart: wire::Autorestart::Always,
+        ..spec()
+    });
+    world.start(1);
+    for _ in 0..100 {
+        if !world.live.is_empty() {
+            world.exits(0);
+        }
+        world.pass(100);
+    }
+    assert!(
+        world.spawned.len() <= 5,
+        "{} starts in 10 s",
+        world.spawned.len()
+    );
+}
+
+#[test]
+fn a_start_does_not_wait_for_the_pause_of_an_exited_one() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Always,
+        start_secs: 0,
+        ..spec()
+    });
+    world
+        .start(1)
+        .exits(0)
+        .state(State::Exited, Phase::Restarting);
+    world
+        .start(2)
+        .answered(2, Outcome::Done)
+        .spawns(2)
+        .state(State::Running, Phase::Ready);
+}
+
+#[test]
+fn supervisors_exit_status_and_spawn_error_are_shown() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        ..spec()
+    });
+    let shown = |world: &World| {
+        let fact = world.slot.fact();
+        (fact.exit_status, fact.spawn_error)
+    };
+    world.start(1).exits(3);
+    let too_quickly = "Exited too quickly (process log may have details)".to_owned();
+    assert_eq!(shown(&world), (0, too_quickly));
+    world
+        .pass(5_000)
+        .exits(3)
+        .state(State::Exited, Phase::Exited);
+    assert_eq!(shown(&world), (3, "Bad exit code 3".to_owned()));
+    world
+        .start(2)
+        .pass(2_000)
+        .state(State::Running, Phase::Ready);
+    assert_eq!(shown(&world), (0, String::new()));
+}
+
+#[test]
+fn a_death_that_is_seen_before_the_timer_of_startsecs_is_an_exit() {
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        ..spec()
+    });
+    world.start(1);
+    world.now += 1_000; // the loop was busy; Tick is due and the exit is handled first
+    world
+        .exits(0)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Done);
+}
+
+#[test]
+fn before_the_first_start_requests_wait_for_the_restart_window() {
+    let mut world = check(spec());
+    assert_eq!(world.slot.fact().window_until_ms, T0 + 5_000);
+    world.stop(1).answered(1, Outcome::AlreadySo);
+    assert_eq!(world.slot.fact().window_until_ms, 0);
+}
+
+#[test]
+fn a_oneshot_is_running_until_its_end_and_its_end_answers_the_start() {
+    let oneshot = Spec {
+        oneshot: true,
+        start_secs: 0,
+        start_retries: 0,
+        ready_timeout_ms: u64::MAX,
+        autorestart: wire::Autorestart::Never,
+        ..spec()
+    };
+    let mut world = check(oneshot.clone());
+    world.start(1).state(State::Running, Phase::Starting);
+    world.pass(3_600_000).state(State::Running, Phase::Starting);
+    assert_eq!(world.answers, [], "it has not ended");
+    world
+        .exits(0)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Done);
+    let mut world = check(oneshot.clone());
+    world
+        .start(1)
+        .pass(10)
+        .exits(3)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Abnormal);
+    // With an explicit ready_timeout it must have ended by then.
+    let mut world = check(Spec {
+        ready_timeout_ms: 5_000,
+        ..oneshot
+    });
+    world.start(1).pass(5_000);
+    assert!(world.signals.iter().any(|(_, signal)| *signal == 15));
+    world.exits(-15).state(State::Fatal, Phase::Fatal);
+}
+
+#[test]
+fn a_restart_waits_for_its_delay_from_the_end_of_the_life() {
+    let delayed = Spec {
+        restart_delay_ms: 5_000,
+        autorestart: wire::Autorestart::Always,
+        ..spec()
+    };
+    let mut world = check(delayed.clone());
+    world.start(1).pass(60_000).exits(0);
+    assert_eq!(world.spawned.len(), 1, "not at once, as without it");
+    world.pass(4_999);
+    assert_eq!(world.spawned.len(), 1);
+    world.pass(1);
+    assert_eq!(world.spawned.len(), 2);
+    // A start that failed waits so long, too, although its own gap is shorter.
+    let mut world = check(delayed);
+    world.start(1).pass(500).exits(1).pass(4_999);
+    assert_eq!(world.spawned.len(), 1);
+    world.pass(1);
+    assert_eq!(world.spawned.len(), 2);
+}
