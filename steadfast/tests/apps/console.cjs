@@ -30,8 +30,14 @@ const text = async (page, name) => (await row(page, name).locator("td").allInner
     seen.log = (await console_.locator("#log pre").innerText()).split("\n")[0];
     await console_.screenshot({ path: picture, fullPage: true });
     await row(console_, "web").locator("button", { hasText: "restart" }).click();
+    // The page that comes is another one: what stood there before is not looked at.
+    const pid = (cells) => /pid (\d+)/.exec(cells?.[2] ?? "")?.[1];
+    for (const end = Date.now() + 60000; Date.now() < end; ) {
+      seen.after = await text(console_, "web").catch(() => undefined);
+      if (seen.after?.[1] === "RUNNING" && pid(seen.after) !== pid(seen.before)) break;
+      await new Promise((done) => setTimeout(done, 50));
+    }
     await console_.waitForLoadState();
-    seen.after = await text(console_, "web");
     seen.home = new URL(console_.url()).pathname;
     await row(console_, "web").locator("button", { hasText: "stop" }).click();
     await console_.locator("td.STOPPED").first().waitFor();

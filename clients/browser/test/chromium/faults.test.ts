@@ -108,7 +108,7 @@ test("another origin that is Steadfast: recognised by its answer, believed at on
   expect((await snapshot(tabs.first)).session).toBe(sid);
   there.end(sid);
   expect(await verify(tabs.first)).toMatchObject({ status: "signed-out", reason: "ended" });
-  await tabs.all("signed-out", 1_000);
+  await tabs.all("signed-out");
 });
 
 test("a late 401 after a new sign-in in another tab does not sign out", async () => {

@@ -12,10 +12,10 @@ const here = new URL("../..", import.meta.url).pathname;
 export const BINARY = process.env.STEADFAST_BIN ?? here + "../../target/debug/steadfast";
 const CHROMIUM = process.env.STEADFAST_CHROMIUM ?? "/usr/bin/chromium";
 /** A loaded machine may take so long for anything. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 60_000;
 
 /** Short numbers, so that minutes become seconds: a cut of 3 s is 10 pings and 6 verifications long. */
-export const FAST: Options = { pingEvery: 300, verifyEvery: 500, backoff: 30, timeout: 2_000 };
+export const FAST: Options = { pingEvery: 300, verifyEvery: 500, backoff: 30, timeout: 5_000 };
 
 /** Looks at `condition` until it holds. */
 export const until = async (what: string, condition: () => unknown, within = PATIENCE_MS): Promise<void> => {
@@ -25,12 +25,14 @@ export const until = async (what: string, condition: () => unknown, within = PAT
     await new Promise((done) => setTimeout(done, 20));
   }
 };
-export const freePort = () =>
-  new Promise<number>((done) => {
-    const server = createTcp().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => done(port));
-    });
+/** Below what the kernel gives to connections: one of them could have it before a server does. */
+let nextPort = 12_000 + (process.pid % 7_000);
+export const freePort = (): Promise<number> =>
+  new Promise((done) => {
+    const port = nextPort++;
+    const server = createTcp();
+    server.on("error", () => done(freePort()));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(port)));
   });
 
 /** Whether an address answers well; on a connection that is closed, which nothing has to wait for. */
