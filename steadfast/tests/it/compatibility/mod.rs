@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
-use table::ROWS;
+use table::rows;
 
 /// What becomes of a name.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ const KINDS: [&str; 3] = ["program", "eventlistener", "fcgi-program"];
 /// Verdict and test by area and name.
 fn table() -> BTreeMap<(String, String), (Verdict, &'static str)> {
     let mut table = BTreeMap::new();
-    for row in ROWS {
+    for row in rows() {
         for name in row.names {
             let kinds = if name.contains("{}") {
                 &KINDS[..]
@@ -80,7 +80,7 @@ fn document() -> String {
          names them, and what becomes of it. *same*: a test runs the real one and ours beside each other and finds no \
          difference (or, for what cannot be run beside, holds ours to the real one's rule). *better*: the same, and this \
          besides. *not*: it is not here, and why.\n\n\
-         This page is generated from the table that the tests use (`steadfast/tests/it/compatibility/table.rs`); a name \
+         This page is generated from the table that the tests use (`steadfast/tests/it/compatibility/table/`); a name \
          of Supervisor's without a row fails the build.\n",
     );
     let table = table();
@@ -162,8 +162,7 @@ fn every_row_names_a_test_that_exists() {
     for dir in ["steadfast/tests", "crates/shell/supervisord"] {
         collect(&workspace().join(dir), &mut sources);
     }
-    let missing: BTreeSet<_> = ROWS
-        .iter()
+    let missing: BTreeSet<_> = rows()
         .map(|row| row.test)
         .filter(|test| !sources.contains(&format!("fn {test}(")))
         .collect();
