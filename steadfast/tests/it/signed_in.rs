@@ -5,6 +5,7 @@ mod examples;
 mod killed;
 mod people;
 mod retired;
+#[path = "../../../crates/edge/store/tests/kit/server.rs"]
 mod server;
 
 use crate::harness::{eventually, exe, free_port, head, seconds, venv, workspace};
@@ -105,7 +106,7 @@ fn twenty_people_with_tokens_of_the_app_stay_signed_in() {
 #[test]
 fn twenty_people_with_sessions_in_postgresql_stay_signed_in() {
     let mut store = Server::start();
-    let (installation, port) = l1(&store.url());
+    let (installation, port) = l1(&store.as_store());
     let credentials = (0..PEOPLE)
         .map(|number| sign_in(port, &format!("ann{number}")))
         .collect();

@@ -14,16 +14,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn config(server: &Server, dir: &Path) -> Sessions {
-    let host = server.url();
-    let host = host
-        .split(' ')
-        .find_map(|part| part.strip_prefix("host="))
-        .expect("a host");
     Sessions {
-        store: format!(
-            "postgres://steadfast@/postgres?host={}",
-            host.replace('/', "%2F")
-        ),
+        store: server.as_store(),
         state_dir: dir.display().to_string(),
         ..Sessions::default()
     }

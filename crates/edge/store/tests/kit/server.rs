@@ -164,6 +164,14 @@ impl Server {
         child.wait().expect("reaped");
     }
 
+    /// As `[sessions] store` names it.
+    pub(crate) fn as_store(&self) -> String {
+        format!(
+            "postgres:///postgres?user=steadfast&host={}",
+            self.work().display()
+        )
+    }
+
     pub(crate) fn url(&self) -> String {
         format!(
             "host={} user=steadfast dbname=postgres",
