@@ -292,7 +292,7 @@ mod tests {
         installation
             .run_with(&["-c", "trap '' TERM; (trap '' TERM; sleep 60) & wait"])
             .expect("starts");
-        let two = wait::until(Duration::from_secs(5), || {
+        let two = wait::until(wait::PATIENCE, || {
             let found = installation.processes();
             (found.len() >= 2).then_some(found)
         });

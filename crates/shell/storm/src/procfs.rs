@@ -142,7 +142,7 @@ mod tests {
             .spawn()
             .expect("sleep starts");
         let pid = child.id() as i32;
-        let found = crate::wait::until(std::time::Duration::from_secs(5), || {
+        let found = crate::wait::until(crate::wait::PATIENCE, || {
             let found = mentioning("word-of-this-test");
             found
                 .iter()
@@ -155,9 +155,7 @@ mod tests {
         );
         assert!(memory_kb(pid, "Pss").is_some() && cpu_ticks(pid).is_some());
         assert!(signal(pid, rustix::process::Signal::KILL));
-        let gone = crate::wait::until(std::time::Duration::from_secs(5), || {
-            (!lives(pid)).then_some(())
-        });
+        let gone = crate::wait::until(crate::wait::PATIENCE, || (!lives(pid)).then_some(()));
         assert!(gone.is_some(), "a zombie counts as dead");
         child.wait().expect("reaped");
     }
