@@ -51,9 +51,9 @@ pub(crate) async fn verdict(accounts: &Accounts, token: &str) -> Verdict {
 
 /// Waits until it says so.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while !check().await {
-        assert!(Instant::now() < end, "not within 30 s: {what}");
+        assert!(Instant::now() < end, "not within 120 s: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
