@@ -15,6 +15,7 @@ mod more;
 mod rpc;
 mod sequences;
 mod sessions;
+mod syslog;
 
 use crate::harness::{exe, head, venv};
 use std::fmt::Write;

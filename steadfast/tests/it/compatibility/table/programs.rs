@@ -127,7 +127,7 @@ pub(super) const ROWS: &[Row] = &[
         "key",
         &["[{}:x] stdout_syslog", "[{}:x] stderr_syslog"],
         Same,
-        "every_section_and_key_is_read_or_answered",
+        "lines_reach_the_systems_log_in_the_same_words",
     ),
     row(
         "key",
