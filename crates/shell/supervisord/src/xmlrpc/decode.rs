@@ -4,6 +4,7 @@ use base64::Engine;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+use super::encode::is_forbidden;
 use super::{DEPTH_MAX, Fault, VALUES_MAX, Value};
 
 /// Why a document is not a message of XML-RPC.
@@ -35,6 +36,7 @@ impl std::error::Error for Error {}
 /// Reads a `methodCall`: the method's name and its parameters (none if there is no `params`).
 pub fn call(text: &str) -> Result<(String, Vec<Value>), Error> {
     let mut parser = Parser::new(text);
+    parser.strict = true;
     parser.open("methodCall")?;
     parser.open("methodName")?;
     let method = parser.text()?.trim().to_owned();
@@ -105,17 +107,33 @@ impl Token {
 struct Parser<'a> {
     reader: Reader<&'a [u8]>,
     values: usize,
+    /// Characters that XML forbids are refused, as Supervisor's parser does. Answers are read with them: Supervisor
+    /// writes what is in a log as it is.
+    strict: bool,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Parser<'a> {
         let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
         reader.config_mut().expand_empty_elements = true;
-        Parser { reader, values: 0 }
+        Parser {
+            reader,
+            values: 0,
+            strict: false,
+        }
     }
 
     /// The next token. Comments, declarations and instructions are passed over.
     fn token(&mut self) -> Result<Token, Error> {
+        match self.any_token()? {
+            Token::Text(text) if self.strict && text.contains(is_forbidden) => {
+                Err(Error::Xml("a character that XML does not know".to_owned()))
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn any_token(&mut self) -> Result<Token, Error> {
         loop {
             let event = self
                 .reader

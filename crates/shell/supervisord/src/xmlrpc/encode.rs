@@ -92,10 +92,17 @@ fn escape(out: &mut String, text: &str) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '\r' => out.push_str("&#13;"),
-            // XML 1.0, production 2 (Char): what is outside of it cannot be written in any way.
-            '\t' | '\n' => out.push(c),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c if is_forbidden(c) => out.push('\u{fffd}'),
             _ => out.push(c),
         }
+    }
+}
+
+/// XML 1.0, production 2 (Char): what is outside of it cannot be written in any way.
+pub(super) fn is_forbidden(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' => false,
+        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => true,
+        _ => false,
     }
 }

@@ -131,6 +131,32 @@ fn what_xml_cannot_carry_is_marked_and_dates_saturate() {
 }
 
 #[test]
+fn a_call_with_what_xml_forbids_is_none_and_an_answer_is_read() {
+    let call_of = |text: &str| {
+        call(&format!(
+            "<methodCall><methodName>a</methodName><params><param><value>{text}</value></param></params></methodCall>"
+        ))
+    };
+    for forbidden in [
+        "\0",
+        "\u{1b}[1m",
+        "&#1;",
+        "&#x1b;",
+        "\u{ffff}",
+        "<![CDATA[\u{8}]]>",
+    ] {
+        assert!(call_of(forbidden).is_err(), "{forbidden:?}");
+    }
+    // The name of a member as well; found by the fuzzer.
+    let member = "<struct><member><name>a\0</name><value>x</value></member></struct>";
+    assert!(call_of(member).is_err());
+    assert!(call_of("\t\n&#13;\u{7f}\u{fffd}").is_ok());
+    // Supervisor writes a log as it is, and people want to read it.
+    let log = "<methodResponse><params><param><value><string>\u{1b}[1mred</string></value></param></params></methodResponse>";
+    assert_eq!(response(log), Ok(Ok(Value::from("\u{1b}[1mred"))));
+}
+
+#[test]
 fn responses() {
     let fault = Fault {
         code: 70,
