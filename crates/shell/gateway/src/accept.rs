@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::client::{self, Client};
 use crate::limits::ACCEPT_PAUSE_MS;
+use crate::note::Failed;
 use crate::site::Site;
 use crate::stream::Stream;
 use crate::worker::Worker;
@@ -58,6 +59,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, site: Rc<Site>, socket: Socket) {
             Ok((stream, peer)) => {
                 troubled = false;
                 let peer = site.trust.peer(peer);
+                if !worker.admits(&peer) {
+                    refused(&worker);
+                    continue;
+                }
                 let client = Client::new(worker.clone(), site.clone(), stream, peer);
                 tokio::task::spawn_local(client::serve(client));
             }
@@ -72,4 +77,18 @@ pub(crate) async fn accept(worker: Rc<Worker>, site: Rc<Site>, socket: Socket) {
             }
         }
     }
+}
+
+/// Closed at once: an answer would cost what the client has used up.
+fn refused(worker: &Worker) {
+    let failed = Failed {
+        program: "",
+        method: b"",
+        path: b"",
+        status: 503,
+        why: "one address has a quarter of all connections",
+        waited_ms: 0,
+        repeats: 0,
+    };
+    worker.notes.failed(&failed, worker.now());
 }

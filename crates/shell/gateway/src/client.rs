@@ -65,7 +65,7 @@ pub(crate) struct Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.worker.leave(&self.handle);
+        self.worker.leave(&self.handle, &self.peer);
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) async fn serve(mut client: Client) {
         if client.buf.is_empty() && !client.idle().await {
             return;
         }
-        let mut desk = Some(client.worker.take_scratch());
+        let mut desk = None;
         let next = client.request(&mut desk).await;
         if let Some(scratch) = desk {
             client.worker.give_scratch(scratch);
@@ -136,28 +136,37 @@ impl Client {
         .await
     }
 
-    /// Reads one head and has it served.
+    /// Reads one head and has it served. While it is not whole it holds its own bytes only: what a request needs is put on
+    /// the desk for each look, so that ten thousand heads that dawdle are ten thousand small buffers.
     async fn request(&mut self, desk: &mut Option<Box<Scratch>>) -> Next {
-        let Some(scratch) = desk.as_deref_mut() else {
-            return Next::Gone;
-        };
         self.arm(self.site.config.head_ms_max);
         let mut scan = Scan::default();
         loop {
             if !self.buf.is_empty() {
+                let scratch = desk.get_or_insert_with(|| self.worker.take_scratch());
                 let read = self.buf.bytes();
                 match h1::request::parse(read, &mut scan, &self.site.limits, &mut scratch.head) {
                     Ok(Status::Complete) => return exchange::exchange(self, desk).await,
                     Ok(Status::Partial) => {}
                     Err(reject) => return self.refuse(scratch, reject).await,
                 }
+                if let Some(scratch) = desk.take() {
+                    self.worker.give_scratch(scratch);
+                }
             }
-            match self.fill(STREAM_BYTES).await {
+            let filled = self.fill(STREAM_BYTES).await;
+            match filled {
                 Fill::Data => {}
                 Fill::End => return Next::Gone,
-                Fill::Full => return self.refuse(scratch, Reject::HeadTooLong).await,
                 Fill::Late if self.buf.is_empty() => return Next::Gone,
-                Fill::Late => return self.late(scratch).await,
+                Fill::Full => {
+                    let scratch = desk.insert(self.worker.take_scratch());
+                    return self.refuse(scratch, Reject::HeadTooLong).await;
+                }
+                Fill::Late => {
+                    let scratch = desk.insert(self.worker.take_scratch());
+                    return self.late(scratch).await;
+                }
             }
         }
     }
@@ -293,6 +302,44 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Waits until `done`; others have their turn meanwhile.
+    async fn until(done: impl Fn() -> bool) {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !done() {
+            assert!(std::time::Instant::now() < end, "not within 30 s");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_dawdles_holds_its_bytes_only() {
+        use std::io::{Read as _, Write as _};
+        let room = hold::Room::new(10, 1 << 20);
+        let worker = Rc::new(Worker::new(Vec::new(), room, 10));
+        let site = Rc::new(Site::new(routes::Listener::default(), None, |_| None));
+        let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        theirs.set_nonblocking(true).expect("set");
+        let tasks = tokio::task::LocalSet::new();
+        let stream = tokio::net::UnixStream::from_std(theirs).expect("a stream");
+        let peer = site.trust.peer(None);
+        let client = Client::new(worker.clone(), site, Stream::Unix(stream), peer);
+        tasks.spawn_local(serve(client));
+        tasks
+            .run_until(async {
+                ours.write_all(b"GET / HTTP/1.1\r\nHo").expect("sent");
+                until(|| worker.spare_scratches() == 1).await;
+                ours.write_all(b"st: a\r\nConnection: close\r\n\r\n")
+                    .expect("sent");
+                // Nothing more comes, so nothing is waited for after the answer.
+                ours.shutdown(std::net::Shutdown::Write).expect("shut");
+                until(|| worker.connections() == 0).await;
+            })
+            .await;
+        let mut answer = String::new();
+        ours.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
 
     #[test]
     fn a_waiting_request_costs_what_is_counted_for_it() {

@@ -25,6 +25,8 @@ pub(crate) struct Trust {
 pub(crate) struct Peer {
     text: String,
     key: hold::Client,
+    /// On this machine.
+    near: bool,
     trusted: bool,
 }
 
@@ -52,6 +54,13 @@ fn share(bits: [u8; 16]) -> hold::Client {
     match address.to_ipv4_mapped() {
         Some(_) => bits,
         None => (u128::from(address) >> 64 << 64).to_be_bytes(),
+    }
+}
+
+impl Peer {
+    /// Under which key its connections are counted. None: it is a proxy or this machine, and speaks for others.
+    pub(crate) fn counted(&self) -> Option<hold::Client> {
+        (!self.near && !self.trusted).then_some(self.key)
     }
 }
 
@@ -95,12 +104,14 @@ impl Trust {
                 Peer {
                     text: address.to_string(),
                     key: share(key),
+                    near: address.is_loopback(),
                     trusted: self.holds(&key),
                 }
             }
             None => Peer {
                 text: UNIX_PEER.to_owned(),
                 key: [0; 16],
+                near: true,
                 trusted: self.unix,
             },
         }

@@ -51,6 +51,10 @@ pub(crate) const LOOK_MS_MIN: u64 = 250;
 /// Bytes of a client's nonce: two UUIDs fit.
 pub(crate) const NONCE_BYTES_MAX: usize = 64;
 
+/// One client has this part of a worker's connections at most, as of the places to wait: proxies and this machine, which
+/// speak for others, are not counted.
+pub(crate) const CLIENT_SHARE: usize = 4;
+
 /// The coarse clock: time-outs of seconds need no better, and an idle worker does not tick.
 pub(crate) const TICK_MS: u64 = 100;
 /// Pause of accept when descriptors or memory are used up.

@@ -1,6 +1,7 @@
 //! What the tasks of one worker share. One thread, so no locks: cells and counted references.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use hold::Room;
 use tokio::sync::Notify;
 
 use crate::buf::Buf;
+use crate::forward::Peer;
 use crate::handle::Handle;
 use crate::limits::{
-    CLIENT_BYTES_FIRST, SPARE_BUFFERS_MAX, STREAM_BYTES, TICK_MS, UPSTREAM_BYTES_FIRST,
+    CLIENT_BYTES_FIRST, CLIENT_SHARE, SPARE_BUFFERS_MAX, STREAM_BYTES, TICK_MS,
+    UPSTREAM_BYTES_FIRST,
 };
 use crate::note::Notes;
 use crate::target::Target;
@@ -44,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) for_good: Cell<bool>,
     connections_max: usize,
     handles: RefCell<Vec<Rc<Handle>>>,
+    /// Connections of each client, but of those that speak for others.
+    clients: RefCell<HashMap<hold::Client, usize>>,
     freed: Notify,
     tick: Notify,
     ticking: Cell<bool>,
@@ -64,6 +69,7 @@ impl Worker {
             for_good: Cell::new(false),
             connections_max,
             handles: RefCell::default(),
+            clients: RefCell::default(),
             freed: Notify::new(),
             tick: Notify::new(),
             ticking: Cell::new(false),
@@ -99,8 +105,33 @@ impl Worker {
         handle
     }
 
+    /// Whether this peer may have one more connection: nobody alone keeps the others out. Counts it if so; [`Worker::leave`]
+    /// takes it back.
+    pub(crate) fn admits(&self, peer: &Peer) -> bool {
+        let Some(key) = peer.counted() else {
+            return true;
+        };
+        let share_max = (self.connections_max / CLIENT_SHARE).max(1);
+        let mut clients = self.clients.borrow_mut();
+        let count = clients.entry(key).or_insert(0);
+        if *count >= share_max {
+            return false;
+        }
+        *count += 1;
+        true
+    }
+
     /// A connection has ended.
-    pub(crate) fn leave(&self, handle: &Handle) {
+    pub(crate) fn leave(&self, handle: &Handle, peer: &Peer) {
+        if let Some(key) = peer.counted() {
+            let mut clients = self.clients.borrow_mut();
+            if let Some(count) = clients.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    clients.remove(&key);
+                }
+            }
+        }
         let mut handles = self.handles.borrow_mut();
         let index = handle.index.get();
         handles.swap_remove(index);
@@ -201,5 +232,46 @@ impl Worker {
             buffer.clear();
             spare.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forward::Trust;
+
+    impl Worker {
+        pub(crate) fn spare_scratches(&self) -> usize {
+            self.scratches.borrow().len()
+        }
+    }
+
+    #[test]
+    fn nobody_alone_has_more_than_a_quarter_of_the_connections() {
+        let worker = Worker::new(Vec::new(), Room::new(1, 1), 8);
+        let trust = Trust::new(&["10.0.0.1".to_owned()]);
+        let peer = |address: &str| {
+            let address: std::net::IpAddr = address.parse().expect("an address");
+            trust.peer(Some((address, 1).into()))
+        };
+        let admitted = |address: &str| worker.admits(&peer(address));
+        for address in ["203.0.113.7", "2001:db8::1"] {
+            assert!(admitted(address) && admitted(address) && !admitted(address));
+        }
+        assert!(
+            !admitted("2001:db8::2"),
+            "one network of IPv6 is one client"
+        );
+        assert!(admitted("203.0.113.8"));
+        for address in ["127.0.0.1", "::1", "10.0.0.1"] {
+            assert!(
+                (0..8).all(|_| admitted(address)),
+                "{address} speaks for others"
+            );
+        }
+        assert!((0..8).all(|_| worker.admits(&trust.peer(None))));
+        let handle = worker.enter();
+        worker.leave(&handle, &peer("203.0.113.7"));
+        assert!(admitted("203.0.113.7") && !admitted("203.0.113.7"));
     }
 }
