@@ -18,7 +18,6 @@
 
 use crate::error::{Error, Step};
 use crate::in_use::{Ended, InUse};
-use crate::lock;
 use crate::replace;
 use crate::secret::{Random, Secret, hex};
 use serde::{Deserialize, Serialize};
@@ -121,7 +120,6 @@ impl Keyring {
     /// The keyring of this directory; an empty one if there is none yet.
     pub(crate) fn read(state_dir: &Path) -> Result<Self, Error> {
         let path = path(state_dir);
-        lock::check_file(&path)?;
         let text = match replace::read(&path) {
             Ok(Some(text)) => text,
             Ok(None) => return Ok(Self::default()),

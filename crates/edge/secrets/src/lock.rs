@@ -1,7 +1,8 @@
 //! The state directory: ours, and one at a time.
 //!
 //! Whoever may write in it may choose the keys, and so sign in as anybody. So it is looked at each time, like the run
-//! directory: it and the keyring in it belong to root or to us, and nobody else may write there. A directory in which
+//! directory, before a key is handed out or changed: it and the keyring in it belong to root or to us, and nobody else may
+//! write there. (Who only lists keys may be root, and the installation somebody's.) A directory in which
 //! anybody may make things (`/tmp`) protects what is ours in it, so what lies directly in such a one has to be ours too.
 //!
 //! The lock is held for milliseconds. Whoever holds it longer was stopped with it, and must not stop the daemon, whose
@@ -40,6 +41,7 @@ impl Lock {
             made.map_err(|e| Error::io(Step::MakeStateDir, state_dir, &e))?;
         }
         check_dir(state_dir)?;
+        check_file(&crate::keyring::path(state_dir))?;
         let path = path(state_dir);
         let fail = |e: &std::io::Error| Error::io(Step::Lock, &path, e);
         let opened = OpenOptions::new()
@@ -192,6 +194,7 @@ mod tests {
         std::fs::write(&keyring, "{}").unwrap();
         std::fs::set_permissions(&keyring, Permissions::from_mode(0o620)).unwrap();
         assert!(check_file(&keyring).is_err());
+        assert!(Lock::take(&state).is_err());
         let link = state.join("link");
         std::os::unix::fs::symlink("keyring.json", &link).unwrap();
         assert!(check_file(&link).is_err());
