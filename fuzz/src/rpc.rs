@@ -26,8 +26,9 @@ pub fn xmlrpc(data: &[u8]) {
             Err(fault) => xmlrpc::write_fault(fault),
         };
         let again = xmlrpc::response(&written).expect("what we write we can read");
-        if answer.is_ok() {
-            assert_eq!(format!("{again:?}"), format!("{answer:?}"));
+        // An answer may hold what XML forbids (Supervisor writes logs as they are): writing marks it, once.
+        if let Ok(value) = &again {
+            assert_eq!(xmlrpc::write_response(value), written);
         }
     }
 }
