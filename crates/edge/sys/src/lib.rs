@@ -12,6 +12,7 @@ pub mod heap;
 pub mod memfd;
 pub mod proc;
 pub mod seq;
+pub mod shared;
 pub mod signal;
 pub mod spawn;
 pub mod syslog;
