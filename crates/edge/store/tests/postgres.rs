@@ -129,6 +129,74 @@ async fn sessions() {
     assert_eq!(store.sweep(far).await, Ok(3), "those that were ended");
 }
 
+/// Waits until this many sessions were seen at this time.
+async fn seen(store: &Postgres, count: usize, at_ms: u64) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        // None while the database is away.
+        let list = store.list(None).await.unwrap_or_default();
+        let found = list.iter().filter(|it| it.seen_ms == at_ms).count();
+        if found == count {
+            return;
+        }
+        assert!(Instant::now() < until, "{found} of {count} were written");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn last_seen_of_many_sessions_is_few_transactions_and_survives_a_database_that_is_away() {
+    const MANY: u32 = 300;
+    let mut server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = gateway(&server, dir.path(), 1).await;
+    let mut ids = Vec::new();
+    for n in 0..MANY {
+        let (row, _) = session(n, Kind::Cookie, "ada");
+        ids.push(row.id);
+        store.insert(row, None).await.expect("kept");
+    }
+    let (client, driver) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .expect("connected");
+    let driven = tokio::spawn(driver);
+    let transactions = async || -> i64 {
+        let sql = "SELECT pg_current_xact_id()::text::bigint";
+        client.query_one(sql, &[]).await.expect("a number").get(0)
+    };
+    let touch = |at_ms, at_once| {
+        for id in &ids {
+            store.touch(*id, Touch { at_ms, at_once });
+        }
+    };
+    let before = transactions().await;
+    touch(NOW_MS + 60_000, true);
+    seen(&store, ids.len(), NOW_MS + 60_000).await;
+    let used = transactions().await - before;
+    assert!(used < i64::from(MANY) / 3, "{used} transactions for {MANY}");
+    // Nothing goes back, and nobody has to wait for the batch at the end.
+    touch(NOW_MS + 50_000, false);
+    touch(NOW_MS + 90_000, false);
+    store.leave().await.expect("left");
+    assert_eq!(
+        store
+            .list(None)
+            .await
+            .expect("a list")
+            .first()
+            .map(|it| it.seen_ms),
+        Some(NOW_MS + 90_000)
+    );
+    seen(&store, ids.len(), NOW_MS + 90_000).await;
+    drop(client);
+    driven.abort();
+    server.kill();
+    touch(NOW_MS + 120_000, true);
+    tokio::task::yield_now().await;
+    server.run();
+    seen(&store, ids.len(), NOW_MS + 120_000).await;
+}
+
 #[tokio::test]
 async fn a_server_that_dies_comes_back_by_itself() {
     let mut server = Server::start();

@@ -14,6 +14,7 @@ mod listen;
 mod pool;
 mod schema;
 mod tls;
+mod touches;
 mod users;
 
 use crate::chain;
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_postgres::Transaction;
+use touches::Touches;
 
 /// Refreshes of one session that collide this often in a row are not a browser's tabs.
 const CONFLICTS_MAX: usize = 32;
@@ -52,6 +54,7 @@ pub struct Postgres {
     seen_ms: u64,
     gateway: Arc<Gateway>,
     groups: Groups,
+    touches: Touches,
 }
 
 /// This gateway's part of the lease.
@@ -125,6 +128,7 @@ impl Postgres {
         let pool = Arc::new(pool);
         Ok(Self {
             groups: Groups::start(Arc::clone(&pool)),
+            touches: Touches::start(Arc::clone(&pool)),
             pool,
             shelf,
             seen_ms: about.seen_ms,
@@ -186,11 +190,13 @@ impl Postgres {
         Ok(renewed)
     }
 
-    /// Gives the lease up: this gateway answers nothing any more, and nobody need wait for it.
+    /// Gives the lease up: this gateway answers nothing any more, and nobody need wait for it. What it has seen of
+    /// sessions is written.
     ///
     /// # Errors
     /// It runs out by itself.
     pub async fn leave(&self) -> Result<(), Failure> {
+        self.touches.flush().await;
         let db = self.pool.lend().await?;
         let name = self.gateway.name.0.as_slice();
         db.execute("DELETE FROM steadfast.gateway WHERE name = $1", &[&name])
@@ -520,18 +526,7 @@ impl Store for Postgres {
     }
 
     fn touch(&self, id: Sid, touch: Touch) {
-        // One statement on its own connection; nobody waits, and PostgreSQL groups commits itself.
-        let store = self.clone();
-        tokio::spawn(async move {
-            if let Ok(db) = store.pool.lend().await
-                && db
-                    .execute(schema::TOUCH, &[&id.0.as_slice(), &ms(touch.at_ms)])
-                    .await
-                    .is_ok()
-            {
-                db.give_back();
-            }
-        });
+        self.touches.touch(id, touch);
     }
 
     async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {

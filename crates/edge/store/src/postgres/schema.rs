@@ -86,6 +86,12 @@ pub(crate) const SET_CHAINS: &str = "WITH asked AS MATERIALIZED (SELECT s.id AS 
     UPDATE steadfast.session s SET chain = asked.chain, context = asked.context, seen_ms = greatest(s.seen_ms, asked.seen_ms) \
     FROM asked WHERE s.id = asked.id RETURNING s.id";
 pub(crate) const TOUCH: &str = "UPDATE steadfast.session SET seen_ms = $2 WHERE id = $1 AND seen_ms < $2 AND ended_why IS NULL";
+/// The same for a batch. Rows that somebody else holds are passed over: they are being touched, refreshed or ended, and
+/// two batches that waited for each other's rows would wait for ever.
+pub(crate) const TOUCHES: &str = "WITH due AS MATERIALIZED (SELECT s.id AS id, a.seen_ms AS seen_ms \
+    FROM unnest($1::bytea[], $2::bigint[]) AS a(id, seen_ms) \
+    JOIN steadfast.session s ON s.id = a.id AND s.seen_ms < a.seen_ms AND s.ended_why IS NULL FOR UPDATE OF s SKIP LOCKED) \
+    UPDATE steadfast.session s SET seen_ms = greatest(s.seen_ms, due.seen_ms) FROM due WHERE s.id = due.id";
 pub(crate) const END: &str = "UPDATE steadfast.session SET ended_ms = $2, ended_why = $3, ended_other = $4 \
     WHERE id = $1 AND ended_why IS NULL";
 pub(crate) const REVOKE: &str = "UPDATE steadfast.session SET ended_ms = $4, ended_why = $5 \
