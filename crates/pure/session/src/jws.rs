@@ -96,6 +96,22 @@ pub struct Compact<'a> {
     signature: &'a str,
 }
 
+/// How nearly all libraries write their headers, in base64url: read by one comparison. Any other is read by the rules.
+const USUAL_HEADERS: [(&str, Alg); 9] = [
+    ("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", Alg::Hs256),
+    ("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9", Alg::Hs256),
+    ("eyJhbGciOiJIUzI1NiJ9", Alg::Hs256),
+    ("eyJhbGciOiJIUzM4NCIsInR5cCI6IkpXVCJ9", Alg::Hs384),
+    ("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzM4NCJ9", Alg::Hs384),
+    ("eyJhbGciOiJIUzM4NCJ9", Alg::Hs384),
+    ("eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9", Alg::Hs512),
+    ("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9", Alg::Hs512),
+    ("eyJhbGciOiJIUzUxMiJ9", Alg::Hs512),
+];
+
+/// Bytes of the longest signature, HMAC-SHA-512's, with room for the whole groups that the decoder wants.
+const SIGNATURE_BYTES_MAX: usize = 66;
+
 /// What we read of a header. A field that comes twice is an error: two readers could believe different ones.
 #[derive(Deserialize)]
 struct Header {
@@ -121,12 +137,11 @@ impl<'a> Compact<'a> {
         if payload.contains('.') {
             return Err(Unreadable::NotCompact);
         }
-        let header = BASE64.decode(header).map_err(|_| Unreadable::NotCompact)?;
-        let header: Header = serde_json::from_slice(&header).map_err(|_| Unreadable::NotCompact)?;
-        if header.crit.is_some() || header.b64.is_some() {
-            return Err(Unreadable::Critical);
-        }
-        let alg = Alg::parse(&header.alg).ok_or(Unreadable::Algorithm)?;
+        let usual = USUAL_HEADERS.iter().find(|(usual, _)| *usual == header);
+        let alg = match usual {
+            Some((_, alg)) => *alg,
+            None => by_the_rules(header)?,
+        };
         Ok(Self {
             alg,
             input,
@@ -144,9 +159,10 @@ impl<'a> Compact<'a> {
     /// Whether this key signed it. In constant time; a signature of another length or spelling proves nothing.
     #[must_use]
     pub fn proved_by(&self, key: &[u8]) -> bool {
-        BASE64
-            .decode(self.signature)
-            .is_ok_and(|it| self.alg.proves(key, self.input.as_bytes(), &it))
+        let mut bytes = [0; SIGNATURE_BYTES_MAX];
+        let read = BASE64.decode_slice(self.signature, &mut bytes);
+        let sent = read.ok().and_then(|length| bytes.get(..length));
+        sent.is_some_and(|sent| self.alg.proves(key, self.input.as_bytes(), sent))
     }
 
     /// The claims. None where they are no JSON object.
@@ -161,6 +177,16 @@ impl<'a> Compact<'a> {
         let signature = BASE64.encode(self.alg.mac(key, self.input.as_bytes()));
         format!("{}.{signature}", self.input)
     }
+}
+
+/// The algorithm of a header in base64url.
+fn by_the_rules(header: &str) -> Result<Alg, Unreadable> {
+    let header = BASE64.decode(header).map_err(|_| Unreadable::NotCompact)?;
+    let header: Header = serde_json::from_slice(&header).map_err(|_| Unreadable::NotCompact)?;
+    if header.crit.is_some() || header.b64.is_some() {
+        return Err(Unreadable::Critical);
+    }
+    Alg::parse(&header.alg).ok_or(Unreadable::Algorithm)
 }
 
 /// Signs claims (a JSON object as text).
@@ -178,4 +204,32 @@ pub fn sign(alg: Alg, key: &[u8], claims: &str) -> String {
     text.push('.');
     text.push_str(&signature);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_headers_are_what_the_rules_make_of_them() {
+        for (header, alg) in USUAL_HEADERS {
+            assert_eq!(by_the_rules(header), Ok(alg), "{header}");
+        }
+        let [own, ..] = USUAL_HEADERS;
+        let token = sign(Alg::Hs256, b"key", "{}");
+        assert!(token.starts_with(&format!("{}.", own.0)), "{token}");
+    }
+
+    #[test]
+    fn signatures_of_every_length_are_read_and_longer_ones_prove_nothing() {
+        for alg in [Alg::Hs256, Alg::Hs384, Alg::Hs512] {
+            let token = sign(alg, b"key", "{}");
+            let read = |text: &str| Compact::read(text).expect("a token").proved_by(b"key");
+            assert!(read(&token), "{alg:?}");
+            for more in ["AAAA", "A", &"A".repeat(400)] {
+                assert!(!read(&format!("{token}{more}")), "{alg:?} and {more}");
+            }
+            assert!(!read(&token[..token.len() - 4]), "{alg:?}, cut");
+        }
+    }
 }
