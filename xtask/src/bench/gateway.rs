@@ -8,7 +8,7 @@
 use super::{TICKS_PER_S, binary, median};
 use crate::setup;
 use crate::shell::{note, output, say};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use storm::installation::Installation;
@@ -26,6 +26,8 @@ pub(super) struct Contender {
     pub(super) pid: i32,
     /// Lines that each request carries.
     pub(super) headers: Vec<String>,
+    /// A script of wrk's that makes the requests.
+    pub(super) script: Option<PathBuf>,
     pub(super) rates: Vec<f64>,
     pub(super) per_second: Vec<f64>,
 }
@@ -79,6 +81,7 @@ pub(crate) fn run() -> Result<(), String> {
         url: format!("http://127.0.0.1:{port}/"),
         pid,
         headers: Vec::new(),
+        script: None,
         rates: Vec::new(),
         per_second: Vec::new(),
     };
@@ -238,7 +241,7 @@ pub(super) fn gateway_for(gateways: &[i32], port: u16, headers: &[String]) -> Re
         .iter()
         .map(|pid| procfs::cpu_ticks(*pid).unwrap_or(0))
         .collect();
-    wrk(&format!("http://127.0.0.1:{port}/"), 1, headers)?;
+    wrk(&format!("http://127.0.0.1:{port}/"), 1, headers, None)?;
     let used = gateways
         .iter()
         .zip(before)
@@ -247,11 +250,14 @@ pub(super) fn gateway_for(gateways: &[i32], port: u16, headers: &[String]) -> Re
         .ok_or_else(|| "no gateway runs".to_owned())
 }
 
-fn wrk(url: &str, seconds: u64, headers: &[String]) -> Result<u64, String> {
+fn wrk(url: &str, seconds: u64, headers: &[String], script: Option<&Path>) -> Result<u64, String> {
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c32", &format!("-d{seconds}s"), url]);
     for header in headers {
         command.args(["-H", header]);
+    }
+    if let Some(script) = script {
+        command.arg("-s").arg(script);
     }
     let text = output(&mut command)?;
     for bad in ["Non-2xx", "Socket errors"] {
@@ -272,7 +278,12 @@ pub(super) fn measure(contender: &mut Contender) -> Result<(), String> {
     let ticks =
         || procfs::cpu_ticks(contender.pid).ok_or_else(|| format!("{} has ended", contender.name));
     let before = ticks()?;
-    let requests = wrk(&contender.url, SECONDS, &contender.headers)? as f64;
+    let requests = wrk(
+        &contender.url,
+        SECONDS,
+        &contender.headers,
+        contender.script.as_deref(),
+    )? as f64;
     let used_s = (ticks()? - before) as f64 / TICKS_PER_S;
     if used_s <= 0.0 {
         return Err(format!(

@@ -1,7 +1,8 @@
 //! What a session costs: the gateway with `auth = required` beside itself without, requests per CPU-second.
 //!
 //! The same worker, the same upstream, the same load; the requests of one listener carry a session cookie, are verified,
-//! and get a token made for each. Rounds take turns; what counts is the median of each round's ratio.
+//! and leave with a token for the program: of one session, and of [`SESSIONS`] in turn on the same connections, as
+//! behind another proxy. Rounds take turns; what counts is the median of each round's ratio.
 
 use super::gateway::{
     Contender, ROUNDS, free_port, gateway_for, gateways, measure, nginx, table, up,
@@ -11,13 +12,15 @@ use crate::setup;
 use crate::shell::{note, say};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use storm::installation::Installation;
 
 /// What the listener with sessions has to reach of the one without.
 const RATIO_MIN: f64 = 0.9;
 const BODY_BYTES: usize = 1024;
+/// People at once.
+const SESSIONS: usize = 1000;
 
 pub(crate) fn run() -> Result<(), String> {
     setup::packages(&setup::BENCHES)?;
@@ -42,20 +45,30 @@ pub(crate) fn run() -> Result<(), String> {
     up(off).map_err(|why| format!("{why}\n{}", ground.output()))?;
     let cookie = sign_in(required).map_err(|why| format!("{why}\n{}", ground.output()))?;
     let cookie = vec![format!("Cookie: {cookie}")];
+    let script = dir.join("many.lua");
+    std::fs::write(&script, many(required)?)
+        .map_err(|error| format!("{}: {error}", script.display()))?;
     let pids = gateways(&ground)?;
-    let contender = |name, port: u16, headers: Vec<String>| {
+    let contender = |name, port: u16, headers: Vec<String>, script: Option<PathBuf>| {
         Ok::<_, String>(Contender {
             name,
             url: format!("http://127.0.0.1:{port}/"),
             pid: gateway_for(&pids, port, &headers)?,
             headers,
+            script,
             rates: Vec::new(),
             per_second: Vec::new(),
         })
     };
     let mut contenders = [
-        contender("without sessions", off, Vec::new())?,
-        contender("auth = required", required, cookie)?,
+        contender("without sessions", off, Vec::new(), None)?,
+        contender("auth = required", required, cookie.clone(), None)?,
+        contender(
+            "auth = required, 1000 sessions",
+            required,
+            cookie,
+            Some(script),
+        )?,
     ];
     for round in 1..=ROUNDS {
         for contender in &mut contenders {
@@ -65,18 +78,40 @@ pub(crate) fn run() -> Result<(), String> {
     }
     table(&contenders);
     ground.end();
-    let [without, with] = &contenders;
-    let ratios: Vec<f64> = with
-        .rates
-        .iter()
-        .zip(&without.rates)
-        .map(|(with, without)| with / without)
-        .collect();
-    let ratio = median(&ratios);
-    say(&format!(
-        "auth = required: {ratio:.2} of without (at least {RATIO_MIN} is wanted)"
-    ));
+    let [without, all @ ..] = &contenders;
+    for with in all {
+        let each = with.rates.iter().zip(&without.rates);
+        let ratios: Vec<f64> = each.map(|(with, without)| with / without).collect();
+        let spread = ratios
+            .iter()
+            .copied()
+            .fold((f64::MAX, f64::MIN), |(low, high), ratio| {
+                (low.min(ratio), high.max(ratio))
+            });
+        say(&format!(
+            "{}: {:.2} of without ({:.2} to {:.2}; at least {RATIO_MIN} is wanted)",
+            with.name,
+            median(&ratios),
+            spread.0,
+            spread.1
+        ));
+    }
     Ok(())
+}
+
+/// A script of wrk's: each request is the next session's.
+fn many(port: u16) -> Result<String, String> {
+    let mut cookies = String::new();
+    for _ in 0..SESSIONS {
+        cookies.push_str(&format!("{:?},\n", sign_in(port)?));
+    }
+    Ok(format!(
+        "local cookies = {{\n{cookies}}}\nlocal made, at = {{}}, 0
+         init = function()
+           for i, cookie in ipairs(cookies) do made[i] = wrk.format(nil, nil, {{Cookie = cookie, Host = wrk.headers.Host}}) end
+         end
+         request = function() at = at % #made + 1; return made[at] end\n"
+    ))
 }
 
 fn config(dir: &Path, off: u16, required: u16, socket: &str) -> String {
