@@ -1,11 +1,12 @@
-//! What a program reads about its user: a token made for one request, at dispatch, after all waiting.
+//! What a program reads about its user: a token made at dispatch, after all waiting.
 //!
 //! `sub` is a string, there is no `aud` unless the operator names one, `iat` lies 60 s back: PyJWT rejects an integer
 //! `sub`, an `aud` that the program did not ask for, and an `iat` in the future. `exp` is five minutes ahead, counted from
-//! dispatch.
+//! dispatch. The requests of one session within [`JWT_REUSE_S`] may carry the same token ([`fresh`]), as those of any
+//! client with a token of its own do; whether the session still lives is asked for each of them.
 
 use crate::jws::{Alg, sign};
-use crate::limits::{CLAIMS_MAX, JWT_BACK_S, JWT_LIFE_S};
+use crate::limits::{CLAIMS_MAX, JWT_BACK_S, JWT_LIFE_S, JWT_REUSE_S};
 use crate::verdict::Admission;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -50,6 +51,13 @@ pub enum Unfit {
     Reserved(String),
     /// More than [`CLAIMS_MAX`], or one twice.
     TooMany(String),
+}
+
+/// Whether a token that was made at `made_s` may go along with a request that leaves at `now_s`. Not if the clock was
+/// set back meanwhile: its `iat` could lie in the future.
+#[must_use]
+pub const fn fresh(made_s: u64, now_s: u64) -> bool {
+    made_s <= now_s && now_s - made_s < JWT_REUSE_S
 }
 
 impl Shape {
@@ -107,7 +115,7 @@ impl Shape {
         Ok(())
     }
 
-    /// The claims for one request. `now_s` is the moment of dispatch, `jti` fresh randomness.
+    /// The claims of a token. `now_s` is the moment of dispatch, `jti` fresh randomness.
     #[must_use]
     pub fn claims(&self, admission: &Admission, now_s: u64, jti: [u8; 16]) -> Map<String, Value> {
         let user = || Value::from(admission.user.as_str());
@@ -140,7 +148,7 @@ impl Shape {
         claims
     }
 
-    /// The token for one request, signed with the key that the program's generation was started with.
+    /// A token, signed with the key that the program's generation was started with.
     #[must_use]
     pub fn token(
         &self,

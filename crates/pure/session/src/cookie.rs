@@ -146,19 +146,30 @@ pub fn every<'a>(channel: Channel, headers: impl IntoIterator<Item = &'a str>) -
     all
 }
 
+/// The cookies of a header that are the program's business: all without ours, under either name.
+pub fn others(header: &str) -> impl Iterator<Item = &str> {
+    header
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && !is_ours(part))
+}
+
+/// Whether the header holds a cookie of ours.
+#[must_use]
+pub fn has_ours(header: &str) -> bool {
+    header.split(';').any(|part| is_ours(part.trim()))
+}
+
+fn is_ours(part: &str) -> bool {
+    let name = part.split('=').next().unwrap_or_default().trim_end();
+    [NAME, LOOPBACK_NAME, DEVICE_NAME, LOOPBACK_DEVICE_NAME].contains(&name)
+}
+
 /// The header for the program: the same cookies without ours (either name: neither is a program's business).
 /// None where nothing is left.
 #[must_use]
 pub fn without(header: &str) -> Option<String> {
-    let ours = |part: &&str| {
-        let name = part.split('=').next().unwrap_or_default().trim();
-        [NAME, LOOPBACK_NAME, DEVICE_NAME, LOOPBACK_DEVICE_NAME].contains(&name)
-    };
-    let kept: Vec<&str> = header
-        .split(';')
-        .map(str::trim)
-        .filter(|part| !part.is_empty() && !ours(part))
-        .collect();
+    let kept: Vec<&str> = others(header).collect();
     (!kept.is_empty()).then(|| kept.join("; "))
 }
 

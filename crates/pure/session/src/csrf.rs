@@ -55,13 +55,19 @@ impl Forged {
     }
 }
 
+/// The first line of the table: it passes, wherever it comes from.
+#[must_use]
+pub fn is_harmless(method: &str, upgrade: bool, login: bool) -> bool {
+    !login && !upgrade && matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
 /// The decision. `own` is the gateway's origin for this request (`https://host[:port]`, from what the listener vouches
 /// for); `origins` are those of the configuration. Origins are compared as browsers write them (RFC 6454 section 6.2).
 ///
 /// # Errors
 /// Answer 403 with the reason.
 pub fn decide(asked: Asked<'_>, own: &str, origins: &[String]) -> Result<(), Forged> {
-    if !asked.login && !asked.upgrade && matches!(asked.method, "GET" | "HEAD" | "OPTIONS") {
+    if is_harmless(asked.method, asked.upgrade, asked.login) {
         return Ok(());
     }
     if asked.bearer_only && !asked.login {

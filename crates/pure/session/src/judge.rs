@@ -111,6 +111,18 @@ pub fn judge(
     time: Time,
     traffic: Traffic,
 ) -> Verdict {
+    judge_hashed(&token.hash(), kind, found, policy, time, traffic)
+}
+
+/// [`judge`], where the token's hash is known already: it is what its row was looked up by.
+pub fn judge_hashed(
+    sent: &[u8; 32],
+    kind: Kind,
+    found: Found<'_>,
+    policy: Policy,
+    time: Time,
+    traffic: Traffic,
+) -> Verdict {
     let row = match believed(found) {
         Ok(row) => row,
         Err(verdict) => return verdict,
@@ -120,7 +132,7 @@ pub fn judge(
         Credential::Bearer(hash) => (hash, Kind::Bearer),
         Credential::Rotating(_) => return Verdict::Invalid(Refusal::WrongUse),
     };
-    if !same(kept, &token.hash()) {
+    if !same(kept, sent) {
         return Verdict::Invalid(Refusal::NotFound);
     }
     if kept_kind != kind {

@@ -34,8 +34,11 @@ pub const PAST_MAX: usize = 4;
 pub const DEVICE_USERS_MAX: usize = 4;
 /// Session cookies that one request can end: browsers hold one, whoever plants some needs few.
 pub const COOKIES_MAX: usize = 8;
-/// A program's token lives this long: it is made for one request, at dispatch.
+/// A program's token lives this long: it is made at dispatch.
 pub const JWT_LIFE_S: u64 = 300;
+/// A program's token is sent along with further requests of its session for this long: a page's requests cost one
+/// signature, and a program has at least [`JWT_LIFE_S`] less this for its answer.
+pub const JWT_REUSE_S: u64 = 10;
 /// `iat` lies this far back: PyJWT refuses one in the future, and programs may run on another clock.
 pub const JWT_BACK_S: u64 = 60;
 /// A JWT longer than this is passed on unread: no header of that length reaches a program anyway.

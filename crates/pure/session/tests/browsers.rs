@@ -1,7 +1,7 @@
 //! Cookies and the origin of requests.
 #![allow(missing_docs, reason = "a test")]
 
-use session::cookie::{Channel, Sent, clear, every, find, set, without};
+use session::cookie::{Channel, Sent, clear, every, find, has_ours, set, without};
 use session::csrf::{Asked, Forged, decide};
 use session::{Hidden, StoreId, Token, token::Opaque};
 
@@ -89,6 +89,22 @@ fn programs_do_not_see_it() {
         Some("a=b; c=d")
     );
     assert_eq!(without("__Host-steadfast=X"), None);
+    for header in [
+        "a=b;steadfast-local=Y",
+        " __Host-steadfast =X",
+        "a; steadfast-device-local",
+    ] {
+        assert!(has_ours(header), "{header}");
+    }
+    for header in [
+        "",
+        ";",
+        "a=steadfast-local",
+        "xsteadfast-local=1",
+        "a=b; c=d",
+    ] {
+        assert!(!has_ours(header), "{header}");
+    }
     assert_eq!(
         without("x__Host-steadfast=1").as_deref(),
         Some("x__Host-steadfast=1")

@@ -22,7 +22,7 @@ pub(crate) struct Door {
     pub(crate) place: Place,
     role: Role,
     pub(crate) policy: Policy,
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
     pub(crate) cache: Mutex<Cache>,
     clocks: Mutex<Now>,
     /// Counts up when sessions may have ended.
@@ -40,9 +40,18 @@ struct Now {
     shared: Option<Reading>,
 }
 
-enum State {
+pub(crate) enum State {
     Open(Arc<Kept>),
     Shut { unsure: Unsure, said: String },
+}
+
+impl State {
+    pub(crate) fn open(&self) -> Option<&Kept> {
+        match self {
+            State::Open(kept) => Some(kept),
+            State::Shut { .. } => None,
+        }
+    }
 }
 
 /// Milliseconds of a clock that is never set and counts while suspended.
@@ -151,11 +160,15 @@ impl Door {
 
     /// What time it is, by the shared store's clock if there is one.
     pub(crate) fn time(&self) -> Time {
+        self.moment().0
+    }
+
+    /// The same, and milliseconds of the steady clock, read together.
+    pub(crate) fn moment(&self) -> (Time, u64) {
         let mut time = locked(&self.clocks);
         let reading = time.reading();
-        time.clocks
-            .get_or_insert_with(|| Clocks::start(reading, 0))
-            .read(reading)
+        let clocks = time.clocks.get_or_insert_with(|| Clocks::start(reading, 0));
+        (clocks.read(reading), reading.steady_ms)
     }
 
     /// Opens anew if another store stands there, or others were forgotten. Says whether it did.

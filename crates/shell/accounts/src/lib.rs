@@ -176,6 +176,18 @@ impl Accounts {
         self.door.verify(token, realm, traffic, fresh).await
     }
 
+    /// As [`Accounts::identify`] for what the cache may answer now, without waiting for anybody: a *valid* with the
+    /// count of revocations that was read before it. None: ask [`Accounts::identify`].
+    #[must_use]
+    pub fn recalled(
+        &self,
+        token: &Token,
+        realm: &Realm,
+        traffic: Traffic,
+    ) -> Option<(Admission, u64)> {
+        self.door.recalled(token, realm, traffic)
+    }
+
     /// How many revocations there were so far. Read it before [`Accounts::verify`]; 0 when it is not known.
     #[must_use]
     pub fn revocations(&self) -> u64 {

@@ -6,9 +6,10 @@
 use crate::cache::{Entry, Key};
 use crate::door::{Door, locked, steady_ms};
 use crate::kept::Kept;
-use session::judge::{addressed, within};
+use session::judge::{addressed, judge_hashed, within};
 use session::revoke::{
-    Cached, DispatchLook, Recall, at_dispatch, overtaken, recall, without_answer, without_lease,
+    Cached, DispatchLook, Line, Recall, at_dispatch, overtaken, recall, without_answer,
+    without_lease,
 };
 use session::{
     Admission, Found, Kind, Policy, Realm, Refusal, Sid, Time, Token, Traffic, Unsure, Verdict,
@@ -54,6 +55,50 @@ impl Door {
         }
     }
 
+    /// A verdict that needs no question to the store: *valid*, from the cache, with the count of revocations that was
+    /// read for it. None: ask [`Door::verify`].
+    pub(crate) fn recalled(
+        &self,
+        token: &Token,
+        realm: &Realm,
+        traffic: Traffic,
+    ) -> Option<(Admission, u64)> {
+        let key = key(token)?;
+        let state = locked(&self.state);
+        let kept = state.open()?;
+        addressed(token, kept.shelf()).ok()?;
+        let line = kept.line().ok()?;
+        match self.remembered(kept, (token, &key), realm, line, traffic, false) {
+            Some((admission, Recall::Use)) => Some((admission, count_of(line))),
+            Some((_, Recall::Ask | Recall::AskElseUse)) | None => None,
+        }
+    }
+
+    /// What the cache says about a token, and what that is worth.
+    fn remembered(
+        &self,
+        kept: &Kept,
+        (token, key): (&Token, &Key),
+        realm: &Realm,
+        line: Line,
+        traffic: Traffic,
+        fresh: bool,
+    ) -> Option<(Admission, Recall)> {
+        let (time, steady_ms) = self.moment();
+        let mut cache = locked(&self.cache);
+        let entry = cache.get(key)?;
+        let found = within(Found::Row(&entry.row), realm).ok()?;
+        let verdict = judge_hashed(key, token.kind(), found, self.policy, time, traffic);
+        let Verdict::Valid(admission) = verdict else {
+            return None;
+        };
+        let worth = recall(entry.cached, line, fresh, steady_ms);
+        if worth == Recall::Use {
+            touched(kept, entry, &admission);
+        }
+        Some((admission, worth))
+    }
+
     async fn ask(
         &self,
         kept: &Arc<Kept>,
@@ -62,24 +107,21 @@ impl Door {
         traffic: Traffic,
         fresh: bool,
     ) -> (Verdict, Option<Sid>) {
-        let (now_ms, time) = (steady_ms(), self.time());
         // Before the store is asked.
         let line = kept.line().ok();
         let key = key(token);
         let mut instead = None;
-        if let (Some(key), Some(line)) = (&key, line)
-            && let Some(entry) = locked(&self.cache).get(key)
-        {
-            let found = Found::Row(&entry.row);
-            let verdict = judged(token, realm, found, self.policy, time, traffic);
-            if let Verdict::Valid(admission) = verdict {
-                match recall(entry.cached, line, fresh, now_ms) {
-                    Recall::Use => return admit(kept, entry, admission),
-                    Recall::AskElseUse => instead = Some(admission),
-                    Recall::Ask => {}
+        if let (Some(key), Some(line)) = (&key, line) {
+            match self.remembered(kept, (token, key), realm, line, traffic, fresh) {
+                Some((admission, Recall::Use)) => {
+                    let session = Some(admission.session);
+                    return (Verdict::Valid(admission), session);
                 }
+                Some((admission, Recall::AskElseUse)) => instead = Some(admission),
+                Some((_, Recall::Ask)) | None => {}
             }
         }
+        let (time, now_ms) = self.moment();
         let answer = kept.find(token).await;
         if let Answer::Unreachable(_) = answer {
             let verdict = match (instead, line) {
@@ -105,11 +147,11 @@ impl Door {
                         made_ms: now_ms,
                     },
                 };
-                let said = admit(kept, &mut entry, admission);
+                touched(kept, &mut entry, &admission);
                 if let (Some(key), Some(_)) = (key, count) {
                     locked(&self.cache).put(key, entry);
                 }
-                said
+                (Verdict::Valid(admission), session)
             }
             // The cache may hold it for its own realm.
             (verdict @ Verdict::Invalid(Refusal::OtherRealm), _) => (verdict, None),
@@ -153,32 +195,29 @@ impl Door {
 
     /// Whether the session of an admitted request has to be looked at again before it leaves.
     pub(crate) fn overtaken(&self, admitted: u64, waited: bool) -> bool {
-        let line = self.kept().ok().and_then(|kept| kept.line().ok());
+        let state = locked(&self.state);
+        let line = state.open().and_then(|kept| kept.line().ok());
         // Without a line there is nothing to compare with; `still` says so.
         line.is_none_or(|line| overtaken(admitted, line, waited, steady_ms()))
     }
 
     pub(crate) fn revocations(&self) -> Option<u64> {
-        self.kept().ok()?.line().ok().map(count_of)
+        locked(&self.state).open()?.line().ok().map(count_of)
     }
 }
 
-fn count_of(line: session::revoke::Line) -> u64 {
+fn count_of(line: Line) -> u64 {
     match line {
-        session::revoke::Line::Local { count } | session::revoke::Line::Leased { count, .. } => {
-            count
-        }
+        Line::Local { count } | Line::Leased { count, .. } => count,
     }
 }
 
 /// Renews last-seen if it is time, in the cached row as well.
-fn admit(kept: &Kept, entry: &mut Entry, admission: Admission) -> (Verdict, Option<Sid>) {
+fn touched(kept: &Kept, entry: &mut Entry, admission: &Admission) {
     if let Some(touch) = admission.touch {
         entry.row.seen_ms = entry.row.seen_ms.max(touch.at_ms);
         kept.touch(admission.session, touch);
     }
-    let session = Some(admission.session);
-    (Verdict::Valid(admission), session)
 }
 
 /// A chain changes with each refresh, so rotating tokens are always looked up.

@@ -5,11 +5,64 @@ mod kit;
 
 use kit::{caller, config, signed_in, until, user, verdict, worker};
 use session::revoke::Scope;
-use session::{Alarm, Kind, Refusal, Token, Unsure, Verdict, Why};
+use session::{Alarm, Kind, Realm, Refusal, Token, Traffic, Unsure, Verdict, Why};
 use std::fs;
 
 fn valid(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Valid(_))
+}
+
+#[tokio::test]
+async fn what_is_recalled_without_the_store_is_valid_and_ends_with_the_next_revocation() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = config(dir.path());
+    let (one, two) = (worker(&config).await, worker(&config).await);
+    for kind in [Kind::Cookie, Kind::Bearer] {
+        let ada = signed_in(&one, "ada", kind).await;
+        let bob = signed_in(&one, "bob", kind).await;
+        let recalled = |token: &Token| two.recalled(token, &Realm::default(), Traffic::Active);
+        assert_eq!(recalled(&ada.token), None, "not seen yet");
+        for opened in [&ada, &bob] {
+            assert!(valid(&verdict(&two, &opened.token.expose()).await));
+        }
+        let (admission, count) = recalled(&ada.token).expect("seen");
+        assert_eq!(
+            (admission.session, admission.user),
+            (ada.session, user("ada"))
+        );
+        assert_eq!(count, two.revocations());
+        let (admission, _) = recalled(&bob.token).expect("seen");
+        assert_eq!(admission.user, user("bob"));
+        let other = Realm::parse("staff").expect("a realm");
+        assert_eq!(two.recalled(&ada.token, &other, Traffic::Active), None);
+        // The same secret as another kind, and in the name of another store, is another token.
+        let (Token::Cookie(own) | Token::Bearer(own)) = ada.token.clone() else {
+            panic!("{kind:?}");
+        };
+        let other = match kind {
+            Kind::Cookie => Token::Bearer(own.clone()),
+            Kind::Bearer | Kind::Rotating => Token::Cookie(own.clone()),
+        };
+        assert_eq!(recalled(&other), None);
+        let mut foreign = own;
+        foreign.store.0[0] ^= 1;
+        assert_eq!(recalled(&Token::Cookie(foreign)), None);
+        // Somebody else's end makes it ask once; its own ends it.
+        let scope = Scope::One(bob.session);
+        one.sign_out(scope, Why::SignedOut).await.expect("kept");
+        assert_eq!((recalled(&ada.token), recalled(&bob.token)), (None, None));
+        assert!(valid(&verdict(&two, &ada.token.expose()).await));
+        assert!(recalled(&ada.token).is_some());
+        assert!(!valid(&verdict(&two, &bob.token.expose()).await));
+        assert_eq!(recalled(&bob.token), None);
+    }
+    let chain = signed_in(&one, "ada", Kind::Rotating).await;
+    assert!(valid(&verdict(&two, &chain.token.expose()).await));
+    assert_eq!(
+        two.recalled(&chain.token, &Realm::default(), Traffic::Active),
+        None,
+        "a chain changes"
+    );
 }
 
 #[tokio::test]

@@ -124,15 +124,25 @@ pub(crate) async fn attempt(
         return Step::Next(own::answer(client, scratch, upload, &ours).await);
     }
     let pass = flight.pass.as_deref();
-    let head = &scratch.head;
     let tokens = flight.target.tokens.as_ref();
     // A key that only the successor has: the program would refuse what this worker lets through as it is.
-    let brings = head.has(Kind::Authorization) || head.has(Kind::Cookie);
+    let brings = scratch.head.has(Kind::Authorization) || scratch.head.has(Kind::Cookie);
     let stranded = lacks && brings && !passed_on && client.worker.leaving.get();
+    scratch.dress.clear();
     let dressed = match passed_on {
         true => Ok(Dress::default()),
         false if stranded => Err(NoKey),
-        false => dress(pass, tokens, up.key, head, client.buf.bytes()),
+        false => {
+            let read = client.buf.bytes();
+            dress(
+                &mut scratch.dress,
+                pass,
+                tokens,
+                up.key,
+                &scratch.head,
+                read,
+            )
+        }
     };
     let Ok(dress) = dressed else {
         let marks = pass.map(|pass| &pass.marks);
@@ -140,7 +150,7 @@ pub(crate) async fn attempt(
         flight.done();
         return Step::Next(own::answer(client, scratch, upload, &ours).await);
     };
-    if let Err(error) = write_request(client, scratch, upload, &dress) {
+    if let Err(error) = write_request(client, scratch, upload, dress) {
         return Step::Refuse(error.into());
     }
     client.arm(client.site.config.answer_ms_max);
@@ -170,7 +180,7 @@ fn write_request(
     client: &Client,
     scratch: &mut Scratch,
     upload: &mut Upload,
-    dress: &Dress,
+    dress: Dress,
 ) -> Result<(), h1::BodyError> {
     let read = client.buf.bytes();
     let trust = &client.site.trust;
@@ -180,7 +190,7 @@ fn write_request(
         proto: origin.proto,
         host: origin.host,
         trusted_proxy: origin.trusted_proxy,
-        extra: &dress.lines,
+        extra: &scratch.dress,
         drop_authorization: dress.drop_authorization,
         drop_cookies: dress.drop_cookies,
     };

@@ -12,7 +12,7 @@ use hold::{Event, Key, Place, Request, Verdict, Why};
 
 use crate::attempt::{self, Step};
 use crate::client::{Client, Fill, Next};
-use crate::door::admit::{self, look_again, overtaken};
+use crate::door::admit::{self, Decision, look_again, overtaken};
 use crate::door::marks::Marks;
 use crate::door::{Pass, api, forward_auth};
 use crate::handle::Told;
@@ -141,7 +141,12 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
     };
     let (target, mut pass) = (placed.target.clone(), None);
     if asks {
-        pass = match Box::pin(admit::admit(client, head, placed)).await {
+        let decided = match admit::begin(client, head, placed) {
+            Ok(Decision::Passes(pass)) => Ok(pass),
+            Ok(Decision::Ask(asking)) => Box::pin(admit::ask(asking)).await,
+            Err(ours) => Err(ours),
+        };
+        pass = match decided {
             Ok(pass) => pass,
             Err(ours) => return Err(own::answer(client, scratch, &upload, &ours).await),
         };

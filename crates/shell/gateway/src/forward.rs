@@ -37,6 +37,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) proto: &'static [u8],
     pub(crate) host: &'a [u8],
     pub(crate) key: hold::Client,
+    /// The client is on this machine.
+    pub(crate) near: bool,
     pub(crate) trusted_proxy: bool,
 }
 
@@ -129,6 +131,7 @@ impl Trust {
             proto: b"http",
             host: head.host.map(|span| span.of(buf)).unwrap_or_default(),
             key: peer.key,
+            near: peer.near,
             trusted_proxy: peer.trusted,
         };
         if !peer.trusted {
@@ -164,6 +167,7 @@ impl Trust {
                 };
                 let key = bits(address.to_canonical());
                 (origin.client, origin.key) = (text, share(key));
+                origin.near = address.is_loopback();
                 if !self.holds(&key) {
                     return;
                 }

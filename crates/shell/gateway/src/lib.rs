@@ -28,6 +28,7 @@ mod frames;
 mod handle;
 mod keeper;
 mod limits;
+mod minted;
 mod note;
 mod own;
 mod site;

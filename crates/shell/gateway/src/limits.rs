@@ -46,6 +46,9 @@ pub(crate) const API_BODY_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) const API_RAW_BYTES_MAX: usize = 2 * 64 * 1024;
 /// A store has to answer within this time, or the answer is *unknown*: clients give up after 10 s or so.
 pub(crate) const STORE_MS_MAX: u64 = 5_000;
+/// Tokens for programs that are kept for a moment, per program, twice this at most: about 2 MB. A worker that serves
+/// more sessions than this within seconds signs for each request, as without it.
+pub(crate) const MINTED_MAX: usize = 4096;
 /// Between two looks at the sessions of open streams.
 pub(crate) const LOOK_MS_MIN: u64 = 250;
 /// Bytes of a client's nonce: two UUIDs fit.

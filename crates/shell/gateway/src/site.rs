@@ -238,12 +238,16 @@ fn stricter(auth: Auth, lenient: &routes::Listener, host: &str, path: &str) -> A
 
 /// Without port and final dot, in lower case.
 pub(crate) fn host_name(host: &[u8]) -> String {
-    let host = String::from_utf8_lossy(host).to_ascii_lowercase();
+    bare_name(&String::from_utf8_lossy(host)).to_ascii_lowercase()
+}
+
+/// Without port and final dot.
+pub(crate) fn bare_name(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host.as_str(),
+        _ => host,
     };
-    name.strip_suffix('.').unwrap_or(name).to_owned()
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 #[cfg(test)]

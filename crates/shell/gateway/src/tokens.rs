@@ -1,14 +1,21 @@
-//! The tokens that one target reads: made for each request at dispatch, and signed again where a rotation wants it.
+//! The tokens that one target reads: made at dispatch, and signed again where a rotation wants it.
 //!
 //! The program verifies with the key that its *generation* was started with, which its keeper publishes; that is not
 //! always the one that signs for new generations. So every dispatch, and every repeat, asks for the key of the
 //! connection that the request is about to leave on.
+//!
+//! A token that was made a moment ago for the same session and the same key is used again ([`minted`](crate::minted)):
+//! it says what a new one would say. Whether the session still lives was asked before, for each request.
+
+use std::cell::RefCell;
 
 use routes::{Jwt, JwtKey};
 use session::Admission;
 use session::claims::Shape;
 use session::jws::Alg;
 use session::keyring::{KeyId, Keyring, Outcome, Role};
+
+use crate::minted::Minted;
 
 /// See the module.
 #[derive(Debug)]
@@ -27,6 +34,7 @@ pub(crate) struct Tokens {
     until_s: u64,
     /// A cookie in which the program keeps a token of its own.
     pub(crate) cookie: Option<String>,
+    minted: RefCell<Minted>,
 }
 
 impl Tokens {
@@ -52,6 +60,7 @@ impl Tokens {
             keys: jwt.keys.clone(),
             ring,
             cookie: jwt.cookie.clone(),
+            minted: RefCell::default(),
         })
     }
 
@@ -60,14 +69,34 @@ impl Tokens {
         KeyId(self.fixed.unwrap_or(told))
     }
 
-    /// The token for one request. None: the generation was started with a key that this gateway does not have. A
-    /// compromised key still signs for a generation that knows no other: whoever stole it can forge for that
-    /// generation anyway, and its users should not be refused until it is replaced.
-    pub(crate) fn mint(&self, admission: &Admission, told: u32, now_s: u64) -> Option<String> {
-        let key = self.ring.expose(self.key(told))?;
+    /// Appends the line with the token for one request. False: the generation was started with a key that this gateway
+    /// does not have. A compromised key still signs for a generation that knows no other: whoever stole it can forge
+    /// for that generation anyway, and its users should not be refused until it is replaced.
+    pub(crate) fn authorize(
+        &self,
+        lines: &mut Vec<u8>,
+        admission: &Admission,
+        told: u32,
+        now_s: u64,
+    ) -> bool {
+        let key = self.key(told);
+        let mut minted = self.minted.borrow_mut();
+        if let Some(line) = minted.get(admission, key, now_s) {
+            lines.extend_from_slice(line);
+            return true;
+        }
+        let Some(secret) = self.ring.expose(key) else {
+            return false;
+        };
         let mut jti = [0; 16];
-        getrandom::fill(&mut jti).ok()?;
-        Some(self.shape.token(admission, self.alg, key, now_s, jti))
+        if getrandom::fill(&mut jti).is_err() {
+            return false;
+        }
+        let token = self.shape.token(admission, self.alg, secret, now_s, jti);
+        let line = format!("Authorization: Bearer {token}\r\n");
+        lines.extend_from_slice(line.as_bytes());
+        minted.put(admission, key, now_s, line.into_bytes());
+        true
     }
 
     /// The program's own token as its generation can read it; None: as it is.
@@ -158,6 +187,42 @@ mod tests {
                 .expect("a token")
                 .proved_by(b"secret-1")
         );
+    }
+
+    #[test]
+    fn a_token_is_used_again_for_its_session_its_key_and_its_moment_only() {
+        let tokens = tokens(vec![key(1, false, 0), key(2, true, 0)]);
+        let ada = Admission {
+            session: session::Sid([1; 16]),
+            user: session::UserId::parse("ada").expect("a user"),
+            at_ms: 0,
+            touch: None,
+        };
+        let line = |told, now_s| {
+            let mut lines = Vec::new();
+            let found = tokens.authorize(&mut lines, &ada, told, now_s);
+            found.then(|| String::from_utf8(lines).expect("text"))
+        };
+        let claims = |line: &str, key: &[u8]| {
+            let token = line.strip_prefix("Authorization: Bearer ").expect("a line");
+            let read = Compact::read(token.trim_end()).expect("a token");
+            assert!(read.proved_by(key), "{line}");
+            read.claims().expect("claims")
+        };
+        let first = line(1, 1000).expect("a token");
+        assert_eq!(line(1, 1009).as_ref(), Some(&first));
+        assert_eq!(claims(&first, b"secret-1")["exp"], 1300);
+        let other = line(2, 1000).expect("a token");
+        claims(&other, b"secret-2");
+        let later = line(1, 1010).expect("a token");
+        assert_eq!(claims(&later, b"secret-1")["exp"], 1310);
+        let earlier = line(1, 900).expect("a token");
+        assert_eq!(
+            claims(&earlier, b"secret-1")["iat"],
+            840,
+            "the clock was set back"
+        );
+        assert_eq!(line(77, 1000), None);
     }
 
     #[test]

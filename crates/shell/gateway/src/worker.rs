@@ -27,6 +27,8 @@ pub(crate) struct Scratch {
     pub(crate) answer: ResponseHead,
     /// What is on its way to the program.
     pub(crate) out: Vec<u8>,
+    /// Lines of ours in the head for the program.
+    pub(crate) dress: Vec<u8>,
     /// What is on its way to the client.
     pub(crate) down: Vec<u8>,
     /// What the program sent.
@@ -200,6 +202,7 @@ impl Worker {
                 head: RequestHead::default(),
                 answer: ResponseHead::default(),
                 out: Vec::with_capacity(CLIENT_BYTES_FIRST),
+                dress: Vec::new(),
                 down: Vec::with_capacity(UPSTREAM_BYTES_FIRST),
                 up: Buf::new(UPSTREAM_BYTES_FIRST),
             })
@@ -210,9 +213,11 @@ impl Worker {
         let mut spare = self.scratches.borrow_mut();
         let usual = scratch.up.capacity() <= STREAM_BYTES
             && scratch.out.capacity() <= 2 * STREAM_BYTES
+            && scratch.dress.capacity() <= STREAM_BYTES
             && scratch.down.capacity() <= 2 * STREAM_BYTES;
         if spare.len() < SPARE_BUFFERS_MAX && usual {
             scratch.out.clear();
+            scratch.dress.clear();
             scratch.down.clear();
             scratch.up.clear();
             spare.push(scratch);

@@ -636,6 +636,68 @@ fn a_request_that_waits_gets_a_token_of_the_generation_that_answers_it() {
 }
 
 #[test]
+fn one_connection_with_many_sessions_gives_each_its_own_token_until_it_ends() {
+    let mut door = Door::new(Auth::Required);
+    let [ada, bob] = ["ada", "bob"].map(|user| door.sign_in(user));
+    // A proxy in front keeps its connections: the next request on one may be anybody's.
+    let mut client = door.client();
+    let ask = |client: &mut common::Client, cookie: &str| {
+        client.send(
+            &Asked::get("/")
+                .line(&format!("Cookie: a=1; {cookie}"))
+                .text(),
+        );
+        client.answer()
+    };
+    let of = |answer: &common::Answer, user: &str, key: &[u8]| {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(claims(&answer.body)["sub"], user);
+        let token = jwt(&answer.body).expect("a token");
+        assert!(
+            Compact::read(&token).expect("a JWT").proved_by(key),
+            "{user}"
+        );
+        assert!(answer.body.contains("Cookie: a=1\r\n"), "{}", answer.body);
+        token
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        tokens.push(of(&ask(&mut client, &ada), "ada", b"secret-1"));
+        of(&ask(&mut client, &bob), "bob", b"secret-1");
+    }
+    // One signature for what comes together, unless this machine needed 10 s for it.
+    tokens.dedup();
+    assert!(tokens.len() < 3, "each request was signed for: {tokens:?}");
+    // Cut, prolonged, another user's half: none of them is the session that was just seen.
+    for forged in [
+        ada[..ada.len() - 1].to_owned(),
+        format!("{ada}x"),
+        format!("{ada}; {bob}"),
+    ] {
+        assert_eq!(ask(&mut client, &forged).status, 401, "{forged}");
+        of(&ask(&mut client, &ada), "ada", b"secret-1");
+    }
+    // Ended elsewhere: the very next request is refused, and only hers.
+    door.revoke("ada");
+    assert_eq!(ask(&mut client, &ada).status, 401);
+    of(&ask(&mut client, &bob), "bob", b"secret-1");
+    let again = door.sign_in("ada");
+    let token = of(&ask(&mut client, &again), "ada", b"secret-1");
+    assert!(
+        !tokens.contains(&token),
+        "a new session has a token of its own"
+    );
+    // A generation with another key is told nothing that was signed for the one before.
+    let _app = door.app_at(2);
+    let address = door.scene.address(2);
+    door.scene.keeper.tell_and_wait(|fact| {
+        (fact.generation, fact.key, fact.address) = (2, 2, address);
+    });
+    of(&ask(&mut client, &bob), "bob", b"secret-2");
+    of(&ask(&mut client, &again), "ada", b"secret-2");
+}
+
+#[test]
 fn tokens_of_the_program_are_signed_again_towards_its_generation() {
     // L0: no sessions at all.
     let mut scene = Scene::with(Phase::Ready, |config| {

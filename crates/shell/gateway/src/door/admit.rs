@@ -12,6 +12,8 @@
 //! that a page of ours (or the person, by typing) asked for it: whatever the program answers to a link on another site,
 //! it does not know who wanted that.
 
+use std::rc::Rc;
+
 use h1::Kind;
 use h1::request::{Method, RequestHead};
 use hold::Why as Hold;
@@ -34,15 +36,31 @@ const REALM: &str = "steadfast";
 /// `Retry-After` of an *unknown*: a store is back in seconds, or needs somebody.
 const RETRY_UNSURE_S: u32 = 1;
 
-/// Decides. None: there is nothing to remember about this request.
+/// How far the decision came without the store.
+pub(crate) enum Decision {
+    /// It may pass. None: there is nothing to remember about this request.
+    Passes(Option<Box<Pass>>),
+    /// The store has to be asked: [`ask`].
+    Ask(Box<Asking>),
+}
+
+/// A decision that waits for the store.
+pub(crate) struct Asking {
+    door: Rc<Door>,
+    pass: Pass,
+    sent: InCookie,
+    bearer: InHeader,
+}
+
+/// Decides what can be decided at once: most requests bring no credential, or one that the cache may speak for.
 ///
 /// # Errors
 /// What to answer instead.
-pub(crate) async fn admit(
+pub(crate) fn begin(
     client: &Client,
     head: &RequestHead,
     placed: Placed<'_>,
-) -> Result<Option<Box<Pass>>, Ours> {
+) -> Result<Decision, Ours> {
     let Placed { auth, gate, .. } = placed;
     let site = &*client.site;
     let buf = client.buf.bytes();
@@ -72,7 +90,7 @@ pub(crate) async fn admit(
     };
     if !open {
         let idle = pass.marks.is_empty() && !pass.drop_authorization && !clean_cookies;
-        return Ok((!idle).then(|| Box::new(pass)));
+        return Ok(Decision::Passes((!idle).then(|| Box::new(pass))));
     }
     let sent = asked::in_cookie(head, buf, channel);
     pass.cookie = sent != InCookie::None;
@@ -100,11 +118,57 @@ pub(crate) async fn admit(
     }
     if is_preflight(head, buf, None) && pass.marks.origin.is_some() {
         pass.open = false;
-        return Ok(Some(Box::new(pass)));
+        return Ok(Decision::Passes(Some(Box::new(pass))));
     }
-    pass.count = door.count();
-    let (verdict, session) = look(door, &gate.realm, sent.clone(), bearer).await;
-    settle(pass, verdict, session, &sent)
+    let (verdict, count) = match at_once(door, &gate.realm, &sent, &bearer) {
+        Some(decided) => decided,
+        None => {
+            pass.count = door.count();
+            let door = door.clone();
+            return Ok(Decision::Ask(Box::new(Asking {
+                door,
+                pass,
+                sent,
+                bearer,
+            })));
+        }
+    };
+    pass.count = count;
+    settle(pass, verdict, None, &sent).map(|pass| Decision::Passes(Some(pass)))
+}
+
+/// The rest of [`begin`].
+///
+/// # Errors
+/// What to answer instead.
+pub(crate) async fn ask(asking: Box<Asking>) -> Result<Option<Box<Pass>>, Ours> {
+    let Asking {
+        door,
+        pass,
+        sent,
+        bearer,
+    } = *asking;
+    let (verdict, session) = look(&door, &pass.realm, &sent, &bearer).await;
+    settle(pass, verdict, session, &sent).map(Some)
+}
+
+/// What needs no question to the store, and the count of revocations that was read for it.
+fn at_once(
+    door: &Door,
+    realm: &Realm,
+    sent: &InCookie,
+    bearer: &InHeader,
+) -> Option<(Verdict, u64)> {
+    let token = match (sent, bearer) {
+        (InCookie::None, InHeader::None | InHeader::Other) => {
+            return Some((Verdict::Invalid(Refusal::Absent), door.count()));
+        }
+        (InCookie::One(Some(token)), _) if token.kind() == Use::Cookie => token,
+        (InCookie::None, InHeader::Ours(Some(token))) if token.kind() != Use::Cookie => token,
+        (_, _) => return None,
+    };
+    let (admission, count) = door.accounts.recalled(token, realm, Traffic::Active)?;
+    Some((Verdict::Valid(admission), count))
 }
 
 fn is_upgrade(head: &RequestHead) -> bool {
@@ -125,17 +189,20 @@ pub(crate) fn is_preflight(head: &RequestHead, buf: &[u8], method: Option<&str>)
 pub(crate) async fn look(
     door: &Door,
     realm: &Realm,
-    sent: InCookie,
-    bearer: InHeader,
+    sent: &InCookie,
+    bearer: &InHeader,
 ) -> (Verdict, Option<Sid>) {
     let by_cookie = match sent {
         InCookie::None => None,
         InCookie::Several(_) => Some((Verdict::Invalid(Refusal::Malformed), None)),
-        InCookie::One(token) => Some(verify(door, realm, &token, |kind| kind == Use::Cookie).await),
+        InCookie::One(token) => {
+            let fits = |kind| kind == Use::Cookie;
+            Some(verify(door, realm, token.as_ref(), fits).await)
+        }
     };
     match (by_cookie, bearer) {
         (Some((Verdict::Invalid(_), _)) | None, InHeader::Ours(token)) => {
-            verify(door, realm, &token, |kind| kind != Use::Cookie).await
+            verify(door, realm, token.as_ref(), |kind| kind != Use::Cookie).await
         }
         (Some(found), _) => found,
         (None, InHeader::Bearer) => (Verdict::Invalid(Refusal::Malformed), None),
@@ -143,16 +210,17 @@ pub(crate) async fn look(
     }
 }
 
+/// The verdict about one token; `fits` says whether it came as its kind does.
 async fn verify(
     door: &Door,
     realm: &Realm,
-    token: &str,
+    token: Option<&Token>,
     fits: impl Fn(Use) -> bool,
 ) -> (Verdict, Option<Sid>) {
-    match Token::parse(token) {
+    match token {
         None => (Verdict::Invalid(Refusal::Malformed), None),
         Some(read) if !fits(read.kind()) => (Verdict::Invalid(Refusal::WrongUse), None),
-        Some(_) => door.verify(token, realm, Traffic::Active).await,
+        Some(read) => door.verify(read, realm, Traffic::Active).await,
     }
 }
 
@@ -162,7 +230,7 @@ fn settle(
     verdict: Verdict,
     session: Option<Sid>,
     sent: &InCookie,
-) -> Result<Option<Box<Pass>>, Ours> {
+) -> Result<Box<Pass>, Ours> {
     match verdict {
         Verdict::Valid(admission) => {
             pass.drop_authorization = true;
@@ -179,7 +247,7 @@ fn settle(
         Verdict::Invalid(Refusal::OtherRealm) => pass.cookie = false,
         Verdict::Invalid(_) | Verdict::Unknown(_) => {}
     }
-    Ok(Some(Box::new(pass)))
+    Ok(Box::new(pass))
 }
 
 /// Whether the session of a request has to be looked at again: some were ended since it was admitted, or it has waited

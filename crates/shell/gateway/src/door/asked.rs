@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use accounts::Caller;
 use h1::Kind;
 use h1::request::{RequestHead, Upgrade};
-use session::Realm;
 use session::cookie::{self, Channel, Sent};
 use session::csrf::{self, Forged};
+use session::{Realm, Token};
 
 use crate::forward::Origin;
 use crate::site::Site;
@@ -21,19 +21,22 @@ pub(crate) fn channel(from: &Origin<'_>) -> Channel {
     if from.proto == b"https" {
         return Channel::Https;
     }
-    let address = std::str::from_utf8(from.client).unwrap_or_default();
-    let near = address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    match near && is_loopback_name(from.host) {
+    match from.near && is_loopback_name(from.host) {
         true => Channel::LoopbackHttp,
         false => Channel::Http,
     }
 }
 
 fn is_loopback_name(host: &[u8]) -> bool {
-    let name = crate::site::host_name(host);
+    let Ok(host) = std::str::from_utf8(host) else {
+        return false;
+    };
+    let name = crate::site::bare_name(host);
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost"
-        || name.ends_with(".localhost")
+    let below = name.len().checked_sub(".localhost".len());
+    let last = below.and_then(|at| name.get(at..)).unwrap_or(name);
+    last.eq_ignore_ascii_case(".localhost")
+        || name.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -98,17 +101,21 @@ pub(crate) fn forged(
             .iter()
             .filter(move |line| line.name().of(buf).eq_ignore_ascii_case(name))
     };
+    let upgrade = head.upgrade != Upgrade::None || named(b"sec-websocket-key").next().is_some();
+    if csrf::is_harmless(method, upgrade, act.login) {
+        return None;
+    }
     let fetch_site: Vec<&str> = named(b"sec-fetch-site").map(text).collect();
     let origin: Vec<&str> = named(b"origin").map(text).collect();
     let asked = csrf::Asked {
         method,
-        upgrade: head.upgrade != Upgrade::None || named(b"sec-websocket-key").next().is_some(),
+        upgrade,
         login: act.login,
         bearer_only: act.bearer_only,
         fetch_site: &fetch_site,
         origin: &origin,
     };
-    // Most requests are decided without the origins.
+    // Most of the others are decided without the origins.
     if csrf::decide(asked, "", &[]).is_ok() {
         return None;
     }
@@ -132,9 +139,10 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum InCookie {
     None,
-    One(String),
-    /// These differ: somebody plants cookies.
-    Several(Vec<String>),
+    /// None in it: no token of ours.
+    One(Option<Token>),
+    /// They differ: somebody plants cookies. Those of them that are tokens of ours.
+    Several(Vec<Token>),
 }
 
 /// Finds the session cookie.
@@ -142,13 +150,22 @@ pub(crate) fn in_cookie(head: &RequestHead, buf: &[u8], channel: Channel) -> InC
     if !head.has(Kind::Cookie) {
         return InCookie::None;
     }
-    let headers: Vec<Cow<'_, str>> = head.lines.values(buf, Kind::Cookie).map(text).collect();
-    match cookie::find(channel, headers.iter().map(AsRef::as_ref)) {
+    let mut values = head.lines.values(buf, Kind::Cookie);
+    if let (Some(first), None) = (values.next(), values.next()) {
+        return found(channel, &[&text(first)]);
+    }
+    let all: Vec<Cow<'_, str>> = head.lines.values(buf, Kind::Cookie).map(text).collect();
+    let all: Vec<&str> = all.iter().map(AsRef::as_ref).collect();
+    found(channel, &all)
+}
+
+fn found(channel: Channel, headers: &[&str]) -> InCookie {
+    match cookie::find(channel, headers.iter().copied()) {
         Sent::None => InCookie::None,
-        Sent::One(value) => InCookie::One(value.to_owned()),
+        Sent::One(value) => InCookie::One(Token::parse(value)),
         Sent::Several => {
-            let all = cookie::every(channel, headers.iter().map(AsRef::as_ref));
-            InCookie::Several(all.into_iter().map(str::to_owned).collect())
+            let all = cookie::every(channel, headers.iter().copied());
+            InCookie::Several(all.into_iter().filter_map(Token::parse).collect())
         }
     }
 }
@@ -157,8 +174,8 @@ pub(crate) fn in_cookie(head: &RequestHead, buf: &[u8], channel: Channel) -> InC
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum InHeader {
     None,
-    /// A bearer token of ours.
-    Ours(String),
+    /// A bearer token that begins like ours; None in it: it is none all the same.
+    Ours(Option<Token>),
     /// Another bearer token.
     Bearer,
     /// Another scheme.
@@ -175,7 +192,7 @@ pub(crate) fn in_header(head: &RequestHead, buf: &[u8]) -> InHeader {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             let token = token.trim();
             match token.starts_with(OURS) {
-                true => InHeader::Ours(token.to_owned()),
+                true => InHeader::Ours(Token::parse(token)),
                 false => InHeader::Bearer,
             }
         }

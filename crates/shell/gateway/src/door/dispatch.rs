@@ -1,6 +1,8 @@
-//! What a request carries when it leaves for its program: a fresh token for that generation in place of the session's.
+//! What a request carries when it leaves for its program: a token for that generation in place of the session's.
 //!
 //! Asked again at each attempt: a repeat may go to another generation with another key.
+
+use std::borrow::Cow;
 
 use h1::Kind;
 use h1::request::RequestHead;
@@ -11,10 +13,9 @@ use crate::door::asked::text;
 use crate::door::marks::line;
 use crate::tokens::Tokens;
 
-/// Lines for the program, and which of the client's they replace.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// Which of the client's lines the program does not get: ours are in their place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Dress {
-    pub(crate) lines: Vec<u8>,
     pub(crate) drop_authorization: bool,
     pub(crate) drop_cookies: bool,
 }
@@ -23,8 +24,10 @@ pub(crate) struct Dress {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoKey;
 
-/// Dresses a request for a generation that was started with the key `told`; 0 is none.
+/// Dresses a request for a generation that was started with the key `told`; 0 is none. Lines for the program are
+/// appended to `lines`.
 pub(crate) fn dress(
+    lines: &mut Vec<u8>,
     pass: Option<&Pass>,
     tokens: Option<&Tokens>,
     told: u32,
@@ -41,12 +44,12 @@ pub(crate) fn dress(
         ..Dress::default()
     };
     match (pass.and_then(|pass| pass.admission.as_ref()), tokens) {
-        (Some(admission), Some(tokens)) => match tokens.mint(admission, told, now_s) {
-            Some(token) => authorization(&mut dress.lines, "Bearer", &token),
-            // Started before it had a key of ours: it cannot read any token.
-            None if told == 0 => {}
-            None => return Err(NoKey),
-        },
+        (Some(admission), Some(tokens)) => {
+            // One that was started before it had a key of ours cannot read any token.
+            if !tokens.authorize(lines, admission, told, now_s) && told != 0 {
+                return Err(NoKey);
+            }
+        }
         (Some(_), None) => {}
         (None, _) if dress.drop_authorization => {}
         (None, _) => {
@@ -57,62 +60,86 @@ pub(crate) fn dress(
                 Some((scheme, signed))
             });
             if let Some((scheme, token)) = signed {
-                authorization(&mut dress.lines, scheme, &token);
+                line(lines, "Authorization", &format!("{scheme} {token}"));
                 dress.drop_authorization = true;
             }
         }
     }
-    let clean = pass.is_some_and(|pass| pass.clean_cookies);
-    let again = again.and_then(|tokens| Some((tokens, tokens.cookie.as_deref()?)));
-    if head.has(Kind::Cookie) && (clean || again.is_some()) {
-        let again = again.map(|(tokens, name)| {
-            let sign = move |value: &str| tokens.signed_again(value, told, now_s);
-            (name, sign)
-        });
-        cookies(&mut dress, head, buf, clean, again);
+    if !head.has(Kind::Cookie) {
+        return Ok(dress);
     }
+    let clean = pass.is_some_and(|pass| pass.clean_cookies);
+    dress.drop_cookies = match again.and_then(|tokens| Some((tokens, tokens.cookie.as_deref()?))) {
+        Some((tokens, name)) => {
+            let sign = |value: &str| tokens.signed_again(value, told, now_s);
+            replaced(lines, head, buf, clean, (name, &sign))
+        }
+        None => clean && cleaned(lines, head, buf),
+    };
     Ok(dress)
 }
 
-fn authorization(lines: &mut Vec<u8>, scheme: &str, token: &str) {
-    line(lines, "Authorization", &format!("{scheme} {token}"));
-}
-
-/// The client's cookies without ours, the program's token signed again. Untouched ones go through as bytes.
-fn cookies(
-    dress: &mut Dress,
-    head: &RequestHead,
-    buf: &[u8],
-    clean: bool,
-    again: Option<(&str, impl Fn(&str) -> Option<String>)>,
-) {
-    let mut lines = Vec::new();
-    let mut changed = false;
-    for value in head.lines.values(buf, Kind::Cookie) {
-        let before = text(value);
-        let kept = match clean {
-            true => cookie::without(&before),
-            false => Some(before.clone().into_owned()),
-        };
-        let kept = match (&again, kept) {
-            (Some((name, sign)), Some(kept)) => Some(with(&kept, name, sign)),
-            (_, kept) => kept,
-        };
-        changed |= kept.as_deref() != Some(&*before);
-        if let Some(kept) = kept {
-            lines.extend_from_slice(b"Cookie: ");
-            match before {
-                std::borrow::Cow::Borrowed(_) => lines.extend_from_slice(kept.as_bytes()),
-                // Each letter was a byte.
-                std::borrow::Cow::Owned(_) => lines.extend(kept.chars().map(|letter| letter as u8)),
-            }
+/// The client's cookies without ours, if there are any of ours; says whether there are.
+fn cleaned(lines: &mut Vec<u8>, head: &RequestHead, buf: &[u8]) -> bool {
+    let values = || head.lines.values(buf, Kind::Cookie).map(text);
+    if !values().any(|value| cookie::has_ours(&value)) {
+        // Untouched they go through as bytes.
+        return false;
+    }
+    for value in values() {
+        let begun = lines.len();
+        for part in cookie::others(&value) {
+            let between: &[u8] = match lines.len() == begun {
+                true => b"Cookie: ",
+                false => b"; ",
+            };
+            lines.extend_from_slice(between);
+            bytes(lines, matches!(value, Cow::Borrowed(_)), part);
+        }
+        if lines.len() > begun {
             lines.extend_from_slice(b"\r\n");
         }
     }
-    if changed {
-        dress.drop_cookies = true;
-        dress.lines.extend_from_slice(&lines);
+    true
+}
+
+/// Appends a part of what [`text`] made; `as_sent`: it was text. Else each letter was a byte.
+fn bytes(lines: &mut Vec<u8>, as_sent: bool, part: &str) {
+    match as_sent {
+        true => lines.extend_from_slice(part.as_bytes()),
+        false => lines.extend(part.chars().map(|letter| letter as u8)),
     }
+}
+
+/// The client's cookies with the program's token signed again, and without ours if `clean`; says whether that is a
+/// change. Untouched ones go through as bytes.
+fn replaced(
+    lines: &mut Vec<u8>,
+    head: &RequestHead,
+    buf: &[u8],
+    clean: bool,
+    (name, sign): (&str, &impl Fn(&str) -> Option<String>),
+) -> bool {
+    let begun = lines.len();
+    let mut changed = false;
+    for value in head.lines.values(buf, Kind::Cookie) {
+        let before = text(value);
+        let kept = match clean && cookie::has_ours(&before) {
+            true => cookie::without(&before),
+            false => Some(before.clone().into_owned()),
+        };
+        let kept = kept.map(|kept| with(&kept, name, sign));
+        changed |= kept.as_deref() != Some(&*before);
+        if let Some(kept) = kept {
+            lines.extend_from_slice(b"Cookie: ");
+            bytes(lines, matches!(before, Cow::Borrowed(_)), &kept);
+            lines.extend_from_slice(b"\r\n");
+        }
+    }
+    if !changed {
+        lines.truncate(begun);
+    }
+    changed
 }
 
 /// The cookies with the value of `name` replaced by what `sign` makes of it.

@@ -61,7 +61,7 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
         marks.write(&mut lines, Source::Gateway, None);
         return Ok(Ours::passed(lines));
     }
-    let (verdict, session) = look(door, &site.gate.realm, sent.clone(), bearer).await;
+    let (verdict, session) = look(door, &site.gate.realm, &sent, &bearer).await;
     match verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),
         Verdict::Invalid(refusal) => {
@@ -75,10 +75,9 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
             if let Some((target, tokens)) = tokens {
                 let now_s = sys::clock::wall_ms() / 1000;
                 let told = target.current_key();
-                let Some(jwt) = tokens.mint(&admission, told, now_s) else {
+                if !tokens.authorize(&mut lines, &admission, told, now_s) {
                     return Err(no_key(&marks));
-                };
-                line(&mut lines, "Authorization", &format!("Bearer {jwt}"));
+                }
             }
             if marks.nonce.is_none() {
                 line(

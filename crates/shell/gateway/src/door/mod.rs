@@ -31,7 +31,7 @@ use accounts::{Accounts, Caller};
 use session::cookie::Channel;
 use session::csrf::Forged;
 use session::judge::Traffic;
-use session::{Admission, Realm, Sid, Unsure, Verdict};
+use session::{Admission, Realm, Sid, Token, Unsure, Verdict};
 use tokio::sync::Notify;
 
 use crate::door::marks::{Marks, Source};
@@ -87,7 +87,7 @@ pub(crate) struct Pass {
     /// Lines for the client that the answer of the program caused.
     lines: Vec<u8>,
     /// Session cookies that differ, on the logout path: whoever signs out wants each of them over.
-    planted: Vec<String>,
+    planted: Vec<Token>,
 }
 
 impl Pass {
@@ -128,11 +128,11 @@ impl Door {
     /// The verdict about a token, and the session that it is about; *unknown* if it takes too long.
     pub(crate) async fn verify(
         &self,
-        token: &str,
+        token: &Token,
         realm: &Realm,
         traffic: Traffic,
     ) -> (Verdict, Option<Sid>) {
-        let verify = self.accounts.verify_named(token, realm, traffic, false);
+        let verify = self.accounts.identify(token, realm, traffic, false);
         let late = (Verdict::Unknown(Unsure::Unreachable), None);
         in_time(verify).await.unwrap_or(late)
     }
