@@ -374,3 +374,28 @@ fn a_key_that_was_made_is_no_change() {
         assert!(!said.contains("SECRET_KEY"), "{command}: {said}");
     }
 }
+
+#[test]
+fn the_doctor_sees_what_runs_also_without_a_socket_of_supervisors() {
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let dir = installation.dir().display().to_string();
+    let text = format!(
+        "[steadfast]
+state_dir = {dir}/state
+[supervisord]
+logfile = {dir}/s.log
+pidfile = {dir}/s.pid
+[program:away]
+command = sleep 86480
+autostart = false
+[program:here]
+command = sleep 86481
+"
+    );
+    installation.configure(&text).expect("written");
+    installation.run().expect("starts");
+    let pid = up(&installation, "here");
+    let said = installation.say(&["doctor"]).expect("runs").text();
+    assert!(said.contains(&format!("here  pid {pid} ")), "{said}");
+    assert!(said.contains("away  not running"), "{said}");
+}

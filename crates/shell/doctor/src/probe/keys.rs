@@ -1,5 +1,6 @@
 //! SF2xx: keys that sign sessions and tokens. No value leaves this file but for comparing.
 
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use secrets::Weakness;
 
 use crate::disk::span_in;
 use crate::model::{Hit, Repair};
+use crate::scene::app::{App, AppFile};
 use crate::scene::keys::{Home, Key, Value, Without, in_code};
 use crate::scene::{Scene, Subject};
 
@@ -305,7 +307,8 @@ pub(crate) fn leaked(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
             continue;
         };
         let mut hit = Hit::proved(&key.name);
-        for file in &subject.app.files {
+        let files = subject.app.files.iter();
+        for file in files.filter(|file| !is_kept(&subject.app, file)) {
             if let Some(at) = file
                 .text
                 .find(value)
@@ -362,6 +365,14 @@ pub(crate) fn leaked(_scene: &Scene, subject: &Subject) -> Vec<Hit> {
         }
     }
     hits
+}
+
+/// The keyring in which Steadfast keeps the key, closed for others: where a key belongs. In a repository it has leaked.
+fn is_kept(app: &App, file: &AppFile) -> bool {
+    file.path.ends_with("keyring.json")
+        && file.text.contains("\"steadfast_keyring\"")
+        && !app.is_tracked(&file.path)
+        && fs::metadata(&file.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0)
 }
 
 /// Env files that hold a key of the program.

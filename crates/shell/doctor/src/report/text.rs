@@ -45,6 +45,18 @@ pub(crate) fn text(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
     out
 }
 
+/// What is said of a program whose process was not found. Who may not ask a supervisor cannot say that it does not run.
+fn absent(scene: &Scene, subject: &Subject) -> &'static str {
+    let config = match subject.source {
+        Source::Supervisor(index) => scene.configs.get(index),
+        _ => None,
+    };
+    match config.and_then(|config| config.daemon.as_ref()) {
+        Some(daemon) if !daemon.answers => "not seen",
+        _ => "not running",
+    }
+}
+
 /// What was looked at.
 fn head(out: &mut String, scene: &Scene) {
     for (index, config) in scene.configs.iter().enumerate() {
@@ -76,7 +88,7 @@ fn head(out: &mut String, scene: &Scene) {
         }
         let process = subject.processes.first();
         let state = process.map_or_else(
-            || "not running".to_owned(),
+            || absent(scene, subject).to_owned(),
             |p| {
                 format!(
                     "pid {} up {}",

@@ -10,7 +10,7 @@ use crate::disk::{Disk, Elsewhere};
 use crate::model::Env;
 use crate::scene::app::{self, App, Apps, EnvText};
 use crate::scene::layers::{self, Layer};
-use crate::scene::{Config, Scene, Source, Subject, daemon, history, keys, logs, procs, rpc};
+use crate::scene::{Config, Scene, Source, Subject, daemon, history, keys, logs, ours, procs, rpc};
 
 /// Programs whose code, processes and logs are looked at; the rules about the files see all of them.
 const PROGRAMS_MAX: usize = 500;
@@ -42,7 +42,9 @@ pub(crate) fn add(
         .flatten();
     let mut told = Vec::new();
     if look.running {
-        match rpc::processes(&first.model) {
+        let asked = rpc::processes(&first.model)
+            .or_else(|why| ours::processes(Path::new(shown), around).ok_or(why));
+        match asked {
             Ok(list) => {
                 daemon = daemon.or_else(|| daemon::above(&list));
                 if let Some(daemon) = &mut daemon {

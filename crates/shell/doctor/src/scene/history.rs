@@ -5,9 +5,9 @@
 use std::path::PathBuf;
 
 use ledger::{Entry, Filter};
-use rundir::{Identity, Layout, Surroundings};
+use rundir::{Identity, Layout};
 
-use crate::scene::{Config, procs};
+use crate::scene::{Config, ours, procs};
 
 /// Entries of one program: a crash loop makes some thousand in a day, and the newest say enough.
 const ENTRIES_MAX: usize = 500;
@@ -39,17 +39,8 @@ fn told(config: &Config) -> Option<PathBuf> {
 /// Where it is if nobody says otherwise.
 fn usual(config: &Config, around: &conf::Environment) -> Option<PathBuf> {
     let main = config.loaded.tree.first()?;
-    let var = |name: &str| around.env.get(name).filter(|v| !v.is_empty());
-    let surroundings = Surroundings {
-        uid: sys::users::own_uid(),
-        run_dir: var("STEADFAST_RUN_DIR").map(Into::into),
-        state_dir: var("STEADFAST_STATE_DIR").map(Into::into),
-        xdg_runtime_dir: var("XDG_RUNTIME_DIR").map(Into::into),
-        xdg_state_home: var("XDG_STATE_HOME").map(Into::into),
-        home: var("HOME").map(Into::into),
-    };
     let path = PathBuf::from(&main.path).canonicalize().ok()?;
-    Some(Layout::of(&Identity::File(path), &surroundings).state)
+    Some(Layout::of(&Identity::File(path), &ours::surroundings(around)).state)
 }
 
 /// The entries of a program, oldest first. A ledger that may not be read tells nothing.

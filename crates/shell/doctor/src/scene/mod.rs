@@ -12,6 +12,7 @@ pub(crate) mod jars;
 pub(crate) mod keys;
 pub(crate) mod layers;
 pub(crate) mod logs;
+pub(crate) mod ours;
 pub(crate) mod ports;
 pub(crate) mod procs;
 pub(crate) mod rpc;

@@ -1,0 +1,76 @@
+//! Steadfast's own list of processes, where the file names no socket of Supervisor's: its control socket answers to
+//! the user that it belongs to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use control::{Body, Command, ProcessInfo, Reply, Request};
+use rundir::{Found, Installation, Surroundings};
+
+use crate::scene::rpc::Told;
+
+/// A daemon answers within milliseconds, or is being replaced.
+const WAIT: Duration = Duration::from_secs(2);
+/// A thousand processes take about 1 MB.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// Where things are for whoever asks, by the environment as given.
+pub(crate) fn surroundings(around: &conf::Environment) -> Surroundings {
+    let var = |name: &str| around.env.get(name).filter(|value| !value.is_empty());
+    Surroundings {
+        uid: sys::users::own_uid(),
+        run_dir: var("STEADFAST_RUN_DIR").map(Into::into),
+        state_dir: var("STEADFAST_STATE_DIR").map(Into::into),
+        xdg_runtime_dir: var("XDG_RUNTIME_DIR").map(Into::into),
+        xdg_state_home: var("XDG_STATE_HOME").map(Into::into),
+        home: var("HOME").map(Into::into),
+    }
+}
+
+/// The processes of this file, if a Steadfast of this user runs it.
+pub(crate) fn processes(file: &Path, around: &conf::Environment) -> Option<Vec<Told>> {
+    let file: PathBuf = file.canonicalize().ok()?;
+    let Found::One(installation) = Installation::find_in(Some(&file), &surroundings(around)) else {
+        return None;
+    };
+    let request = Request {
+        id: String::new(),
+        command: Command::Status {
+            names: Vec::new(),
+            hidden: false,
+            left_out: false,
+        },
+        operator: String::new(),
+    };
+    let mut stream = UnixStream::connect(&installation.control).ok()?;
+    stream.set_read_timeout(Some(WAIT)).ok()?;
+    stream.set_write_timeout(Some(WAIT)).ok()?;
+    let line = serde_json::to_string(&request).ok()? + "\n";
+    stream.write_all(line.as_bytes()).ok()?;
+    for line in BufReader::new(stream.take(ANSWER_BYTES_MAX)).lines() {
+        match serde_json::from_str(&line.ok()?).ok()? {
+            Reply::Progress(_) => {}
+            Reply::Done(done) => {
+                let Body::Status { processes } = done.body else {
+                    return None;
+                };
+                return Some(processes.into_iter().map(told).collect());
+            }
+        }
+    }
+    None
+}
+
+fn told(process: ProcessInfo) -> Told {
+    Told {
+        group: process.group,
+        name: process.name,
+        state: process.state,
+        pid: process.pid,
+        spawn_error: process.spawn_error,
+        stdout_log: process.stdout_logfile,
+        stderr_log: process.stderr_logfile,
+    }
+}
