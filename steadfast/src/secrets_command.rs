@@ -133,6 +133,21 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
     if rows.is_empty() {
         printer::out("no program names a key; write `secrets = SECRET_KEY` into its section");
     }
+    let state = |row: &secrets::Listed| match row.id {
+        0 => status(row.status).to_owned(),
+        id => format!("key {id}  {}", status(row.status)),
+    };
+    let until = |row: &secrets::Listed| {
+        row.until_unix_s.map_or(String::new(), |until| {
+            let date = ledger::Zone::UTC.date(until.saturating_mul(1000));
+            format!(" until {date}")
+        })
+    };
+    let (mut name_columns, mut state_columns) = (0, 0);
+    for row in &rows {
+        name_columns = name_columns.max(row.name.len());
+        state_columns = state_columns.max(state(row).len() + until(row).len());
+    }
     for row in rows {
         let home = row
             .origin
@@ -140,15 +155,8 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
             .map_or("made at the first start".to_owned(), |origin| {
                 format!("in {origin}")
             });
-        let mut line = format!("{}  {}", row.name, status(row.status));
-        if row.id != 0 {
-            line = format!("{}  key {}  {}", row.name, row.id, status(row.status));
-        }
-        if let Some(until) = row.until_unix_s {
-            let date = ledger::Zone::UTC.date(until.saturating_mul(1000));
-            line.push_str(&format!(" until {date}"));
-        }
-        line.push_str(&format!("  {home}"));
+        let what = state(&row) + &until(&row);
+        let mut line = format!("{:name_columns$}  {what:state_columns$}  {home}", row.name);
         if !row.fingerprint.is_empty() {
             line.push_str(&format!("  fingerprint {}", row.fingerprint));
         }

@@ -208,3 +208,28 @@ fn a_program_that_asks_for_its_audience_gets_it_and_refuses_another() {
     assert_eq!(status, 401, "{body}");
     assert!(body.contains("this token is not valid"), "{body}");
 }
+
+#[test]
+fn where_verdicts_have_to_be_fresh_a_store_that_is_away_is_unknown() {
+    let mut store = Server::start();
+    let (installation, port) = l1(&store.as_store());
+    let strict = free_port();
+    let config = std::fs::read_to_string(installation.config()).expect("read");
+    let config = format!(
+        "{config}[gateway:strict]\nlisten = 127.0.0.1:{strict}\nroute = / -> backend\nauth = required\nfresh = yes\n"
+    );
+    installation.configure(&config).expect("written");
+    say(&installation, &["update"]);
+    let cookie = sign_in(port, "ann");
+    let status = |port: u16| people::status(port, "GET", "/api/auth/verify", &cookie);
+    assert_eq!((status(port), status(strict)), (200, 200));
+    store.kill();
+    eventually("the end of the lease", seconds(60), || {
+        (status(strict) == 503).then_some(())
+    });
+    assert_eq!(status(port), 200, "a cached verdict is good enough");
+    store.run();
+    eventually("the store's return", seconds(60), || {
+        (status(strict) == 200).then_some(())
+    });
+}

@@ -41,6 +41,8 @@ pub struct Gateway {
     pub logout: Option<Spanned<String>>,
     /// Sessions count where the realm has this name; `None`: in the nameless one.
     pub realm: Option<Spanned<String>>,
+    /// Verdicts have to be fresh: what was cached before the store could not be asked any more does not count.
+    pub fresh: Spanned<bool>,
     /// Program or upstream for which it answers whether a request may pass, to a proxy that asks; it has no routes then.
     pub forward_auth: Option<Spanned<String>>,
 }

@@ -220,7 +220,7 @@ const GATEWAY: [&str; 15] = [
     "auth",
     "maintenance_page",
 ];
-const GATEWAY_AUTH: [&str; 5] = ["auth", "login", "logout", "realm", "forward_auth"];
+const GATEWAY_AUTH: [&str; 6] = ["auth", "login", "logout", "realm", "fresh", "forward_auth"];
 const UPSTREAM: [&str; 2] = ["connect", "env_file"];
 const SESSIONS: [&str; 5] = [
     "store",

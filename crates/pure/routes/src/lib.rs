@@ -205,6 +205,8 @@ pub struct Listener {
     pub logout: Option<String>,
     /// Which sessions count here ([`Route::realm`]): for a private listener, and for the API where no route fits.
     pub realm: String,
+    /// As [`Route::fresh`], for a private listener.
+    pub fresh: bool,
     /// A private listener for nginx, Caddy and Traefik: it answers whether a request may pass, with a token for this
     /// target, and proxies nothing.
     pub forward_auth: Option<String>,
@@ -228,6 +230,7 @@ impl Default for Listener {
             login: None,
             logout: None,
             realm: String::new(),
+            fresh: false,
             forward_auth: None,
         }
     }
@@ -253,6 +256,8 @@ pub struct Route {
     /// Sessions that begin behind this route count where the realm has the same name; those of another one are no
     /// credential here. None: the listener's.
     pub realm: Option<String>,
+    /// Where the store cannot be asked and no lease says that nothing has ended, a cached verdict is not enough: 503.
+    pub fresh: bool,
 }
 
 /// Who answers.

@@ -45,7 +45,7 @@ impl Forged {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NeitherHeader => {
-                "The request names no origin. Send Origin, or use a bearer token."
+                "The request names no origin. Send Origin (no browser: Sec-Fetch-Site: same-origin), or use a bearer token."
             }
             Self::OtherOrigin => {
                 "The request comes from another origin. Add it to origins to allow it."

@@ -200,9 +200,11 @@ pub fn at_dispatch(
 }
 
 /// Likewise without a lease, when the count says nothing: the row is looked at, and a store that does not answer leaves
-/// the verdict as it was, which is younger than [`STALE_MS_MAX`]: no request waits so long.
-pub fn without_lease(admission: Admission, look: DispatchLook) -> Verdict {
+/// the verdict as it was, which is younger than [`STALE_MS_MAX`]: no request waits so long. On a `fresh` route that is
+/// not enough.
+pub fn without_lease(admission: Admission, fresh: bool, look: DispatchLook) -> Verdict {
     match look {
+        DispatchLook::Unknown(Unsure::Unreachable) if fresh => Verdict::Unknown(Unsure::NotFresh),
         DispatchLook::Unknown(Unsure::Unreachable) => Verdict::Valid(admission),
         look => looked_at(admission, look),
     }

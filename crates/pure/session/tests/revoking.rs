@@ -167,7 +167,12 @@ fn who_waited_is_looked_at_again_where_nobody_tells_of_revocations() {
             Verdict::Unknown(distrusted),
         ),
     ] {
-        assert_eq!(without_lease(admission.clone(), look), said);
+        assert_eq!(without_lease(admission.clone(), false, look), said);
+        let fresh = match look {
+            DispatchLook::Unknown(Unsure::Unreachable) => Verdict::Unknown(Unsure::NotFresh),
+            _ => said,
+        };
+        assert_eq!(without_lease(admission.clone(), true, look), fresh);
     }
 }
 

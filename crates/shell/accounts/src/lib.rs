@@ -207,9 +207,9 @@ impl Accounts {
     }
 
     /// An admitted request leaves for its program after a wait: valid still, unless its session was ended since the
-    /// count `admitted`. Time is not judged again.
-    pub async fn still(&self, admission: Admission, admitted: u64) -> Verdict {
-        self.door.still(admission, admitted).await
+    /// count `admitted`. Time is not judged again. `fresh`: *unknown* if nobody can say.
+    pub async fn still(&self, admission: Admission, admitted: u64, fresh: bool) -> Verdict {
+        self.door.still(admission, admitted, fresh).await
     }
 
     /// Before a gateway ends: with a store of several machines, nobody who ends a session waits for this one any more.

@@ -165,12 +165,15 @@ impl Door {
     }
 
     /// An admitted request leaves for its program: was its session ended since the count `admitted`?
-    pub(crate) async fn still(&self, admission: Admission, admitted: u64) -> Verdict {
-        let Ok(kept) = self.kept() else {
-            return Verdict::Valid(admission);
-        };
-        let Ok(line) = kept.line() else {
-            return Verdict::Valid(admission);
+    pub(crate) async fn still(&self, admission: Admission, admitted: u64, fresh: bool) -> Verdict {
+        let kept = self.kept().ok();
+        let line = kept.as_ref().and_then(|kept| kept.line().ok());
+        let (Some(kept), Some(line)) = (kept, line) else {
+            // The store was shut meanwhile.
+            return match fresh {
+                true => Verdict::Unknown(Unsure::NotFresh),
+                false => Verdict::Valid(admission),
+            };
         };
         if !overtaken(admitted, line, true, steady_ms()) {
             return Verdict::Valid(admission);
@@ -178,7 +181,7 @@ impl Door {
         let answer = kept.look(admission.session).await;
         let look = DispatchLook::from(answer.found());
         match count_of(line) {
-            now if now == admitted => without_lease(admission, look),
+            now if now == admitted => without_lease(admission, fresh, look),
             now => at_dispatch(admission, admitted, now, || look),
         }
     }

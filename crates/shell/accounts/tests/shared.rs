@@ -8,6 +8,7 @@ mod server;
 use kit::{caller, signed_in, until, user, verdict, worker};
 use routes::Sessions;
 use server::Server;
+use session::judge::Traffic;
 use session::revoke::Scope;
 use session::{Kind, Refusal, Unsure, Verdict, Why};
 use std::path::Path;
@@ -66,7 +67,7 @@ async fn gateways_share_sessions_users_and_ends() {
     let Verdict::Valid(admission) = verdict(&two, &waiting).await else {
         panic!("ada is signed in");
     };
-    let living = two.still(admission.clone(), admitted).await;
+    let living = two.still(admission.clone(), admitted, true).await;
     assert_eq!(living, Verdict::Valid(admission.clone()));
     two.leave().await;
     let mut quickest = Duration::MAX;
@@ -83,7 +84,7 @@ async fn gateways_share_sessions_users_and_ends() {
     })
     .await;
     assert_eq!(
-        two.still(admission, admitted).await,
+        two.still(admission, admitted, false).await,
         Verdict::Invalid(Refusal::Ended(Why::Revoked))
     );
 
@@ -92,6 +93,19 @@ async fn gateways_share_sessions_users_and_ends() {
     let unseen = signed_in(&one, "ada", Kind::Cookie).await.token.expose();
     server.kill();
     assert!(valid(&verdict(&one, &seen).await), "cached");
+    // Once the lease has run out, that is enough for most routes and not for those that want fresh verdicts.
+    let count = one.revocations();
+    until("the lease of the one has run out", async || {
+        one.overtaken(count, true)
+    })
+    .await;
+    assert!(valid(&verdict(&one, &seen).await), "stale, below the bound");
+    let not_fresh = Verdict::Unknown(Unsure::NotFresh);
+    assert_eq!(one.verify(&seen, Traffic::Passive, true).await, not_fresh);
+    let Verdict::Valid(admission) = verdict(&one, &seen).await else {
+        panic!("valid above");
+    };
+    assert_eq!(one.still(admission, count, true).await, not_fresh);
     assert_eq!(
         verdict(&one, &unseen).await,
         Verdict::Unknown(Unsure::Unreachable)

@@ -134,9 +134,9 @@ async fn a_request_that_waited_is_looked_at_again_for_revocation_only() {
         .sign_out(Scope::User(user("bob")), Why::Revoked)
         .await
         .expect("kept");
-    assert!(valid(&accounts.still(a, admitted).await));
+    assert!(valid(&accounts.still(a, admitted, true).await));
     let ended = Verdict::Invalid(Refusal::Ended(Why::Revoked));
-    assert_eq!(accounts.still(b, admitted).await, ended);
+    assert_eq!(accounts.still(b, admitted, false).await, ended);
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ pub(crate) fn look(args: &Args, io: &Io<'_>, disk: &Disk) -> Result<Scene, Strin
     if let Some(path) = &args.config {
         let shown = path.display().to_string();
         if !config::add(&mut scene, &shown, disk, &around, look) {
-            return Err(format!("{shown} cannot be read"));
+            return Err(unreadable(path, disk));
         }
     } else if let Some(pid) = args.pid {
         if !discover::process(&mut scene, pid, disk, &mut apps) {
@@ -454,4 +454,13 @@ pub(crate) fn cause(
         .iter()
         .copied()
         .find(|code| all.contains(&(diagnosis.subject, code)))
+}
+
+/// Why a configuration could not be read.
+fn unreadable(path: &Path, disk: &Disk) -> String {
+    let why = match disk.bytes(path, conf::FILE_BYTES_MAX) {
+        Ok(_) => "it is no text".to_owned(),
+        Err(error) => error.words(),
+    };
+    format!("{} cannot be read: {why}", path.display())
 }

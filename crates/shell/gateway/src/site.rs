@@ -19,6 +19,8 @@ const PRIVATE_PEERS: [&str; 3] = ["127.0.0.0/8", "::1", "unix"];
 pub(crate) struct Gate {
     /// Sessions of another realm are no credential here.
     pub(crate) realm: Realm,
+    /// A verdict that nobody can confirm is *unknown* here.
+    pub(crate) fresh: bool,
     login: Option<String>,
     logout: Option<String>,
 }
@@ -39,6 +41,7 @@ impl Gate {
         };
         Gate {
             realm: Realm::parse(realm.unwrap_or(&config.realm)).unwrap_or_default(),
+            fresh: route.map_or(config.fresh, |route| route.fresh),
             login: of(|route| &route.login, &config.login),
             logout: of(|route| &route.logout, &config.logout),
         }

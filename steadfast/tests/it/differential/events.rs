@@ -288,3 +288,37 @@ stdout_logfile = {{dir}}/%(program_name)s_%(process_num)d.log
         side.ctl(&["avail"]);
     });
 }
+
+#[test]
+fn the_clock_is_heard_every_five_seconds() {
+    let config = "
+[eventlistener:clock]
+command = {listener} {dir}/ticks
+events = TICK
+";
+    compare(&listener(config), |side| {
+        let all = side.wait_file("ticks", "poolserial:3 ");
+        let mut when = Vec::new();
+        for event in all.split("\n--\n").filter(|event| !event.is_empty()) {
+            let (head, payload) = event.split_once('\n').expect("a head and a payload");
+            // A minute, or an hour, may begin meanwhile.
+            if !head.contains("eventname:TICK_5 ") {
+                continue;
+            }
+            let names: Vec<&str> = head
+                .split(' ')
+                .filter_map(|word| word.split(':').next())
+                .collect();
+            if when.len() < 2 {
+                side.note(&format!("{} of TICK_5", names.join(" ")));
+            }
+            let time = payload.strip_prefix("when:").expect("a time");
+            when.push(time.parse::<u64>().expect("seconds since 1970"));
+        }
+        let [first, second, ..] = when[..] else {
+            panic!("{all}");
+        };
+        assert_eq!(first % 5, 0, "{all}");
+        assert!(second > first && second % 5 == 0, "{all}");
+    });
+}

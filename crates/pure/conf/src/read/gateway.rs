@@ -52,6 +52,7 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
             login: keys.optional("login", &vars, tokens::plain_path),
             logout: keys.optional("logout", &vars, tokens::plain_path),
             realm: keys.optional("realm", &vars, tokens::realm),
+            fresh: keys.value("fresh", false, &vars, values::boolean),
             forward_auth: keys.optional("forward_auth", &vars, |text| Ok(strip(text).to_owned())),
         };
         signing_in(&mut keys, &gateway);
@@ -99,6 +100,10 @@ fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
             let message = format!("`{key}` of [{section}] has no effect: {why}");
             keys.warn("conf.no-effect", message, path.span.clone());
         }
+    }
+    if *gateway.fresh && !forward && *gateway.auth == Auth::Off {
+        let message = format!("`fresh` of [{section}] has no effect: auth is off");
+        keys.warn("conf.no-effect", message, gateway.fresh.span.clone());
     }
     let Some(target) = &gateway.forward_auth else {
         return;

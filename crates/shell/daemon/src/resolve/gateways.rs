@@ -182,6 +182,7 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
         login: path(&gateway.login),
         logout: path(&gateway.logout),
         realm: path(&gateway.realm),
+        fresh: *gateway.fresh,
     };
     let defaults = Listener::default();
     Listener {
@@ -212,6 +213,7 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
             .as_ref()
             .map_or(defaults.body_bytes_max, |bytes| bytes.value),
         realm: path(&gateway.realm).unwrap_or_default(),
+        fresh: *gateway.fresh,
         forward_auth: path(&gateway.forward_auth),
         ..defaults
     }

@@ -61,6 +61,7 @@ impl Asked {
                     login: of(|it| &it.login),
                     logout: of(|it| &it.logout),
                     realm: of(|it| &it.realm),
+                    fresh: strictest.is_some_and(|it| it.fresh),
                     ..own.clone()
                 });
             }
@@ -231,9 +232,10 @@ mod tests {
     }
 
     #[test]
-    fn login_and_realm_come_along() {
+    fn login_realm_and_freshness_come_along() {
         let mut web = listener(":80", &[("", "/", "app", Auth::Required)]);
         web.realm = "forum".into();
+        web.routes[0].fresh = true;
         let derived = listener(":8001", &[("", "", "app", Auth::Off)]);
         let made = Asked::new(&[web]).of(&derived, &["app"]);
         let [route] = made.routes.as_slice() else {
@@ -243,9 +245,10 @@ mod tests {
             (
                 route.login.as_deref(),
                 route.realm.as_deref(),
-                route.path_prefix.as_str()
+                route.path_prefix.as_str(),
+                route.fresh
             ),
-            (Some("/login"), Some("forum"), "")
+            (Some("/login"), Some("forum"), "", true)
         );
     }
 }

@@ -548,7 +548,7 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     let mut resolved = case.resolve(
         "[program:app]\ncommand = uvicorn server:app --port 8001\nsecrets = KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
          [upstream:legacy]\nconnect = 127.0.0.1:9000\nsecrets = THEIRS\nenv_file = DIR/legacy.env\nclaims = nonsense\n\
-         [gateway:ask]\nlisten = 127.0.0.1:9011\nforward_auth = app\nrealm = app\n[gateway:ask2]\nlisten = 127.0.0.1:9012\n\
+         [gateway:ask]\nlisten = 127.0.0.1:9011\nforward_auth = app\nrealm = app\nfresh = yes\n[gateway:ask2]\nlisten = 127.0.0.1:9012\n\
          forward_auth = legacy\nrealm = legacy\n",
     );
     let wrong: Vec<_> = resolved
@@ -566,9 +566,9 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     let realms: Vec<_> = config
         .listeners
         .iter()
-        .map(|it| it.realm.as_str())
+        .map(|it| (it.realm.as_str(), it.fresh))
         .collect();
-    assert_eq!(realms, ["app", "legacy"]);
+    assert_eq!(realms, [("app", true), ("legacy", false)]);
     let Some(Target::Program {
         jwt: Some(jwt),
         slots,

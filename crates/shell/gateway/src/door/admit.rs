@@ -77,6 +77,7 @@ pub(crate) fn begin(
         required: auth == Auth::Required && way == Way::Plain,
         open,
         realm: gate.realm.clone(),
+        fresh: gate.fresh,
         way,
         cookie: false,
         drop_authorization: site.watched && matches!(bearer, InHeader::Ours(_)),
@@ -148,7 +149,7 @@ pub(crate) async fn ask(asking: Box<Asking>) -> Result<Option<Box<Pass>>, Ours> 
         sent,
         bearer,
     } = *asking;
-    let (verdict, session) = look(&door, &pass.realm, &sent, &bearer).await;
+    let (verdict, session) = look(&door, (&pass.realm, pass.fresh), &sent, &bearer).await;
     settle(pass, verdict, session, &sent).map(Some)
 }
 
@@ -185,10 +186,11 @@ pub(crate) fn is_preflight(head: &RequestHead, buf: &[u8], method: Option<&str>)
             .is_some()
 }
 
-/// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in.
+/// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in. `here`: whose
+/// sessions count, and whether a verdict has to be fresh.
 pub(crate) async fn look(
     door: &Door,
-    realm: &Realm,
+    here: (&Realm, bool),
     sent: &InCookie,
     bearer: &InHeader,
 ) -> (Verdict, Option<Sid>) {
@@ -197,12 +199,12 @@ pub(crate) async fn look(
         InCookie::Several(_) => Some((Verdict::Invalid(Refusal::Malformed), None)),
         InCookie::One(token) => {
             let fits = |kind| kind == Use::Cookie;
-            Some(verify(door, realm, token.as_ref(), fits).await)
+            Some(verify(door, here, token.as_ref(), fits).await)
         }
     };
     match (by_cookie, bearer) {
         (Some((Verdict::Invalid(_), _)) | None, InHeader::Ours(token)) => {
-            verify(door, realm, token.as_ref(), |kind| kind != Use::Cookie).await
+            verify(door, here, token.as_ref(), |kind| kind != Use::Cookie).await
         }
         (Some(found), _) => found,
         (None, InHeader::Bearer) => (Verdict::Invalid(Refusal::Malformed), None),
@@ -213,14 +215,14 @@ pub(crate) async fn look(
 /// The verdict about one token; `fits` says whether it came as its kind does.
 async fn verify(
     door: &Door,
-    realm: &Realm,
+    (realm, fresh): (&Realm, bool),
     token: Option<&Token>,
     fits: impl Fn(Use) -> bool,
 ) -> (Verdict, Option<Sid>) {
     match token {
         None => (Verdict::Invalid(Refusal::Malformed), None),
         Some(read) if !fits(read.kind()) => (Verdict::Invalid(Refusal::WrongUse), None),
-        Some(read) => door.verify(read, realm, Traffic::Active).await,
+        Some(read) => door.verify(read, realm, Traffic::Active, fresh).await,
     }
 }
 
@@ -270,7 +272,8 @@ pub(crate) async fn look_again(client: &Client, flight: &mut Flight) -> Option<O
     let admission = pass.admission.as_ref()?;
     // Before the store is asked: what is ended while it answers is looked at once more.
     let count = door.count();
-    let still = door.accounts.still(admission.clone(), pass.count);
+    let fresh = pass.fresh;
+    let still = door.accounts.still(admission.clone(), pass.count, fresh);
     let late = Verdict::Unknown(Unsure::Unreachable);
     let over = match in_time(still).await.unwrap_or(late) {
         Verdict::Valid(_) => {

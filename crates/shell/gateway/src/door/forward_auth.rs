@@ -61,7 +61,7 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
         marks.write(&mut lines, Source::Gateway, None);
         return Ok(Ours::passed(lines));
     }
-    let (verdict, session) = look(door, &site.gate.realm, &sent, &bearer).await;
+    let (verdict, session) = look(door, (&site.gate.realm, site.gate.fresh), &sent, &bearer).await;
     match verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),
         Verdict::Invalid(refusal) => {

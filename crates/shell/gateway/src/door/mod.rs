@@ -71,6 +71,8 @@ pub(crate) struct Pass {
     open: bool,
     /// Sessions count here if they began in it.
     realm: Realm,
+    /// See [`routes::Route::fresh`].
+    fresh: bool,
     way: Way,
     /// A session cookie came.
     cookie: bool,
@@ -131,8 +133,9 @@ impl Door {
         token: &Token,
         realm: &Realm,
         traffic: Traffic,
+        fresh: bool,
     ) -> (Verdict, Option<Sid>) {
-        let verify = self.accounts.identify(token, realm, traffic, false);
+        let verify = self.accounts.identify(token, realm, traffic, fresh);
         let late = (Verdict::Unknown(Unsure::Unreachable), None);
         in_time(verify).await.unwrap_or(late)
     }

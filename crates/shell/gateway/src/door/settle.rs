@@ -119,7 +119,11 @@ async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), 
         return Ok(());
     }
     for token in std::mem::take(&mut pass.planted) {
-        match door.verify(&token, &pass.realm, Traffic::Passive).await.0 {
+        match door
+            .verify(&token, &pass.realm, Traffic::Passive, false)
+            .await
+            .0
+        {
             Verdict::Valid(other) => {
                 end(door, pass, Scope::One(other.session)).await?;
             }

@@ -221,13 +221,15 @@ pub(super) const ROWS: &[Row] = &[
             "SUPERVISOR_STATE_CHANGE",
             "SUPERVISOR_STATE_CHANGE_RUNNING",
             "SUPERVISOR_STATE_CHANGE_STOPPING",
-            "TICK",
-            "TICK_5",
-            "TICK_60",
-            "TICK_3600",
         ],
         Same,
         "a_pool_hears_what_it_asked_for_and_counts_its_own",
+    ),
+    row(
+        "event",
+        &["TICK", "TICK_5", "TICK_60", "TICK_3600"],
+        Same,
+        "the_clock_is_heard_every_five_seconds",
     ),
     // Signals.
     row(

@@ -20,8 +20,11 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "section",
         &["[inet_http_server]"],
-        Same,
-        "the_tcp_port_wants_user_and_password",
+        Better(
+            "without a password it answers only to addresses, names without a dot, `*.localhost` and its configured host: \
+             a page of another site reads nothing by a name of its own (DNS rebinding)",
+        ),
+        "without_a_password_a_page_of_another_site_reads_nothing_under_its_own_name",
     ),
     row(
         "section",
