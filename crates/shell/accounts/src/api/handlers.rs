@@ -236,6 +236,7 @@ pub(super) async fn verify(
 #[utoipa::path(post, path = "/refresh", request_body = RefreshAsked, responses(
     (status = 200, body = Successor),
     (status = 400, body = Details, description = "`invalid_grant`: the session is over or was never ours."),
+    (status = 401, body = Details, description = "`no_credential`: its session is of another realm."),
     (status = 503, body = Details, description = "Ask the same again.")))]
 pub(super) async fn refresh(
     State(accounts): State<Accounts>,
