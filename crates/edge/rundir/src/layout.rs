@@ -82,7 +82,12 @@ pub struct Surroundings {
 impl Surroundings {
     /// Those of this process.
     pub fn here() -> Surroundings {
-        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Surroundings::of(|name| std::env::var_os(name))
+    }
+
+    /// Those of this process's user with variables as `var` has them; an empty one counts as none.
+    pub fn of(var: impl Fn(&str) -> Option<OsString>) -> Surroundings {
+        let var = |name: &str| var(name).filter(|value| !value.is_empty());
         Surroundings {
             uid: rustix::process::getuid().as_raw(),
             run_dir: var("STEADFAST_RUN_DIR"),

@@ -1,7 +1,7 @@
 //! Ansible's own module (`community.general.supervisorctl`) against the real supervisord and against ours, there in
 //! turn by the real supervisorctl and by ours. It reads what supervisorctl prints word by word.
 
-use super::{Side, same};
+use super::{Side, both, same};
 use crate::harness::{exe, free_port, venv, workspace};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -37,12 +37,7 @@ files = {dir}/more.ini
 
 #[test]
 fn ansibles_module_sees_no_difference() {
-    let (real, ours) = std::thread::scope(|scope| {
-        let ours = scope.spawn(|| play(true));
-        let real = play(false);
-        (real, ours.join())
-    });
-    let ours = ours.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (real, ours) = both(play);
     // What must be in it, or the playbook asked for nothing.
     for told in [
         r#"changed=true failed=false name="new" state="present""#,

@@ -163,11 +163,7 @@ pub(super) fn both(script: impl Fn(&mut Started) + Sync) {
         script(&mut side);
         std::mem::take(&mut side.transcript)
     };
-    let (real, ours) = std::thread::scope(|scope| {
-        let ours = scope.spawn(|| play(true));
-        (play(false), ours.join())
-    });
-    let ours = ours.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (real, ours) = super::both(play);
     super::same(&real, &ours);
 }
 

@@ -40,13 +40,18 @@ fn compare(config: &str, script: impl Fn(&mut Side) + Sync) {
 
 /// The same with a configuration that depends on the side (its ports).
 fn compare_with(config: impl Fn(&Side) -> String + Sync, script: impl Fn(&mut Side) + Sync) {
+    let (real, ours) = both(|ours| play(ours, &config, &script));
+    same(&real, &ours);
+}
+
+/// What `play` wrote down with the real supervisord and with ours, at the same time.
+fn both(play: impl Fn(bool) -> String + Sync) -> (String, String) {
     let (real, ours) = std::thread::scope(|scope| {
-        let ours = scope.spawn(|| play(true, &config, &script));
-        let real = play(false, &config, &script);
-        (real, ours.join())
+        let ours = scope.spawn(|| play(true));
+        (play(false), ours.join())
     });
     let ours = ours.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    same(&real, &ours);
+    (real, ours)
 }
 
 /// Two transcripts must be the same, and say something.

@@ -1,7 +1,7 @@
 //! `stdout_syslog` and `logfile = syslog` beside the real supervisord: in a mount namespace of each side `/dev/log` is a
 //! socket of the test's.
 
-use super::{Side, same};
+use super::{Side, both, same};
 use crate::harness::{exe, head, seconds, venv};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -84,12 +84,7 @@ fn play(ours: bool) -> String {
 
 #[test]
 fn lines_reach_the_systems_log_in_the_same_words() {
-    let (real, ours) = std::thread::scope(|scope| {
-        let ours = scope.spawn(|| play(true));
-        let real = play(false);
-        (real, ours.join())
-    });
-    let ours = ours.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (real, ours) = both(play);
     assert!(real.contains("talks three|"), "{real}");
     same(&real, &ours);
 }

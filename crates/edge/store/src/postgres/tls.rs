@@ -11,20 +11,12 @@
 //! who sits in between.
 
 use crate::error::{Failure, Step};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-/// Where Linux distributions keep the roots that the system trusts.
-const SYSTEM_ROOTS: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
+use trust::Anybody;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -102,7 +94,7 @@ impl Wish {
     }
 
     pub(super) fn connector(&self) -> Result<MakeRustlsConnect, Failure> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = trust::provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(Failure::at(Step::Open))?;
@@ -112,7 +104,7 @@ impl Wish {
                 .with_no_client_auth(),
             Mode::Disable | Mode::Prefer | Mode::Require => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+                .with_custom_certificate_verifier(Arc::new(Anybody::new(provider)))
                 .with_no_client_auth(),
         };
         Ok(MakeRustlsConnect::new(config))
@@ -122,15 +114,12 @@ impl Wish {
         let named = self.roots.as_deref().filter(|path| *path != "system");
         let path = match named {
             Some(path) => path,
-            None => SYSTEM_ROOTS
-                .into_iter()
-                .find(|path| std::path::Path::new(path).exists())
-                .ok_or_else(|| {
-                    Failure::new(
-                        Step::Open,
-                        "this system has no list of roots; name one: sslrootcert",
-                    )
-                })?,
+            None => trust::system_roots().ok_or_else(|| {
+                Failure::new(
+                    Step::Open,
+                    "this system has no list of roots; name one: sslrootcert",
+                )
+            })?,
         };
         let said =
             |error: &dyn std::fmt::Display| Failure::new(Step::Open, format!("{path}: {error}"));
@@ -148,55 +137,6 @@ impl Wish {
             return Err(said(&"it holds no certificate"));
         }
         Ok(roots)
-    }
-}
-
-/// Believes every certificate, but not every signature: what `prefer` and `require` promise, and no more.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

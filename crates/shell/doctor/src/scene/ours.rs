@@ -1,5 +1,5 @@
-//! Steadfast's own list of processes, where the file names no socket of Supervisor's: its control socket answers to
-//! the user that it belongs to.
+//! Steadfast's own list of processes, where no socket of Supervisor's answers (the file may name none): its control
+//! socket answers to the user that it belongs to.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,15 +18,7 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// Where things are for whoever asks, by the environment as given.
 pub(crate) fn surroundings(around: &conf::Environment) -> Surroundings {
-    let var = |name: &str| around.env.get(name).filter(|value| !value.is_empty());
-    Surroundings {
-        uid: sys::users::own_uid(),
-        run_dir: var("STEADFAST_RUN_DIR").map(Into::into),
-        state_dir: var("STEADFAST_STATE_DIR").map(Into::into),
-        xdg_runtime_dir: var("XDG_RUNTIME_DIR").map(Into::into),
-        xdg_state_home: var("XDG_STATE_HOME").map(Into::into),
-        home: var("HOME").map(Into::into),
-    }
+    Surroundings::of(|name| around.env.get(name).map(Into::into))
 }
 
 /// The processes of this file, if a Steadfast of this user runs it.
