@@ -196,18 +196,17 @@ fn observe(
             }
             !dead.is_empty() && touch::all_known(&watched, dead)
         };
-        let all_ended = (0..LOOKS).any(|_| look(&mut dead, TOUCH / LOOKS));
+        // Once each touched program has ended, its test is over.
+        let _ = (0..LOOKS).any(|_| look(&mut dead, TOUCH / LOOKS));
         let tests = touch::judge(scene, processes, &touched, &watched, &dead);
         drop(touched);
         let more = time.saturating_sub(TOUCH);
         let slice = (TOUCH / LOOKS).max(more / MORE_LOOKS_MAX);
         let looks = more.as_millis() / slice.as_millis();
-        if !all_ended {
-            // A worker that ends now was not ended by the file; those that are left are watched on.
-            (0..looks).for_each(|_| {
-                look(&mut dead, slice);
-            });
-        }
+        // A worker that ends now was not ended by the file. Growth and writers of all programs are looked at in any case.
+        (0..looks).for_each(|_| {
+            look(&mut dead, slice);
+        });
         live.tests = tests;
         live.pings = pings.into_iter().filter_map(|p| p.join().ok()).collect();
     });

@@ -47,10 +47,7 @@ pub(crate) fn text(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
 
 /// What is said of a program whose process was not found. Who may not ask a supervisor cannot say that it does not run.
 fn absent(scene: &Scene, subject: &Subject) -> &'static str {
-    let config = match subject.source {
-        Source::Supervisor(index) => scene.configs.get(index),
-        _ => None,
-    };
+    let config = subject.config(scene);
     match config.and_then(|config| config.daemon.as_ref()) {
         Some(daemon) if !daemon.answers => "not seen",
         _ => "not running",

@@ -154,21 +154,6 @@ pub(crate) fn certificate(target: &Target, now_unix_s: u64) -> Option<Certificat
 
 /// Sends a request (head and body as they are) and reads the answer until it is whole or the connection ends.
 pub(crate) fn ask(target: &Target, request: &[u8]) -> Result<Answer, String> {
-    let answer = exchange(target, request);
-    match (target, answer) {
-        (Target::Tls(_, _, trust), Err(why))
-            if trust.was_asked_for_ours() && !why.starts_with(NO_ANSWER) =>
-        {
-            Err(tls::WANTS_OURS.to_owned())
-        }
-        (Target::Unix(_) | Target::Tcp(..) | Target::Tls(..), answer) => answer,
-    }
-}
-
-/// What is said if the deadline passes.
-const NO_ANSWER: &str = "no answer within";
-
-fn exchange(target: &Target, request: &[u8]) -> Result<Answer, String> {
     let start = Instant::now();
     let deadline = deadline();
     let mut stream: Box<dyn Stream> = match target {
@@ -181,10 +166,16 @@ fn exchange(target: &Target, request: &[u8]) -> Result<Answer, String> {
             Box::new(tls::over(connect(host, *port, deadline)?, host, trust)?)
         }
     };
+    // Many servers that want a certificate of ours say nothing more and hang up.
+    let wants_ours = || matches!(target, Target::Tls(_, _, trust) if trust.was_asked_for_ours());
+    let ended = |error: &io::Error| match wants_ours() && !is_late(error) {
+        true => tls::WANTS_OURS.to_owned(),
+        false => words(error),
+    };
     stream
         .write_all(request)
         .and_then(|()| stream.flush())
-        .map_err(|e| words(&e))?;
+        .map_err(|e| ended(&e))?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 << 10];
     while !is_whole(&bytes) && bytes.len() < ANSWER_BYTES_MAX {
@@ -194,8 +185,11 @@ fn exchange(target: &Target, request: &[u8]) -> Result<Answer, String> {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             // Many servers end a TLS connection without saying so.
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
-            Err(e) => return Err(words(&e)),
+            Err(e) => return Err(ended(&e)),
         }
+    }
+    if bytes.is_empty() && wants_ours() {
+        return Err(tls::WANTS_OURS.to_owned());
     }
     let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     parse(&bytes, took_ms).ok_or_else(|| "the answer is not HTTP".to_owned())
@@ -247,13 +241,20 @@ pub(crate) fn address(url: &str, env: &Env) -> Result<(Target, String, String), 
     Ok((target, authority.to_owned(), path))
 }
 
+fn is_late(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
 fn words(error: &io::Error) -> String {
     if let Some(words) = tls::failure(error) {
         return words;
     }
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("{NO_ANSWER} {} s", ANSWER_MS_MAX / 1000)
+            format!("no answer within {} s", ANSWER_MS_MAX / 1000)
         }
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::NotFound => "there is no such socket".to_owned(),

@@ -6,32 +6,25 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
-    Error, RootCertStore, SignatureScheme, StreamOwned,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore,
+    SignatureScheme, StreamOwned,
 };
+use trust::Anybody;
 
 use crate::scene::certificate;
 use crate::scene::http::Bounded;
 use crate::time::{date, duration};
 
-/// Where distributions keep the roots that the system trusts.
-const SYSTEM_ROOTS: &[&str] = &[
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
 /// What a server that wants to know us answers; we have no certificate.
 pub(crate) const WANTS_OURS: &str = "it wants a certificate of its clients";
 
@@ -48,18 +41,17 @@ impl Trust {
     /// Those whom this system trusts: its list of roots, or that of `SSL_CERT_FILE`.
     pub(crate) fn system(env: &BTreeMap<String, String>) -> Result<Trust, String> {
         let named = env.get("SSL_CERT_FILE").filter(|path| !path.is_empty());
-        let usual = || SYSTEM_ROOTS.iter().find(|path| Path::new(path).exists());
-        let path = named
-            .map(String::as_str)
-            .or_else(|| usual().copied())
-            .ok_or("this system has no list of root certificates; name one in SSL_CERT_FILE")?;
+        let none = "this system has no list of root certificates; name one in SSL_CERT_FILE";
+        let path = match named {
+            Some(path) => path.as_str(),
+            None => trust::system_roots().ok_or(none)?,
+        };
         let mut roots = RootCertStore::empty();
         let found =
             CertificateDer::pem_file_iter(path).map_err(|error| format!("{path}: {error}"))?;
         // A list may hold one that is too old to be read; the others count.
         roots.add_parsable_certificates(found.flatten());
-        let provider = provider();
-        let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), trust::provider())
             .build()
             .map_err(|error| format!("{path}: {error}"))?;
         Trust::new(judge.clone(), Some(judge))
@@ -67,7 +59,7 @@ impl Trust {
 
     /// Anybody.
     pub(crate) fn anybody() -> Result<Trust, String> {
-        Trust::new(Arc::new(Anybody(provider())), None)
+        Trust::new(Arc::new(Anybody::new(trust::provider())), None)
     }
 
     fn new(
@@ -75,7 +67,7 @@ impl Trust {
         judge: Option<Arc<WebPkiServerVerifier>>,
     ) -> Result<Trust, String> {
         let ours = Arc::new(Ours::default());
-        let builder = ClientConfig::builder_with_provider(provider())
+        let builder = ClientConfig::builder_with_provider(trust::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
         let mut config = builder
@@ -90,7 +82,7 @@ impl Trust {
         })
     }
 
-    /// Whether a server has asked for a certificate of ours.
+    /// Whether a server has asked for a certificate of ours since the last connection was begun ([`over`]).
     pub(crate) fn was_asked_for_ours(&self) -> bool {
         self.ours.0.load(Ordering::Relaxed)
     }
@@ -113,10 +105,6 @@ impl std::fmt::Debug for Trust {
         };
         f.write_str(whom)
     }
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// Our own certificate: there is none, but it is noted that a server wants one, since many say nothing more and hang up.
@@ -144,6 +132,7 @@ pub(crate) fn over(
     host: &str,
     trust: &Trust,
 ) -> Result<StreamOwned<ClientConnection, Bounded<TcpStream>>, String> {
+    trust.ours.0.store(false, Ordering::Relaxed);
     let connection = ClientConnection::new(Arc::clone(&trust.config), name(host)?)
         .map_err(|error| words(&error))?;
     Ok(StreamOwned::new(connection, stream))
@@ -262,47 +251,6 @@ fn words(error: &Error) -> String {
         Error::AlertReceived(alert) => format!("it refuses TLS: {alert:?}"),
         Error::InvalidCertificate(_) => "its certificate is not accepted".to_owned(),
         other => other.to_string(),
-    }
-}
-
-/// Believes every certificate, but not every signature.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, signed, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, signed, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
