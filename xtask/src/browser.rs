@@ -44,7 +44,7 @@ fn dependencies() -> Result<(), String> {
     };
     let wanted = read(&lock)?;
     let stamp = home().join("node_modules/.steadfast-stamp");
-    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+    if crate::setup::is_made(&stamp, &wanted) {
         note("have the browser client's dependencies");
         return Ok(());
     }

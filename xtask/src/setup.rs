@@ -6,7 +6,7 @@ mod collection;
 pub(crate) mod debian;
 
 use crate::shell::{note, output, run, target, which, workspace};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A program and the Debian package that has it.
@@ -138,6 +138,11 @@ fn apt() -> Command {
     privileged("apt-get")
 }
 
+/// Whether the stamp says that something was made with this.
+pub(crate) fn is_made(stamp: &Path, with: &str) -> bool {
+    std::fs::read_to_string(stamp).is_ok_and(|made| made == with)
+}
+
 /// A program that only root may run.
 fn privileged(program: &str) -> Command {
     let mut command = if rustix::process::geteuid().is_root() {
@@ -158,7 +163,7 @@ pub(crate) fn venv() -> Result<PathBuf, String> {
     let wanted_path = workspace().join("xtask/requirements.txt");
     let wanted = std::fs::read_to_string(&wanted_path)
         .map_err(|error| format!("{}: {error}", wanted_path.display()))?;
-    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+    if is_made(&stamp, &wanted) {
         note(&format!("have the venv {}", venv.display()));
         collection::supervisorctl(&venv)?;
         return Ok(venv);
@@ -207,7 +212,7 @@ pub(crate) fn node() -> Result<PathBuf, String> {
     let node = target().join("node");
     let stamp = node.join("steadfast-stamp");
     let wanted = NODE.join("\n");
-    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+    if is_made(&stamp, &wanted) {
         note(&format!("have {}", node.display()));
         return Ok(node);
     }

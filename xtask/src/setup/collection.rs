@@ -29,7 +29,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) fn supervisorctl(venv: &Path) -> Result<(), String> {
     let collections = venv.join("collections");
     let stamp = collections.join("steadfast-stamp");
-    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == ANSIBLE) {
+    if super::is_made(&stamp, ANSIBLE) {
         note(&format!(
             "have community.general.supervisorctl of {ANSIBLE}: {}",
             collections.display()

@@ -1,6 +1,6 @@
 //! A bare Debian 12 in a directory: where the `.deb` is installed for real, and removed again.
 //!
-//! `mmdebstrap` makes it with the machine's own apt: its mirrors, its proxy, its keys. It needs root and nothing else:
+//! `mmdebstrap` makes it with the machine's own apt (its proxy, its keys) from Debian's mirrors. It needs root and nothing else:
 //! where mounts are forbidden it does without them. What is in it: the packages that every Debian has (priority
 //! `required`), and systemd for `systemd-analyze verify`. Which versions is decided by the release.
 
@@ -14,8 +14,9 @@ const MADE_WITH: &str = "mmdebstrap --variant=required --include=systemd bookwor
 /// Makes it, or finds it there.
 pub(crate) fn root() -> Result<PathBuf, String> {
     let root = target().join("debian");
-    let stamp = root.join("steadfast-stamp");
-    if std::fs::read_to_string(&stamp).is_ok_and(|made| made == MADE_WITH) {
+    // Beside it: what is in it is Debian's alone, and root's.
+    let stamp = target().join("debian.stamp");
+    if root.exists() && super::is_made(&stamp, MADE_WITH) {
         note(&format!("have a bare Debian: {}", root.display()));
         return Ok(root);
     }
