@@ -104,8 +104,8 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// What requests of a route need.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What requests of a route need, from the least to the most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Auth {
     /// Nothing: sessions are not looked at, the program decides.

@@ -98,6 +98,7 @@ pub(crate) async fn attempt(
             flight.event(Event::ClientGone);
             return Step::Next(next);
         }
+        flight.pass.iter_mut().for_each(|pass| pass.has_waited());
     }
     flight.request.body_held(upload.is_held());
     let now = client.worker.now();

@@ -75,25 +75,24 @@ pub(crate) async fn exchange(client: &mut Client, desk: &mut Option<Box<Scratch>
     let mut verdict = flight.target.arrive(&mut flight.request, Place::Back);
     loop {
         verdict = match verdict {
-            Verdict::Forward(_) if overtaken(client, &flight) => {
-                match Box::pin(look_again(client, &mut flight)).await {
-                    Some(ours) => {
-                        flight.done();
-                        let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());
-                        return own::answer(client, scratch, &upload, &ours).await;
-                    }
-                    None => match sent(client, desk, &mut flight, &mut upload).await {
-                        Ok(verdict) => verdict,
-                        Err(next) => return next,
-                    },
+            Verdict::Forward(_) => {
+                if overtaken(client, &flight)
+                    && let Some(ours) = Box::pin(look_again(client, &mut flight)).await
+                {
+                    flight.done();
+                    let scratch = desk.get_or_insert_with(|| client.worker.take_scratch());
+                    return own::answer(client, scratch, &upload, &ours).await;
+                }
+                match sent(client, desk, &mut flight, &mut upload).await {
+                    Ok(verdict) => verdict,
+                    Err(next) => return next,
                 }
             }
-            Verdict::Forward(_) => match sent(client, desk, &mut flight, &mut upload).await {
-                Ok(verdict) => verdict,
-                Err(next) => return next,
-            },
             Verdict::Park(_) => match parked(client, desk, &mut flight, &mut upload).await {
-                Waited::Go => Verdict::Forward(flight.request.slot()),
+                Waited::Go => {
+                    flight.pass.iter_mut().for_each(|pass| pass.has_waited());
+                    Verdict::Forward(flight.request.slot())
+                }
                 Waited::Answer(why) => Verdict::Answer(why),
                 Waited::Gone => return Next::Gone,
                 Waited::Refuse(reject) => {
@@ -151,12 +150,11 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
             Err(ours) => return Err(own::answer(client, scratch, &upload, &ours).await),
         };
     }
-    if !upload.is_held()
-        && !head.expect_continue
-        && upload.fits(head.len)
-        && let Some(next) = whole_body(client, scratch, &mut upload).await
-    {
-        return Err(next);
+    if !upload.is_held() && !head.expect_continue && upload.fits(head.len) {
+        if let Some(next) = whole_body(client, scratch, &mut upload).await {
+            return Err(next);
+        }
+        pass.iter_mut().for_each(|pass| pass.has_waited());
     }
     let head = &scratch.head;
     let origin = site.trust.origin(&client.peer, head, client.buf.bytes());

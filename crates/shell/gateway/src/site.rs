@@ -17,9 +17,9 @@ const PRIVATE_PEERS: [&str; 3] = ["127.0.0.0/8", "::1", "unix"];
 /// What the gateway of a route says about sessions.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Sessions of another realm are no credential here.
+    /// See [`Needs::realm`].
     pub(crate) realm: Realm,
-    /// A verdict that nobody can confirm is *unknown* here.
+    /// See [`Needs::fresh`].
     pub(crate) fresh: bool,
     login: Option<String>,
     logout: Option<String>,
@@ -29,8 +29,18 @@ pub(crate) struct Gate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed<'a> {
     pub(crate) target: &'a Rc<Target>,
-    pub(crate) auth: Auth,
     pub(crate) gate: &'a Gate,
+    pub(crate) needs: Needs<'a>,
+}
+
+/// What is asked of a request: the strictest of what its path may mean to its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needs<'a> {
+    pub(crate) auth: Auth,
+    /// Sessions of another realm are no credential here.
+    pub(crate) realm: &'a Realm,
+    /// A verdict that nobody can confirm is *unknown* here.
+    pub(crate) fresh: bool,
 }
 
 impl Gate {
@@ -85,7 +95,7 @@ pub(crate) struct Site {
     /// Where no route fits, and for a private listener.
     pub(crate) gate: Gate,
     by_host: bool,
-    /// The routes as a lenient program reads their paths; None where `auth` is the same everywhere.
+    /// The routes as a lenient program reads their paths; None where all of them ask for the same.
     lenient: Option<routes::Listener>,
 }
 
@@ -103,8 +113,12 @@ impl Site {
         if config.forward_auth.is_some() {
             config.trusted.extend(PRIVATE_PEERS.map(str::to_owned));
         }
-        let first = config.routes.first().map(|route| route.auth);
-        let differs = config.routes.iter().any(|route| Some(route.auth) != first);
+        let asked = |route: &routes::Route| (route.auth, route.fresh, route.realm.clone());
+        let first = config.routes.first().map(asked);
+        let differs = config
+            .routes
+            .iter()
+            .any(|route| Some(asked(route)) != first);
         let guarded = config.routes.iter().any(|route| route.auth != Auth::Off);
         let gates: Vec<Gate> = config
             .routes
@@ -143,15 +157,52 @@ impl Site {
         let path = path(head, buf);
         let host = self.host(head, buf);
         let at = self.route(&host, path)?;
-        let auth = self.config.routes.get(at)?.auth;
         Some(Placed {
             target: self.targets.get(at)?.as_ref()?,
-            auth: match &self.lenient {
-                Some(lenient) => stricter(auth, lenient, &host, path),
-                None => auth,
-            },
             gate: self.gates.get(at)?,
+            needs: self.needs(at, &host, path)?,
         })
+    }
+
+    /// What a request of this route needs. None: its program may read the path as one of another realm, and nobody can
+    /// be of both.
+    fn needs(&self, at: usize, host: &str, path: &str) -> Option<Needs<'_>> {
+        let needs = |at: usize| {
+            let (route, gate) = (self.config.routes.get(at)?, self.gates.get(at)?);
+            Some(Needs {
+                auth: route.auth,
+                realm: &gate.realm,
+                fresh: gate.fresh,
+            })
+        };
+        let target = &self.config.routes.get(at)?.target;
+        let (mut strictest, mut torn) = (needs(at)?, false);
+        let Some(lenient) = &self.lenient else {
+            return Some(strictest);
+        };
+        let mut hear = |reading: &str| {
+            let Some(other) = number(lenient, host, reading) else {
+                return;
+            };
+            let Some(asked) = needs(other).filter(|asked| asked.auth != Auth::Off) else {
+                return;
+            };
+            let same = self.config.routes.get(other).map(|it| &it.target) == Some(target);
+            if asked.auth > strictest.auth {
+                torn = false;
+                strictest.auth = asked.auth;
+                if same {
+                    strictest.realm = asked.realm;
+                }
+            } else if asked.auth == strictest.auth {
+                torn |= same && asked.realm != strictest.realm;
+            }
+            strictest.fresh |= asked.fresh;
+        };
+        // As it is: a route may be written in capitals.
+        hear(path);
+        readings(path, &mut hear);
+        (!torn).then_some(strictest)
     }
 
     /// The realm of a path that no program gets.
@@ -176,9 +227,7 @@ impl Site {
         {
             return Some(0);
         }
-        let route = self.config.route(host, path)?;
-        let mut routes = self.config.routes.iter();
-        routes.position(|other| std::ptr::eq(other, route))
+        number(&self.config, host, path)
     }
 
     /// Whether no program gets this request.
@@ -222,21 +271,11 @@ fn lenient(config: &routes::Listener) -> routes::Listener {
     lenient
 }
 
-/// The route that fits what a program may read decides if it wants more.
-fn stricter(auth: Auth, lenient: &routes::Listener, host: &str, path: &str) -> Auth {
-    let mut strictest = auth;
-    let mut hear = |reading: &str| {
-        let other = lenient.route(host, reading).map(|route| route.auth);
-        strictest = match (strictest, other) {
-            (Auth::Required, _) | (_, Some(Auth::Required)) => Auth::Required,
-            (Auth::Optional, _) | (_, Some(Auth::Optional)) => Auth::Optional,
-            (Auth::Off, Some(Auth::Off) | None) => Auth::Off,
-        };
-    };
-    // As it is: a route may be written in capitals.
-    hear(path);
-    readings(path, &mut hear);
-    strictest
+/// The number of the route that fits.
+fn number(config: &routes::Listener, host: &str, path: &str) -> Option<usize> {
+    let route = config.route(host, path)?;
+    let mut routes = config.routes.iter();
+    routes.position(|other| std::ptr::eq(other, route))
 }
 
 /// Without port and final dot, in lower case.
@@ -281,10 +320,10 @@ mod tests {
             ..routes::Listener::default()
         };
         config.sort_routes();
-        let lenient = lenient(&config);
+        let site = Site::new(config, None, |_| None);
         let auth = |path: &str| {
-            let raw = config.route("", path).map_or(Auth::Off, |route| route.auth);
-            stricter(raw, &lenient, "", path)
+            let at = site.route("", path).expect("a route");
+            site.needs(at, "", path).expect("one realm").auth
         };
         for path in [
             "/Admin",
@@ -304,5 +343,42 @@ mod tests {
         for path in ["/x/%41", "/x;admin", "/x/..", "/adminx", "/x/admin"] {
             assert_eq!(auth(path), Auth::Off, "{path}");
         }
+    }
+
+    #[test]
+    fn a_stricter_reading_brings_its_realm_and_its_freshness() {
+        let route = |path: &str, target: &str, auth, realm: &str, fresh| routes::Route {
+            path_prefix: path.to_owned(),
+            target: target.to_owned(),
+            auth,
+            realm: Some(realm.to_owned()),
+            fresh,
+            ..routes::Route::default()
+        };
+        let mut config = routes::Listener {
+            routes: vec![
+                route("/", "app", Auth::Optional, "people", false),
+                route("/admin", "app", Auth::Required, "staff", true),
+                route("/new", "app", Auth::Optional, "new", false),
+                route("/other", "other", Auth::Optional, "other", false),
+            ],
+            ..routes::Listener::default()
+        };
+        config.sort_routes();
+        let site = Site::new(config, None, |_| None);
+        let needs = |path: &str| {
+            let at = site.route("", path).expect("a route");
+            let needs = site.needs(at, "", path)?;
+            Some((needs.auth, needs.realm.to_string(), needs.fresh))
+        };
+        let of = |auth, realm: &str, fresh| Some((auth, realm.to_owned(), fresh));
+        for path in ["/admin", "/Admin", "/x/..;/admin", "/%61dmin"] {
+            assert_eq!(needs(path), of(Auth::Required, "staff", true), "{path}");
+        }
+        assert_eq!(needs("/x"), of(Auth::Optional, "people", false));
+        assert_eq!(needs("/new"), of(Auth::Optional, "new", false));
+        assert_eq!(needs("/New"), None, "of two realms");
+        // The path of another program does not lead there.
+        assert_eq!(needs("/Other"), of(Auth::Optional, "people", false));
     }
 }

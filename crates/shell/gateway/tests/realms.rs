@@ -60,6 +60,13 @@ fn a_session_of_one_realm_is_no_credential_in_another() {
         assert_eq!(challenge, Some("Bearer realm=\"steadfast\""), "{path}");
         assert_eq!(ask("forum", path, &forum).status, 200, "{path}");
     }
+    // What is wrong with a header says nothing about the cookie beside it.
+    let (_, token) = forum.split_once('=').expect("a pair");
+    let misused = Asked::get("/data")
+        .cookie(&forum)
+        .line(&format!("Authorization: Bearer {token}"));
+    let refused = door.ask(at("billing", misused));
+    assert_eq!((refused.status, refused.header("set-cookie")), (401, None));
     let out = door.ask(at(
         "billing",
         Asked::post("/_steadfast/logout", "").cookie(&forum),

@@ -122,21 +122,14 @@ impl Asked {
                 let route = listener.route(host.unwrap_or_default(), path);
                 let leads = route.filter(|route| names.contains(&route.target.as_str()));
                 if let Some(route) = leads
-                    && found.is_none_or(|other| rank(other.auth) < rank(route.auth))
+                    && found
+                        .is_none_or(|other| (other.auth, other.fresh) < (route.auth, route.fresh))
                 {
                     found = Some(route);
                 }
             }
         }
         found
-    }
-}
-
-fn rank(auth: Auth) -> u8 {
-    match auth {
-        Auth::Off => 0,
-        Auth::Optional => 1,
-        Auth::Required => 2,
     }
 }
 

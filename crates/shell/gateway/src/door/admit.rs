@@ -61,7 +61,8 @@ pub(crate) fn begin(
     head: &RequestHead,
     placed: Placed<'_>,
 ) -> Result<Decision, Ours> {
-    let Placed { auth, gate, .. } = placed;
+    let Placed { gate, needs, .. } = placed;
+    let auth = needs.auth;
     let site = &*client.site;
     let buf = client.buf.bytes();
     let from = site.trust.origin(&client.peer, head, buf);
@@ -76,8 +77,10 @@ pub(crate) fn begin(
         count: 0,
         required: auth == Auth::Required && way == Way::Plain,
         open,
-        realm: gate.realm.clone(),
-        fresh: gate.fresh,
+        realm: needs.realm.clone(),
+        fresh: needs.fresh,
+        waited: false,
+        by_cookie: false,
         way,
         cookie: false,
         drop_authorization: site.watched && matches!(bearer, InHeader::Ours(_)),
@@ -109,7 +112,7 @@ pub(crate) fn begin(
         (Some(forged), _, _) => return Err(forbidden(forged, &pass.marks)),
     }
     if way == Way::Login {
-        pass.caller = Some(Box::new(asked::caller(head, buf, &from, &gate.realm)));
+        pass.caller = Some(Box::new(asked::caller(head, buf, &from, needs.realm)));
     }
     let Some(door) = &site.door else {
         return Err(unsure(Unsure::Unreachable, &pass.marks));
@@ -121,7 +124,7 @@ pub(crate) fn begin(
         pass.open = false;
         return Ok(Decision::Passes(Some(Box::new(pass))));
     }
-    let (verdict, count) = match at_once(door, &gate.realm, &sent, &bearer) {
+    let (verdict, count) = match at_once(door, needs.realm, &sent, &bearer) {
         Some(decided) => decided,
         None => {
             pass.count = door.count();
@@ -135,7 +138,7 @@ pub(crate) fn begin(
         }
     };
     pass.count = count;
-    settle(pass, verdict, None, &sent).map(|pass| Decision::Passes(Some(pass)))
+    settle(pass, Looked::at_once(verdict), &sent).map(|pass| Decision::Passes(Some(pass)))
 }
 
 /// The rest of [`begin`].
@@ -149,8 +152,8 @@ pub(crate) async fn ask(asking: Box<Asking>) -> Result<Option<Box<Pass>>, Ours> 
         sent,
         bearer,
     } = *asking;
-    let (verdict, session) = look(&door, (&pass.realm, pass.fresh), &sent, &bearer).await;
-    settle(pass, verdict, session, &sent).map(Some)
+    let looked = look(&door, (&pass.realm, pass.fresh), &sent, &bearer).await;
+    settle(pass, looked, &sent).map(Some)
 }
 
 /// What needs no question to the store, and the count of revocations that was read for it.
@@ -186,6 +189,30 @@ pub(crate) fn is_preflight(head: &RequestHead, buf: &[u8], method: Option<&str>)
             .is_some()
 }
 
+/// What was found out about the credentials of a request.
+pub(crate) struct Looked {
+    pub(crate) verdict: Verdict,
+    pub(crate) session: Option<Sid>,
+    /// Why the cookie signs nobody in; a header may, all the same.
+    of_cookie: Option<Refusal>,
+}
+
+impl Looked {
+    fn at_once(verdict: Verdict) -> Looked {
+        Looked {
+            verdict,
+            session: None,
+            of_cookie: None,
+        }
+    }
+
+    /// Whether the browser's cookie is to be taken away: what is wrong with the header says nothing about it.
+    pub(crate) fn spoils_cookie(&self, sent: &InCookie) -> bool {
+        // One of several is not ours.
+        matches!(sent, InCookie::One(_)) && self.of_cookie.is_some_and(Refusal::spoils_cookie)
+    }
+}
+
 /// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in. `here`: whose
 /// sessions count, and whether a verdict has to be fresh.
 pub(crate) async fn look(
@@ -193,7 +220,7 @@ pub(crate) async fn look(
     here: (&Realm, bool),
     sent: &InCookie,
     bearer: &InHeader,
-) -> (Verdict, Option<Sid>) {
+) -> Looked {
     let by_cookie = match sent {
         InCookie::None => None,
         InCookie::Several(_) => Some((Verdict::Invalid(Refusal::Malformed), None)),
@@ -202,13 +229,22 @@ pub(crate) async fn look(
             Some(verify(door, here, token.as_ref(), fits).await)
         }
     };
-    match (by_cookie, bearer) {
+    let of_cookie = match &by_cookie {
+        Some((Verdict::Invalid(refusal), _)) => Some(*refusal),
+        Some(_) | None => None,
+    };
+    let (verdict, session) = match (by_cookie, bearer) {
         (Some((Verdict::Invalid(_), _)) | None, InHeader::Ours(token)) => {
             verify(door, here, token.as_ref(), |kind| kind != Use::Cookie).await
         }
         (Some(found), _) => found,
         (None, InHeader::Bearer) => (Verdict::Invalid(Refusal::Malformed), None),
         (None, InHeader::None | InHeader::Other) => (Verdict::Invalid(Refusal::Absent), None),
+    };
+    Looked {
+        verdict,
+        session,
+        of_cookie,
     }
 }
 
@@ -227,26 +263,22 @@ async fn verify(
 }
 
 /// The table.
-fn settle(
-    mut pass: Pass,
-    verdict: Verdict,
-    session: Option<Sid>,
-    sent: &InCookie,
-) -> Result<Box<Pass>, Ours> {
-    match verdict {
+fn settle(mut pass: Pass, looked: Looked, sent: &InCookie) -> Result<Box<Pass>, Ours> {
+    let clear = looked.spoils_cookie(sent);
+    pass.by_cookie = pass.cookie && looked.of_cookie.is_none();
+    // Good elsewhere: whatever happens here, it stays.
+    pass.cookie &= looked.of_cookie != Some(Refusal::OtherRealm);
+    let session = looked.session;
+    match looked.verdict {
         Verdict::Valid(admission) => {
             pass.drop_authorization = true;
             pass.admission = Some(admission);
         }
         Verdict::Invalid(refusal) if pass.required => {
-            // One of several is not ours.
-            let clear = matches!(sent, InCookie::One(_)) && refusal.spoils_cookie();
             let clear = clear.then(|| cookie::clear(pass.channel)).flatten();
             return Err(unauthorized(refusal, clear, session, &pass.marks));
         }
         Verdict::Unknown(why) if pass.way != Way::Login => return Err(unsure(why, &pass.marks)),
-        // Good elsewhere: whatever happens here, it stays.
-        Verdict::Invalid(Refusal::OtherRealm) => pass.cookie = false,
         Verdict::Invalid(_) | Verdict::Unknown(_) => {}
     }
     Ok(Box::new(pass))
@@ -257,8 +289,7 @@ fn settle(
 pub(crate) fn overtaken(client: &Client, flight: &Flight) -> bool {
     match (flight.pass.as_deref(), client.site.door.as_ref()) {
         (Some(pass), Some(door)) => {
-            let waited = flight.request.waited_ms().is_some();
-            pass.admission.is_some() && door.accounts.overtaken(pass.count, waited)
+            pass.admission.is_some() && door.accounts.overtaken(pass.count, pass.waited)
         }
         (Some(_) | None, _) => false,
     }
@@ -277,13 +308,13 @@ pub(crate) async fn look_again(client: &Client, flight: &mut Flight) -> Option<O
     let late = Verdict::Unknown(Unsure::Unreachable);
     let over = match in_time(still).await.unwrap_or(late) {
         Verdict::Valid(_) => {
-            pass.count = count;
+            (pass.count, pass.waited) = (count, false);
             return None;
         }
         Verdict::Unknown(why) => unsure(why, &pass.marks),
         Verdict::Invalid(refusal) => {
             let clear =
-                (pass.cookie && refusal.spoils_cookie()).then(|| cookie::clear(pass.channel));
+                (pass.by_cookie && refusal.spoils_cookie()).then(|| cookie::clear(pass.channel));
             unauthorized(refusal, clear.flatten(), pass.session(), &pass.marks)
         }
     };

@@ -61,11 +61,11 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
         marks.write(&mut lines, Source::Gateway, None);
         return Ok(Ours::passed(lines));
     }
-    let (verdict, session) = look(door, (&site.gate.realm, site.gate.fresh), &sent, &bearer).await;
-    match verdict {
+    let looked = look(door, (&site.gate.realm, site.gate.fresh), &sent, &bearer).await;
+    let (clear, session) = (looked.spoils_cookie(&sent), looked.session);
+    match looked.verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),
         Verdict::Invalid(refusal) => {
-            let clear = matches!(sent, InCookie::One(_)) && refusal.spoils_cookie();
             let clear = clear.then(|| cookie::clear(channel));
             Err(unauthorized(refusal, clear.flatten(), session, &marks))
         }

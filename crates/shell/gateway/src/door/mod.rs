@@ -74,8 +74,12 @@ pub(crate) struct Pass {
     /// See [`routes::Route::fresh`].
     fresh: bool,
     way: Way,
-    /// A session cookie came.
+    /// Something was awaited since the session was looked at: a place in the queue, a body.
+    waited: bool,
+    /// A session cookie came, and may be taken away.
     cookie: bool,
+    /// It is the cookie's session.
+    by_cookie: bool,
     /// The client's Authorization is not for the program.
     drop_authorization: bool,
     /// The client's cookies are looked through for ours.
@@ -93,6 +97,11 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
+    /// Something was awaited: whether the session still lives is not known as it was.
+    pub(crate) fn has_waited(&mut self) {
+        self.waited = true;
+    }
+
     /// Lines of an answer of ours in the program's place.
     pub(crate) fn gateway_lines(&self) -> Vec<u8> {
         let mut lines = Vec::new();

@@ -8,7 +8,7 @@ use h1::response::ResponseHead;
 use session::cookie;
 use session::judge::Traffic;
 use session::revoke::Scope;
-use session::{Kind as Use, Unsure, UserId, Verdict, Why};
+use session::{Kind as Use, Refusal, Unsure, UserId, Verdict, Why};
 
 use crate::attempt::{Exchange, Step};
 use crate::door::admit::{forbidden, unsure};
@@ -128,6 +128,8 @@ async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), 
                 end(door, pass, Scope::One(other.session)).await?;
             }
             Verdict::Unknown(why) => return Err(unsure(why, &pass.marks)),
+            // Good elsewhere: it stays.
+            Verdict::Invalid(Refusal::OtherRealm) => pass.cookie = false,
             Verdict::Invalid(_) => {}
         }
     }
