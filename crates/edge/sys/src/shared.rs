@@ -5,7 +5,8 @@
 //!
 //! A file that is cut short under its mapping (a backup that is copied over it is) would end the process by SIGBUS.
 //! So the handler here puts an empty page where ours has nothing behind it any more and says so in [`CUT`]; what was
-//! read from that page counts for nothing, and from then on this process reads and writes by system calls.
+//! read from that page counts for nothing, and from then on this number is read by system calls here. It is raised by a
+//! mapping of its own, for others may have theirs still: a system call would put a lower number over a step of theirs.
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -19,8 +20,8 @@ use std::sync::{Once, OnceLock};
 /// Mappings of one process: a gateway has one or two; a further one uses system calls.
 const MAPPINGS_MAX: usize = 16;
 
-/// A page of ours lost its file.
-static CUT: AtomicBool = AtomicBool::new(false);
+/// Which pages of ours lost their file.
+static CUT: [AtomicBool; MAPPINGS_MAX] = [const { AtomicBool::new(false) }; MAPPINGS_MAX];
 /// Where the mappings are; 0: free.
 static PAGES: [AtomicUsize; MAPPINGS_MAX] = [const { AtomicUsize::new(0) }; MAPPINGS_MAX];
 static PAGE_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -56,7 +57,7 @@ impl SharedNumber {
         if let Some(mapped) = &self.mapped {
             let number = u64::from_le(mapped.number().load(Ordering::Acquire));
             // Looked at afterwards: the load itself may have found the page gone.
-            if !CUT.load(Ordering::Acquire) {
+            if !mapped.is_cut() {
                 return Ok(number);
             }
         }
@@ -70,16 +71,14 @@ impl SharedNumber {
     /// # Errors
     /// It is not known whether others see it.
     pub fn raise_to(&self, number: u64) -> io::Result<()> {
-        if let Some(mapped) = &self.mapped {
-            let higher = |held| (u64::from_le(held) < number).then_some(number.to_le());
-            // An error says that it is as high already.
-            let _already =
-                mapped
-                    .number()
-                    .fetch_update(Ordering::AcqRel, Ordering::Acquire, higher);
-            if !CUT.load(Ordering::Acquire) {
-                return Ok(());
-            }
+        if self.mapped.as_ref().is_some_and(|it| it.raise_to(number)) {
+            return Ok(());
+        }
+        if self.file.metadata()?.len() < 8 {
+            self.file.set_len(8)?;
+        }
+        if Mapped::new(&self.file).is_some_and(|it| it.raise_to(number)) {
+            return Ok(());
         }
         flock(&self.file, FlockOperation::LockExclusive)?;
         let mut bytes = [0; 8];
@@ -131,13 +130,30 @@ impl Mapped {
             taken.is_ok()
         };
         match (PAGES.iter().position(free), NonNull::new(page.cast())) {
-            (Some(slot), Some(page)) => Some(Self { page, slot }),
+            (Some(slot), Some(page)) => {
+                CUT[slot].store(false, Ordering::Release);
+                Some(Self { page, slot })
+            }
             (_, _) => {
                 // SAFETY: ours, and nobody has its address.
                 unsafe { libc::munmap(page, page_bytes) };
                 None
             }
         }
+    }
+
+    /// Whether what was read from it counts for nothing.
+    fn is_cut(&self) -> bool {
+        CUT[self.slot].load(Ordering::Acquire)
+    }
+
+    /// Whether others see at least this number now.
+    fn raise_to(&self, number: u64) -> bool {
+        let higher = |held| (u64::from_le(held) < number).then_some(number.to_le());
+        let held = self.number();
+        // An error says that it is as high already.
+        let _already = held.fetch_update(Ordering::AcqRel, Ordering::Acquire, higher);
+        !self.is_cut()
     }
 
     fn number(&self) -> &AtomicU64 {
@@ -185,9 +201,11 @@ extern "C" fn cut(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_vo
     let page_bytes = PAGE_BYTES.load(Ordering::Acquire);
     // SAFETY: the kernel hands over a valid siginfo with SA_SIGINFO.
     let page = unsafe { (*info).si_addr() } as usize & !(page_bytes - 1);
-    let ours = page != 0 && PAGES.iter().any(|at| at.load(Ordering::Acquire) == page);
-    if ours {
-        CUT.store(true, Ordering::Release);
+    let ours = |at: &AtomicUsize| at.load(Ordering::Acquire) == page;
+    if page != 0
+        && let Some(slot) = PAGES.iter().position(ours)
+    {
+        CUT[slot].store(true, Ordering::Release);
         // SAFETY: replaces a page of ours, whose owner only reads and writes a number in it. Errno is put back, for
         // the interrupted code may be about to read it.
         let replaced = unsafe {
@@ -271,6 +289,15 @@ mod tests {
         number.raise_to(5).expect("as high already");
         assert_eq!(number.read().expect("read"), 6);
         assert_eq!(other.read().expect("not touched"), 4);
+        // Whoever opened it since then has a mapping: no step of either puts the other's back.
+        let later = SharedNumber::of(place.open()).expect("shared");
+        later.raise_to(9).expect("raised");
+        number.raise_to(7).expect("as high already");
+        assert_eq!(later.read().expect("read"), 9);
+        number.raise_to(10).expect("raised");
+        assert_eq!(later.read().expect("read"), 10);
+        // The other number is still a mapping, by atomic steps.
+        assert!(other.mapped.as_ref().is_some_and(|it| !it.is_cut()));
     }
 
     #[test]

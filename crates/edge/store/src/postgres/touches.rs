@@ -49,7 +49,7 @@ impl Touches {
     /// Before the end of the process: writes what waits.
     pub(super) async fn flush(&self) {
         let (reply, done) = oneshot::channel();
-        if self.0.try_send(Message::Flush(reply)).is_ok() {
+        if self.0.send(Message::Flush(reply)).await.is_ok() {
             let _over = done.await;
         }
     }
@@ -62,6 +62,8 @@ struct Batch {
     /// The first of them has waited long enough then.
     due: Option<Instant>,
     at_once: bool,
+    /// The database was away: nothing is at once before the next try is due.
+    failed: bool,
     flushed: Vec<oneshot::Sender<()>>,
 }
 
@@ -83,6 +85,7 @@ impl Batch {
     async fn write(&mut self, pool: &Pool) {
         self.at_once = false;
         self.due = None;
+        self.failed = false;
         let mut all: Vec<(Sid, u64)> = std::mem::take(&mut self.seen).into_iter().collect();
         while !all.is_empty() {
             let part = all.split_off(all.len().saturating_sub(ROWS_MAX));
@@ -90,6 +93,7 @@ impl Batch {
                 all.extend(part);
                 all.truncate(TOUCHES_MAX);
                 self.seen.extend(all);
+                self.failed = true;
                 self.due = Some(Instant::now() + Duration::from_millis(RETRY_MS));
                 break;
             }
@@ -115,7 +119,8 @@ async fn run(pool: Arc<Pool>, mut receiver: mpsc::Receiver<Message>) {
                 batch.take_in(message);
             }
         }
-        if late || over || batch.at_once || !batch.flushed.is_empty() {
+        let at_once = batch.at_once && !batch.failed;
+        if late || over || at_once || !batch.flushed.is_empty() {
             batch.write(&pool).await;
         }
         if over {
