@@ -399,3 +399,26 @@ command = sleep 86481
     assert!(said.contains(&format!("here  pid {pid} ")), "{said}");
     assert!(said.contains("away  not running"), "{said}");
 }
+
+#[test]
+fn a_server_with_another_password_is_opened_at_its_old_place_at_once() {
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let dir = installation.dir().display().to_string();
+    let config = |password: &str| {
+        let with = format!("s.sock\nusername = ann\npassword = {password}\n[rpcinterface");
+        let text = head(installation.dir()).replacen("s.sock\n[rpcinterface", &with, 1);
+        text + &format!(
+            "password = {password}\nusername = ann\n[program:here]\ncommand = sleep 86482\ndirectory = {dir}\n"
+        )
+    };
+    let (first, second) = (config("one"), config("two"));
+    installation.configure(&first).expect("written");
+    installation.run().expect("starts");
+    up(&installation, "here");
+    installation.configure(&second).expect("written");
+    say(&installation, &["reload"], 0);
+    let status = supervisorctl(&installation, &["status", "here"]);
+    assert!(status.stdout.contains("RUNNING"), "{}", status.text());
+    let output = installation.output();
+    assert!(!output.contains("in use"), "{output}");
+}

@@ -28,7 +28,7 @@ use crate::machine;
 use crate::model::Active;
 use crate::options::{DaemonOptions, Say, Source};
 use crate::state::{Daemon, Mood, Shared, State};
-use crate::{adopt, autologs, fronts, settle, summary};
+use crate::{adopt, autologs, fronts, listeners, settle, summary};
 
 /// Exit status: it could not begin. Root ends with it if nothing is kept.
 const COULD_NOT: i32 = 2;
@@ -351,7 +351,10 @@ pub(crate) async fn open_fronts(
             settle::again()
         )));
     }
-    daemon.know_sockets();
+    // What the daemon before this one has opened.
+    let kept: Vec<String> = daemon.state.borrow().listeners.keys().cloned().collect();
+    let kept = kept.iter().filter_map(|key| listeners::path_of(key));
+    kept.for_each(|path| daemon.know_socket(&path));
     let command = match &daemon.source {
         Source::File(_) => String::new(),
         Source::Command(argv) => servers::quote_line(argv),

@@ -364,7 +364,13 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
     }
     let opened = match changed(daemon, address) {
         Some(changed) => changed,
-        None => listeners::open(address),
+        None => {
+            let opened = listeners::open(address);
+            if let (Ok(_), Some(path)) = (&opened, listeners::path_of(address)) {
+                daemon.know_socket(&path);
+            }
+            opened
+        }
     };
     let (mut complaint, mut freed) = (None, false);
     {
@@ -390,7 +396,6 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
             }
         }
     }
-    daemon.know_sockets();
     if let Some(why) = complaint {
         daemon.log(Level::Error, &why);
         let (who, follows) = kept_from(daemon, address);

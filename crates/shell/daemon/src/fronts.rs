@@ -17,8 +17,8 @@ use crate::commands::Handle;
 use crate::keepers::duplicate;
 use crate::lines::Level;
 use crate::listeners;
-use crate::model::Server;
-use crate::state::Shared;
+use crate::model::{SERVER, Server};
+use crate::state::{Served, Shared};
 
 /// Key under which root keeps control.sock.
 pub(crate) const CONTROL_KEY: &str = "control";
@@ -157,23 +157,33 @@ async fn write_reply(
 /// be opened is said.
 pub(crate) async fn serve_supervisor(daemon: &Shared) -> Vec<String> {
     let wanted = daemon.state.borrow().active.settings.servers.clone();
-    let gone: Vec<String> = {
+    let gone: Vec<_> = {
         let mut state = daemon.state.borrow_mut();
+        // What failed and is not wanted any more is not tried again.
+        let keys: Vec<String> = wanted.iter().map(Server::key).collect();
+        let failed = &mut state.failed_listeners;
+        failed.retain(|key, _| !key.starts_with(SERVER) || keys.contains(key));
         let gone: Vec<Server> = state
             .servers
             .keys()
             .filter(|server| !wanted.contains(server))
             .cloned()
             .collect();
-        for server in &gone {
-            if let Some(task) = state.servers.remove(server) {
-                task.abort();
-            }
-        }
-        gone.iter().map(Server::key).collect()
+        gone.into_iter()
+            .filter_map(|server| state.servers.remove_entry(&server))
+            .collect()
     };
-    for key in gone {
-        daemon.root.order(&Order::DropListener { key }, Vec::new());
+    for (server, served) in gone {
+        served.task.abort();
+        let _ended = served.task.await;
+        let key = server.key();
+        let stays = wanted.iter().any(|other| other.key() == key);
+        if stays && (server.unix.is_empty() || daemon.knows_socket(&server.unix)) {
+            // Another password or mode: nobody who connects meanwhile is refused.
+            daemon.state.borrow_mut().kept.insert(key, served.listener);
+        } else {
+            daemon.root.order(&Order::DropListener { key }, Vec::new());
+        }
     }
     let mut errors = Vec::new();
     for server in wanted {
@@ -206,17 +216,22 @@ pub(crate) async fn serve_supervisor(daemon: &Shared) -> Vec<String> {
             }
         }
     }
-    daemon.know_sockets();
     errors
 }
 
 fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
     let kept = daemon.state.borrow_mut().kept.remove(&server.key());
     let fd = match kept {
-        Some(fd) => fd,
+        Some(fd) => {
+            if !server.unix.is_empty() {
+                listeners::set(&server.unix, server.mode, server.owner)?;
+            }
+            fd
+        }
         None if server.unix.is_empty() => listeners::open(&server.tcp)?,
         None => listeners::open_unix(&server.unix, server.mode, server.owner)?,
     };
+    let kept = duplicate(&fd)?;
     daemon.root.order(
         &Order::KeepListener { key: server.key() },
         vec![duplicate(&fd)?],
@@ -244,12 +259,13 @@ fn serve_one(daemon: &Shared, server: &Server) -> Result<(), String> {
     } else {
         supervisord::Auth::user(&server.username, &server.password)
     };
+    daemon.know_socket(&server.unix);
     let control: Arc<dyn Control> = Arc::new(daemon.handle.clone());
-    let task = tokio::spawn(supervisord::serve(listener, auth, control));
-    daemon
-        .state
-        .borrow_mut()
-        .servers
-        .insert(server.clone(), task);
+    let served = Served {
+        task: tokio::spawn(supervisord::serve(listener, auth, control)),
+        listener: kept,
+    };
+    let servers = &mut daemon.state.borrow_mut().servers;
+    servers.insert(server.clone(), served);
     Ok(())
 }

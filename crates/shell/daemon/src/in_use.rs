@@ -79,13 +79,17 @@ fn of<'a>(slots: &[Slot], facts: impl Iterator<Item = (&'a Key, Fact)>) -> Optio
     Some(in_use)
 }
 
-/// Whether a fact says something new about keys.
+/// Whether a fact says something new about keys: about anything that [`of`] reads.
 pub(crate) fn moved(before: &Fact, now: &Fact) -> bool {
-    let keys = |fact: &Fact| {
-        let leaving = fact.leaving.as_ref().map_or(0, |leaving| leaving.key);
-        [fact.key, leaving, fact.next_key]
-    };
-    keys(before) != keys(now)
+    fn told(fact: &Fact) -> impl PartialEq + '_ {
+        (
+            (&fact.spec_hash, fact.key),
+            fact.leaving.as_ref().map(|leaving| leaving.key),
+            (fact.next_pid != 0, fact.next_key),
+            matches!(fact.phase, Phase::Restarting | Phase::Fatal) && fact.pid == 0,
+        )
+    }
+    told(before) != told(now)
 }
 
 /// Retired keys get their ends as the last processes with them stop, whatever stopped them.
@@ -235,5 +239,32 @@ mod tests {
         // Written by an older version: nobody knows what its key is called.
         let unnamed = [slot("a", "new", "", 2)];
         assert_eq!(check(&unnamed, fact("new", 2)), Some((vec![2], vec![2])));
+    }
+
+    #[test]
+    fn whatever_changes_what_is_in_use_is_news() {
+        let fatal = Fact {
+            pid: 0,
+            phase: Phase::Fatal,
+            ..fact("old", 1)
+        };
+        assert!(!moved(&fatal, &fatal));
+        for now in [
+            fact("old", 1),
+            Fact {
+                spec_hash: "new".into(),
+                ..fatal.clone()
+            },
+            Fact {
+                phase: Phase::Stopped,
+                ..fatal.clone()
+            },
+            Fact {
+                next_pid: 7,
+                ..fatal.clone()
+            },
+        ] {
+            assert!(moved(&fatal, &now), "{now:?}");
+        }
     }
 }

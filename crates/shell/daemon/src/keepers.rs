@@ -146,6 +146,7 @@ pub(crate) fn take_over(daemon: &Shared, key: &Key, number: u32, opened: Opened)
         .keepers
         .insert(key.clone(), keeper);
     crate::pools::connected(daemon, key, shown);
+    daemon.keys_moved.notify_one();
 }
 
 /// Hands the definition and its listeners to the keeper.

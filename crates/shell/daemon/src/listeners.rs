@@ -210,7 +210,7 @@ pub(crate) fn open_unix(path: &str, mode: u32, owner: Option<Owner>) -> Result<O
 }
 
 /// Its directory may be somebody's, who could put a link to another file there.
-fn set(path: &str, mode: u32, owner: Option<Owner>) -> Result<(), String> {
+pub(crate) fn set(path: &str, mode: u32, owner: Option<Owner>) -> Result<(), String> {
     sys::files::set_socket(Path::new(path), mode, owner)
         .map_err(|why| format!("cannot change mode and owner of {path}: {why}"))
 }

@@ -111,13 +111,16 @@ impl std::fmt::Debug for Server {
     }
 }
 
+/// What the keys of Supervisor's servers begin with, among those of listeners.
+pub(crate) const SERVER: &str = "rpc:";
+
 impl Server {
     /// Key under which root keeps its listener.
     pub(crate) fn key(&self) -> String {
         if self.unix.is_empty() {
-            format!("rpc:{}", self.tcp)
+            format!("{SERVER}{}", self.tcp)
         } else {
-            format!("rpc:unix:{}", self.unix)
+            format!("{SERVER}unix:{}", self.unix)
         }
     }
 }

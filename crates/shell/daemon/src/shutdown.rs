@@ -210,7 +210,6 @@ async fn leave(daemon: &Shared, keys: &[Key]) {
 
 /// Files that say that something runs.
 fn clean(daemon: &Shared) {
-    daemon.know_sockets();
     let (pidfile, sockets) = {
         let state = daemon.state.borrow();
         let sockets: Vec<String> = state.sockets.keys().cloned().collect();

@@ -94,6 +94,15 @@ impl Mood {
     }
 }
 
+/// One of Supervisor's servers that is open.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Accepts.
+    pub(crate) task: JoinHandle<()>,
+    /// For the next one at the same place.
+    pub(crate) listener: OwnedFd,
+}
+
 /// See the module.
 pub(crate) struct State {
     pub(crate) active: Active,
@@ -109,7 +118,7 @@ pub(crate) struct State {
     pub(crate) trouble: BTreeMap<Key, String>,
     pub(crate) mood: Mood,
     /// Supervisor's servers that are open.
-    pub(crate) servers: BTreeMap<Server, JoinHandle<()>>,
+    pub(crate) servers: BTreeMap<Server, Served>,
     /// Listeners of servers that root kept and that nobody has taken yet.
     pub(crate) kept: BTreeMap<String, OwnedFd>,
     pub(crate) ledger: Option<Ledger>,
@@ -327,26 +336,29 @@ impl Daemon {
         receive
     }
 
-    /// Remembers the files of Unix sockets that are open here and were not known yet.
-    pub(crate) fn know_sockets(&self) {
-        let mut state = self.state.borrow_mut();
-        let state = &mut *state;
-        let servers = state.servers.keys().map(|server| server.unix.clone());
-        let own = state.listeners.keys();
-        let own = own.filter_map(|address| crate::listeners::path_of(address));
-        for path in servers.chain(own).filter(|path| !path.is_empty()) {
-            if let std::collections::btree_map::Entry::Vacant(place) = state.sockets.entry(path)
-                && let Some(file) = crate::listeners::file_of(place.key())
-            {
-                place.insert(file);
-            }
-        }
+    /// Remembers the file of a Unix socket that was just opened here, or that is open here since before this daemon. An empty
+    /// path is none.
+    pub(crate) fn know_socket(&self, path: &str) {
+        let Some(file) = crate::listeners::file_of(path) else {
+            return;
+        };
+        self.state
+            .borrow_mut()
+            .sockets
+            .insert(path.to_owned(), file);
+    }
+
+    /// Whether the file of a Unix socket is still the one that we made.
+    pub(crate) fn knows_socket(&self, path: &str) -> bool {
+        let known = self.state.borrow().sockets.get(path).copied();
+        known.is_some() && known == crate::listeners::file_of(path)
     }
 
     /// Removes the file of a Unix socket, if it is the one that we made.
     pub(crate) fn remove_socket(&self, path: &str) {
-        let known = self.state.borrow_mut().sockets.remove(path);
-        if known.is_some() && known == crate::listeners::file_of(path) {
+        let ours = self.knows_socket(path);
+        self.state.borrow_mut().sockets.remove(path);
+        if ours {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -297,15 +297,16 @@ async fn carry_out(daemon: &Shared, wanted: &Wanted<'_>, begun: Begun) -> Done {
             return report.failed(wanted, &begun, why);
         }
     }
+    let until = tokio::time::Instant::now() + PUBLISHED_MAX;
     for key in programs.iter().flat_map(|(_, keys)| keys) {
-        published(daemon, key).await;
+        published(daemon, key, until).await;
     }
     begun.settle(daemon, wanted.name);
     report.done(wanted, &begun)
 }
 
 /// A keeper answers before it publishes what is true now. An old process that takes longer to leave is *in use*.
-async fn published(daemon: &Shared, key: &Key) {
+async fn published(daemon: &Shared, key: &Key, until: tokio::time::Instant) {
     let hash = {
         let state = daemon.state.borrow();
         state.active.slot(key).map(|slot| slot.spec.hash.clone())
@@ -314,7 +315,7 @@ async fn published(daemon: &Shared, key: &Key) {
         return;
     };
     let now = facts.wait_for(|fact| fact.leaving.is_none() && fact.spec_hash == hash);
-    let _ = tokio::time::timeout(PUBLISHED_MAX, now).await;
+    let _ = tokio::time::timeout_at(until, now).await;
 }
 
 fn how(wanted: &Wanted<'_>, mode: Option<Replace>) -> How {
