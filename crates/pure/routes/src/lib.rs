@@ -23,6 +23,9 @@ pub const HOLD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const ANSWER_MS_MAX: u64 = 60_000;
 /// An idle keep-alive connection of a client is closed after this time.
 pub const IDLE_MS_MAX: u64 = 75_000;
+/// A client has to take at least one byte of what there is for it within this time, or it is cut off: it holds a program's
+/// connection. As long as nginx's send_timeout and HAProxy's timeout client; a phone in a tunnel is back sooner.
+pub const TAKE_MS_MAX: u64 = 60_000;
 /// A request's head has to arrive within this time.
 pub const HEAD_MS_MAX: u64 = 30_000;
 /// Bytes of the largest request body; 0 = no limit. Uploads are the program's business, so there is none by default.
@@ -193,6 +196,8 @@ pub struct Listener {
     pub answer_ms_max: u64,
     /// See [`IDLE_MS_MAX`].
     pub idle_ms_max: u64,
+    /// See [`TAKE_MS_MAX`].
+    pub take_ms_max: u64,
     /// See [`HEAD_MS_MAX`].
     pub head_ms_max: u64,
     /// See [`BODY_BYTES_MAX`].
@@ -224,6 +229,7 @@ impl Default for Listener {
             hold_bytes_max: HOLD_BYTES_MAX,
             answer_ms_max: ANSWER_MS_MAX,
             idle_ms_max: IDLE_MS_MAX,
+            take_ms_max: TAKE_MS_MAX,
             head_ms_max: HEAD_MS_MAX,
             body_bytes_max: BODY_BYTES_MAX,
             maintenance_page: String::new(),

@@ -20,7 +20,7 @@ use crate::buf::Buf;
 use crate::exchange;
 use crate::forward::Peer;
 use crate::handle::Handle;
-use crate::limits::{CLIENT_WRITE_MS_MAX, LINGER_BYTES_MAX, LINGER_MS, STREAM_BYTES};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_MS, STREAM_BYTES};
 use crate::note::Failed;
 use crate::site::Site;
 use crate::stream::Stream;
@@ -51,6 +51,36 @@ pub(crate) enum Fill {
     /// The buffer holds as much as it may.
     Full,
 }
+
+/// Why nothing more can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deaf {
+    /// The client has gone.
+    Gone,
+    /// It is there, and took nothing for too long.
+    Stalled,
+}
+
+impl Deaf {
+    /// A client that takes nothing is reset: what the kernel holds for it is of no use.
+    pub(crate) fn next(self) -> Next {
+        match self {
+            Deaf::Gone => Next::Gone,
+            Deaf::Stalled => Next::Abort,
+        }
+    }
+}
+
+/// For the note of a client that is cut off.
+pub(crate) const STALLED: Failed<'static> = Failed {
+    program: "",
+    method: b"",
+    path: b"",
+    status: 408,
+    why: "the client takes nothing of its answer",
+    waited_ms: 0,
+    repeats: 0,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -194,8 +224,8 @@ impl Client {
 
     async fn last(&mut self, scratch: &Scratch) -> Next {
         match self.write(&scratch.down).await {
-            true => Next::Close,
-            false => Next::Gone,
+            Ok(()) => Next::Close,
+            Err(deaf) => self.left(&STALLED, deaf),
         }
     }
 
@@ -211,6 +241,14 @@ impl Client {
             repeats: 0,
         };
         self.worker.notes.failed(&failed, self.worker.now());
+    }
+
+    /// What follows when the client takes no more; that it stalled is noted as `failed`.
+    pub(crate) fn left(&self, failed: &Failed<'_>, deaf: Deaf) -> Next {
+        if deaf == Deaf::Stalled {
+            self.worker.notes.failed(failed, self.worker.now());
+        }
+        deaf.next()
     }
 
     /// The deadline is `ms` from now.
@@ -257,29 +295,36 @@ impl Client {
         }
     }
 
-    /// Writes all of it; false if the client is gone or takes nothing for too long.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> bool {
+    /// Writes some of it. The time that the client has for a byte begins when it takes none.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, Deaf>> {
+        let now = self.worker.now();
+        match self.stream.poll_write(cx, bytes) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Deaf::Gone)),
+            Poll::Ready(Ok(count)) => {
+                self.handle.took();
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending if self.handle.takes_nothing(now) => Poll::Ready(Err(Deaf::Stalled)),
+            Poll::Pending => {
+                let until = now.saturating_add(self.site.config.take_ms_max);
+                self.handle.owes_room(until);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Writes all of it.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), Deaf> {
         let mut at = 0;
-        let mut armed = false;
         poll_fn(|cx| {
             while at < bytes.len() {
-                match self.stream.poll_write(cx, &bytes[at..]) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
-                    Poll::Ready(Ok(count)) => {
-                        at += count;
-                        armed = false;
-                    }
-                    Poll::Pending if armed && self.is_due() => return Poll::Ready(false),
-                    Poll::Pending => {
-                        if !armed {
-                            self.arm(CLIENT_WRITE_MS_MAX);
-                            armed = true;
-                        }
-                        return Poll::Pending;
-                    }
-                }
+                at += ready!(self.poll_write(cx, &bytes[at..]))?;
             }
-            Poll::Ready(true)
+            Poll::Ready(Ok(()))
         })
         .await
     }

@@ -11,11 +11,9 @@ use h1::{Version, response::Delivered};
 use hold::{Event, Proof, Stage, Verdict};
 
 use crate::attempt::{Exchange, Outcome, Step};
-use crate::client::Next;
+use crate::client::{Deaf, Next};
 use crate::door::{settle, streams};
-use crate::limits::{
-    CLIENT_WRITE_MS_MAX, STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX,
-};
+use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX};
 use crate::own;
 use crate::tunnel;
 
@@ -159,8 +157,8 @@ async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
     if uploaded && in_step && scratch.answer.keep_alive {
         flight.target.give_back(slot, up, client.worker.now());
     }
-    if !client.write(&scratch.down).await {
-        return Step::Next(Next::Gone);
+    if let Err(deaf) = client.write(&scratch.down).await {
+        return Step::Next(own::left(client, scratch, &flight.target.name, deaf));
     }
     if !delivered.keep_alive {
         return Step::Next(Next::Close);
@@ -263,18 +261,38 @@ async fn forward(exchange: &mut Exchange<'_>, relay: &mut Relay) -> Option<Step>
             }
         }
         let mut at = 0;
-        exchange.client.arm(CLIENT_WRITE_MS_MAX);
-        let outcome = poll_fn(|cx| poll_down(cx, exchange, relay.stream, &mut at)).await;
+        let down = poll_fn(|cx| poll_down(cx, exchange, relay.stream, &mut at)).await;
         exchange.scratch.down.clear();
-        if let Outcome::Event(Event::HoldDrain) = outcome {
+        match down {
+            Down::Written => {}
             // The client does not even take what there is: no clean end is possible, and none holds a drain up.
-            exchange.flight.event(Event::HoldDrain);
-            return Some(Step::Next(Next::Abort));
+            Down::MustEnd => {
+                exchange.flight.event(Event::HoldDrain);
+                return Some(Step::Next(Next::Abort));
+            }
+            Down::Deaf(deaf) => return Some(deafness(exchange, deaf)),
+            Down::Upload(outcome) => return Some(broken(exchange, relay, outcome).await),
         }
-        let Outcome::There = outcome else {
-            return Some(broken(exchange, relay, outcome).await);
-        };
     }
+}
+
+/// How a write of a part of the answer ended.
+enum Down {
+    /// All of it is written.
+    Written,
+    /// A stream that has to end, to a client that does not take what there is.
+    MustEnd,
+    /// The client takes no more.
+    Deaf(Deaf),
+    /// The body that is still on its way up decides.
+    Upload(Outcome),
+}
+
+/// The client takes no more of an answer that has begun.
+pub(crate) fn deafness(exchange: &mut Exchange<'_>, deaf: Deaf) -> Step {
+    exchange.flight.event(Event::ClientGone);
+    let program = &exchange.flight.target.name;
+    Step::Next(own::left(exchange.client, exchange.scratch, program, deaf))
 }
 
 fn poll_down(
@@ -282,23 +300,18 @@ fn poll_down(
     exchange: &mut Exchange<'_>,
     stream: bool,
     at: &mut usize,
-) -> Poll<Outcome> {
-    let gone = Poll::Ready(Outcome::Event(Event::ClientGone));
+) -> Poll<Down> {
     if let Poll::Ready(outcome) = exchange.poll_upload(cx) {
-        return Poll::Ready(outcome);
+        return Poll::Ready(Down::Upload(outcome));
     }
     while *at < exchange.scratch.down.len() {
         let rest = &exchange.scratch.down[*at..];
-        match exchange.client.stream.poll_write(cx, rest) {
-            Poll::Ready(Ok(0) | Err(_)) => return gone,
-            Poll::Ready(Ok(count)) => {
-                *at += count;
-                exchange.client.arm(CLIENT_WRITE_MS_MAX);
-            }
+        match exchange.client.poll_write(cx, rest) {
+            Poll::Ready(Ok(count)) => *at += count,
             Poll::Pending if stream && exchange.client.handle.must_end() => {
-                return Poll::Ready(Outcome::Event(Event::HoldDrain));
+                return Poll::Ready(Down::MustEnd);
             }
-            Poll::Pending if exchange.client.is_due() => return gone,
+            Poll::Ready(Err(deaf)) => return Poll::Ready(Down::Deaf(deaf)),
             Poll::Pending => return Poll::Pending,
         }
     }
@@ -307,13 +320,15 @@ fn poll_down(
         // The body that is still on its way up has to move on, or nothing ever ends this.
         false => exchange.client.arm(exchange.body_ms()),
     }
-    Poll::Ready(Outcome::There)
+    Poll::Ready(Down::Written)
 }
 
 /// The answer is complete.
 async fn finish(exchange: &mut Exchange<'_>, relay: &Relay, delivered: &Delivered) -> Step {
-    if relay.chunks && !exchange.client.write(chunk::END).await {
-        return Step::Verdict(exchange.flight.event(Event::ClientGone));
+    if relay.chunks
+        && let Err(deaf) = exchange.client.write(chunk::END).await
+    {
+        return deafness(exchange, deaf);
     }
     exchange.flight.done();
     if !delivered.keep_alive || !exchange.is_uploaded() {
@@ -333,7 +348,7 @@ async fn broken(exchange: &mut Exchange<'_>, relay: &Relay, outcome: Outcome) ->
     let verdict = exchange.flight.event(event);
     if verdict == Verdict::EndStream && relay.chunks {
         // Fails only if the client is gone.
-        exchange.client.write(chunk::END).await;
+        let _ = exchange.client.write(chunk::END).await;
     }
     Step::Verdict(verdict)
 }

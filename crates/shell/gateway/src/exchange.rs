@@ -235,7 +235,7 @@ pub(crate) async fn whole_body(
 /// Asks for a body that the client holds back (RFC 9110, section 10.1.1).
 pub(crate) async fn invite(client: &mut Client, upload: &mut Upload) -> bool {
     upload.invited = true;
-    client.write(respond::CONTINUE).await
+    client.write(respond::CONTINUE).await.is_ok()
 }
 
 /// Waits in the queue with no more memory than the request's own bytes. Reads a bounded part of its body meanwhile,

@@ -1,8 +1,9 @@
 //! What others may do to a connection's task: wake it when its deadline has passed, hand it its released request, end
 //! its stream.
 //!
-//! One deadline per connection, kept as a number: arming it costs a store. The worker's coarse tick looks at all of
-//! them and wakes those that are due.
+//! Two deadlines per connection, kept as numbers: arming one costs a store. The worker's coarse tick looks at all of
+//! them and wakes those that are due. The second one is for a write to the client, so that nothing else that moves on the
+//! connection gives a client time that takes nothing.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ pub(crate) enum Told {
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     due_ms: Cell<u64>,
+    take_due_ms: Cell<u64>,
     waker: RefCell<Option<Waker>>,
     told: RefCell<Option<Told>>,
     end_stream: Cell<bool>,
@@ -57,6 +59,24 @@ impl Handle {
     /// Whether the deadline has passed.
     pub(crate) fn is_due(&self, now_ms: u64) -> bool {
         let due = self.due_ms.get();
+        due != 0 && due <= now_ms
+    }
+
+    /// There is something that the client does not take; it has until then, unless it had less already.
+    pub(crate) fn owes_room(&self, at_ms: u64) {
+        if self.take_due_ms.get() == 0 {
+            self.take_due_ms.set(at_ms);
+        }
+    }
+
+    /// The client took some of it.
+    pub(crate) fn took(&self) {
+        self.take_due_ms.set(0);
+    }
+
+    /// Whether the client took nothing for too long.
+    pub(crate) fn takes_nothing(&self, now_ms: u64) -> bool {
+        let due = self.take_due_ms.get();
         due != 0 && due <= now_ms
     }
 

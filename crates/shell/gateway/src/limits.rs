@@ -31,8 +31,6 @@ pub(crate) const CONNECT_MS_MAX: u64 = 3_000;
 pub(crate) const BODY_PROGRESS_MS: u64 = 30_000;
 /// See [`BODY_PROGRESS_MS`]: slower than the slowest modem is an attack or a dead peer.
 pub(crate) const BODY_PROGRESS_BYTES_MIN: usize = 4 * 1024;
-/// A client has to take some bytes of an answer within this time.
-pub(crate) const CLIENT_WRITE_MS_MAX: u64 = 60_000;
 /// A WebSocket or an event stream on which nothing moves; apps ping at most every few minutes.
 pub(crate) const STREAM_IDLE_MS_MAX: u64 = 3_600_000;
 /// Lingering close: how long the client's last bytes are read and dropped, so that no reset overtakes the answer.

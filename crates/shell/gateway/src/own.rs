@@ -3,7 +3,7 @@
 use h1::respond::{self, Media, Own};
 use hold::Why;
 
-use crate::client::{Client, Next};
+use crate::client::{Client, Deaf, Next, STALLED};
 use crate::door::marks::{Marks, Source};
 use crate::exchange::Flight;
 use crate::note::Failed;
@@ -167,14 +167,26 @@ pub(crate) async fn answer(
     if ours.status >= 500 || ours.code.is_none() && ours.status >= 400 {
         note(client, scratch, ours);
     }
-    if !client.write(&scratch.down).await {
-        return Next::Gone;
+    if let Err(deaf) = client.write(&scratch.down).await {
+        return left(client, scratch, &ours.program, deaf);
     }
     if !keep {
         return Next::Close;
     }
     upload.consume(&mut client.buf);
     Next::Again
+}
+
+/// What follows when the client takes no more of an answer of `program`; that it stalled is noted.
+pub(crate) fn left(client: &Client, scratch: &Scratch, program: &str, deaf: Deaf) -> Next {
+    let read = client.buf.bytes();
+    let stalled = Failed {
+        program,
+        method: scratch.head.method_text.of(read),
+        path: scratch.head.path.of(read),
+        ..STALLED
+    };
+    client.left(&stalled, deaf)
 }
 
 /// Notes a failure.

@@ -9,9 +9,11 @@ use std::task::{Context, Poll};
 use hold::{Event, Proof};
 
 use crate::attempt::{Exchange, Step};
-use crate::client::{Fill, Next};
+use crate::client::{Deaf, Fill, Next, STALLED};
+use crate::deliver::deafness;
 use crate::frames::{self, Frames};
 use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX};
+use crate::note::Failed;
 
 /// How far each direction is.
 #[derive(Default)]
@@ -24,55 +26,68 @@ struct Ends {
 
 /// Carries a WebSocket whose head for the client is in `down`.
 pub(crate) async fn tunnel(exchange: &mut Exchange<'_>) -> Step {
-    if !exchange.client.write(&exchange.scratch.down).await {
-        return Step::Verdict(exchange.flight.event(Event::ClientGone));
+    if let Err(deaf) = exchange.client.write(&exchange.scratch.down).await {
+        return deafness(exchange, deaf);
     }
     let answer_len = exchange.scratch.answer.len;
     exchange.scratch.up.consume(answer_len);
     exchange.upload.consume(&mut exchange.client.buf);
     exchange.client.arm(STREAM_IDLE_MS_MAX);
     let mut ends = Ends::default();
-    let event = poll_fn(|cx| poll_both(cx, exchange, &mut ends)).await;
-    let gone = match event {
-        // The program ended it: by a frame of its own, or without a word.
-        None => {
+    let over = poll_fn(|cx| poll_both(cx, exchange, &mut ends)).await;
+    let gone = match over {
+        Over::Ended => {
             exchange.flight.done();
             true
         }
-        Some(event) => {
+        Over::Event(event) => {
             exchange.flight.event(event);
             matches!(event, Event::HoldDrain | Event::Ended(_))
         }
+        // Its head went with the first bytes of the tunnel: the note has no path.
+        Over::Deaf(deaf) => {
+            exchange.flight.event(Event::ClientGone);
+            let program = &exchange.flight.target.name;
+            let stalled = Failed { program, ..STALLED };
+            return Step::Next(exchange.client.left(&stalled, deaf));
+        }
     };
     if gone && !ends.client && ends.frames.is_between() {
-        exchange.client.write(&frames::RESTART).await;
+        // Fails only if the client is gone.
+        let _ = exchange.client.write(&frames::RESTART).await;
     }
     Step::Next(Next::Close)
 }
 
-/// Ready when the tunnel is over: with nothing if both sides ended it, else with what did.
-fn poll_both(
-    cx: &mut Context<'_>,
-    exchange: &mut Exchange<'_>,
-    ends: &mut Ends,
-) -> Poll<Option<Event>> {
+/// How a tunnel ended.
+enum Over {
+    /// The program ended it: by a frame of its own, or without a word.
+    Ended,
+    /// The policy has to hear of it.
+    Event(Event),
+    /// The client takes no more.
+    Deaf(Deaf),
+}
+
+/// Ready when the tunnel is over.
+fn poll_both(cx: &mut Context<'_>, exchange: &mut Exchange<'_>, ends: &mut Ends) -> Poll<Over> {
     if exchange.client.handle.must_end() {
-        return Poll::Ready(Some(Event::HoldDrain));
+        return Poll::Ready(Over::Event(Event::HoldDrain));
     }
     loop {
         let mut moved = false;
         match poll_out(cx, exchange, ends) {
             Poll::Ready(Ok(())) => moved = true,
-            Poll::Ready(Err(event)) => return Poll::Ready(Some(event)),
+            Poll::Ready(Err(event)) => return Poll::Ready(Over::Event(event)),
             Poll::Pending => {}
         }
         match poll_in(cx, exchange, ends) {
             Poll::Ready(Ok(())) => moved = true,
-            Poll::Ready(Err(event)) => return Poll::Ready(Some(event)),
+            Poll::Ready(Err(deaf)) => return Poll::Ready(Over::Deaf(deaf)),
             Poll::Pending => {}
         }
         if ends.up && exchange.scratch.up.is_empty() {
-            return Poll::Ready(None);
+            return Poll::Ready(Over::Ended);
         }
         if !moved {
             break;
@@ -80,7 +95,7 @@ fn poll_both(
         exchange.client.arm(STREAM_IDLE_MS_MAX);
     }
     match exchange.client.is_due() {
-        true => Poll::Ready(Some(Event::TimedOut)),
+        true => Poll::Ready(Over::Event(Event::TimedOut)),
         false => Poll::Pending,
     }
 }
@@ -122,21 +137,13 @@ fn poll_in(
     cx: &mut Context<'_>,
     exchange: &mut Exchange<'_>,
     ends: &mut Ends,
-) -> Poll<Result<(), Event>> {
+) -> Poll<Result<(), Deaf>> {
     let up = &mut exchange.scratch.up;
     if !up.is_empty() {
-        return exchange
-            .client
-            .stream
-            .poll_write(cx, up.bytes())
-            .map(|result| match result {
-                Ok(count) => {
-                    ends.frames.passed(&up.bytes()[..count]);
-                    up.consume(count);
-                    Ok(())
-                }
-                Err(_) => Err(Event::ClientGone),
-            });
+        return exchange.client.poll_write(cx, up.bytes()).map_ok(|count| {
+            ends.frames.passed(&up.bytes()[..count]);
+            up.consume(count);
+        });
     }
     if ends.up {
         return Poll::Pending;

@@ -165,7 +165,7 @@ impl Worker {
             let mut busy = false;
             for handle in self.handles.borrow().iter() {
                 busy = true;
-                if handle.is_due(now) {
+                if handle.is_due(now) || handle.takes_nothing(now) {
                     handle.wake();
                 }
             }

@@ -191,3 +191,79 @@ fn an_upload_that_stands_still_behind_an_answer_that_has_begun_ends() {
     upload.join().expect("it ends");
     drop(release);
 }
+
+/// Answers `/stall` with more than any socket holds, `/events` and `/ws` with a beginning, and tells when a connection
+/// has ended. `/ws` goes on when something is sent to it.
+fn flooding(scene: &Scene) -> App {
+    App::start(&scene.socket(1), |conversation, see| {
+        let request = conversation.request().unwrap_or_default();
+        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        let switch =
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        match path.as_str() {
+            "/stall" => conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"),
+            "/events" => {
+                conversation.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            }
+            _ => conversation.say(switch),
+        }
+        if path == "/stall" || path == "/talks" {
+            use std::io::{Read, Write};
+            let mut hears = conversation.stream.try_clone().expect("a second handle");
+            hears.set_read_timeout(None).expect("set");
+            // What the client sends is read, so that it can go on sending.
+            let ear = std::thread::spawn(move || {
+                while hears.read(&mut [0; 65536]).is_ok_and(|count| count > 0) {}
+            });
+            while conversation.stream.write_all(&[b'x'; 65536]).is_ok() {}
+            _ = see.send(format!("{path} ended"));
+            ear.join().expect("it ends");
+            return;
+        }
+        while conversation.piece().is_some() {
+            conversation.say("more");
+        }
+    })
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answer_is_cut_off_and_one_with_nothing_to_take_is_not() {
+    let scene = Scene::with(Phase::Ready, |config| {
+        config.listeners[0].take_ms_max = 300;
+    });
+    let app = flooding(&scene);
+    let upgrade = "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut idle = [scene.gateway.client(), scene.gateway.client()];
+    idle[0].get("/events");
+    idle[1].send(&format!("GET /ws HTTP/1.1\r\n{upgrade}"));
+    for client in &mut idle {
+        client
+            .read_until(|read| read.ends_with(b"\r\n\r\n"))
+            .expect("a head");
+        client.read.clear();
+    }
+    let mut stalls = scene.gateway.client();
+    stalls.get("/stall");
+    assert_eq!(app.saw(), "/stall ended");
+    // What it sends is no excuse.
+    let mut talks = scene.gateway.client();
+    talks.send(&format!("GET /talks HTTP/1.1\r\n{upgrade}"));
+    let mut mouth = talks.stream.try_clone().expect("a second handle");
+    let talking = std::thread::spawn(move || {
+        use std::io::Write;
+        while mouth.write_all(&[b'y'; 4096]).is_ok() {}
+    });
+    assert_eq!(app.saw(), "/talks ended");
+    talking.join().expect("it ends");
+    // It is reset: nothing that is still read looks like an end.
+    let end = stalls.read_until(|_| false).expect_err("the end");
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+    // Those with nothing to take were there for longer than both, and are there still.
+    idle[1].send("go on");
+    idle[1].read_until(|read| read == b"more").expect("more");
+    let [events, _] = &mut idle;
+    let short = Some(Duration::from_millis(1));
+    events.stream.set_read_timeout(short).expect("set");
+    let kind = events.read_until(|_| false).expect_err("nothing").kind();
+    assert_eq!(kind, std::io::ErrorKind::WouldBlock);
+}

@@ -157,8 +157,8 @@ async fn write(
     if !head_only && status != 204 && status != 304 {
         out.extend_from_slice(&body);
     }
-    if !client.write(&scratch.down).await {
-        return Next::Gone;
+    if let Err(deaf) = client.write(&scratch.down).await {
+        return own::left(client, scratch, "", deaf);
     }
     if !keep {
         return Next::Close;
