@@ -213,7 +213,7 @@ async fn relay(exchange: &mut Exchange<'_>) -> Step {
 impl Relay {
     /// Waits for more of the answer.
     fn poll_more(&mut self, cx: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Outcome> {
-        if self.stream && exchange.client.handle.must_end() {
+        if self.stream && exchange.client.handle.must_end().is_some() {
             return Poll::Ready(Outcome::Event(Event::HoldDrain));
         }
         if let Poll::Ready(outcome) = exchange.poll_upload(cx) {
@@ -308,7 +308,7 @@ fn poll_down(
         let rest = &exchange.scratch.down[*at..];
         match exchange.client.poll_write(cx, rest) {
             Poll::Ready(Ok(count)) => *at += count,
-            Poll::Pending if stream && exchange.client.handle.must_end() => {
+            Poll::Pending if stream && exchange.client.handle.must_end().is_some() => {
                 return Poll::Ready(Down::MustEnd);
             }
             Poll::Ready(Err(deaf)) => return Poll::Ready(Down::Deaf(deaf)),

@@ -2,6 +2,8 @@
 
 /// A close frame of a server with 1012, *service restart*: browsers' libraries connect again.
 pub(crate) const RESTART: [u8; 4] = [0x88, 0x02, 0x03, 0xf4];
+/// The same with 1008, *policy violation* (RFC 6455, section 7.4.1): who connects again would be refused.
+pub(crate) const REVOKED: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
 /// Longest head of a frame: two bytes, eight of length, four of a mask.
 const HEAD_BYTES_MAX: usize = 14;

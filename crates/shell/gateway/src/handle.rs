@@ -20,6 +20,15 @@ pub(crate) enum Told {
     Answer(Request, Why),
 }
 
+/// Why a stream has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum End {
+    /// Its program, or this worker, goes away: the client may come again at once.
+    Drain,
+    /// Its session has ended: who comes again is refused.
+    Revoked,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
@@ -27,7 +36,7 @@ pub(crate) struct Handle {
     take_due_ms: Cell<u64>,
     waker: RefCell<Option<Waker>>,
     told: RefCell<Option<Told>>,
-    end_stream: Cell<bool>,
+    end_stream: Cell<Option<End>>,
     pub(crate) index: Cell<usize>,
 }
 
@@ -89,16 +98,49 @@ impl Handle {
         self.told.borrow_mut().take()
     }
 
-    pub(crate) fn end_stream(&self) {
-        self.end_stream.set(true);
+    /// Ends its stream. Of two reasons the one counts after which coming again is of no use.
+    pub(crate) fn end_stream(&self, why: End) {
+        self.end_stream.set(self.end_stream.get().max(Some(why)));
         self.wake();
     }
 
     pub(crate) fn stream_begins(&self) {
-        self.end_stream.set(false);
+        self.end_stream.set(None);
     }
 
-    pub(crate) fn must_end(&self) -> bool {
+    pub(crate) fn must_end(&self) -> Option<End> {
         self.end_stream.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revocation_is_the_last_word_and_a_new_stream_begins_with_none() {
+        let handle = Handle::default();
+        for (why, says) in [
+            (End::Drain, End::Drain),
+            (End::Revoked, End::Revoked),
+            (End::Drain, End::Revoked),
+        ] {
+            handle.end_stream(why);
+            assert_eq!(handle.must_end(), Some(says));
+        }
+        handle.stream_begins();
+        assert_eq!(handle.must_end(), None);
+    }
+
+    #[test]
+    fn the_time_for_a_byte_begins_once_and_ends_with_the_byte() {
+        let handle = Handle::default();
+        handle.owes_room(100);
+        handle.owes_room(200);
+        assert!(!handle.takes_nothing(99) && handle.takes_nothing(100));
+        handle.took();
+        assert!(!handle.takes_nothing(1000));
+        handle.owes_room(2000);
+        assert!(!handle.takes_nothing(1000));
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use wire::{Counts, Fact};
 
 use crate::connect::{self, Whose};
-use crate::handle::{Handle, Told};
+use crate::handle::{End, Handle, Told};
 use crate::limits::{COUNTS_MS_MIN, UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_MS_MAX};
 use crate::stream::Stream;
 use crate::tokens::Tokens;
@@ -159,7 +159,7 @@ impl Target {
             program.is_draining(request.slot())
         };
         if draining {
-            handle.end_stream();
+            handle.end_stream(End::Drain);
         }
         self.kick(room);
     }
@@ -173,7 +173,7 @@ impl Target {
     /// Ends all streams (this worker's time is over).
     pub(crate) fn end_streams(&self) {
         for (_, _, handle) in self.streams.borrow().iter() {
-            handle.end_stream();
+            handle.end_stream(End::Drain);
         }
     }
 
@@ -350,7 +350,7 @@ impl Target {
         if let Some(generation) = turn.end_streams {
             for (at, of, handle) in self.streams.borrow().iter() {
                 if (*at, *of) == (slot, generation) {
-                    handle.end_stream();
+                    handle.end_stream(End::Drain);
                 }
             }
         }

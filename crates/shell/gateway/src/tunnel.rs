@@ -1,7 +1,8 @@
 //! A WebSocket: bytes both ways, until one side ends, nothing moves for too long, or the program is drained.
 //!
-//! A client whose program goes away is told so (1012, *service restart*: come again) if the program's last frame went to
-//! it whole; in the middle of one nothing can be said, and the connection is closed.
+//! A client whose program goes away is told so (1012, *service restart*: come again), and one whose session has ended as
+//! well (1008, *policy violation*), if the program's last frame went to it whole; in the middle of one nothing can be said,
+//! and the connection is closed.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use crate::attempt::{Exchange, Step};
 use crate::client::{Deaf, Fill, Next, STALLED};
 use crate::deliver::deafness;
 use crate::frames::{self, Frames};
+use crate::handle::End;
 use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX};
 use crate::note::Failed;
 
@@ -35,14 +37,21 @@ pub(crate) async fn tunnel(exchange: &mut Exchange<'_>) -> Step {
     exchange.client.arm(STREAM_IDLE_MS_MAX);
     let mut ends = Ends::default();
     let over = poll_fn(|cx| poll_both(cx, exchange, &mut ends)).await;
-    let gone = match over {
+    let word = match over {
         Over::Ended => {
             exchange.flight.done();
-            true
+            Some(frames::RESTART)
+        }
+        Over::MustEnd(why) => {
+            exchange.flight.event(Event::HoldDrain);
+            Some(match why {
+                End::Drain => frames::RESTART,
+                End::Revoked => frames::REVOKED,
+            })
         }
         Over::Event(event) => {
             exchange.flight.event(event);
-            matches!(event, Event::HoldDrain | Event::Ended(_))
+            matches!(event, Event::Ended(_)).then_some(frames::RESTART)
         }
         // Its head went with the first bytes of the tunnel: the note has no path.
         Over::Deaf(deaf) => {
@@ -52,9 +61,12 @@ pub(crate) async fn tunnel(exchange: &mut Exchange<'_>) -> Step {
             return Step::Next(exchange.client.left(&stalled, deaf));
         }
     };
-    if gone && !ends.client && ends.frames.is_between() {
+    if let Some(word) = word
+        && !ends.client
+        && ends.frames.is_between()
+    {
         // Fails only if the client is gone.
-        let _ = exchange.client.write(&frames::RESTART).await;
+        let _ = exchange.client.write(&word).await;
     }
     Step::Next(Next::Close)
 }
@@ -63,6 +75,8 @@ pub(crate) async fn tunnel(exchange: &mut Exchange<'_>) -> Step {
 enum Over {
     /// The program ended it: by a frame of its own, or without a word.
     Ended,
+    /// Somebody else ended it.
+    MustEnd(End),
     /// The policy has to hear of it.
     Event(Event),
     /// The client takes no more.
@@ -71,8 +85,8 @@ enum Over {
 
 /// Ready when the tunnel is over.
 fn poll_both(cx: &mut Context<'_>, exchange: &mut Exchange<'_>, ends: &mut Ends) -> Poll<Over> {
-    if exchange.client.handle.must_end() {
-        return Poll::Ready(Over::Event(Event::HoldDrain));
+    if let Some(why) = exchange.client.handle.must_end() {
+        return Poll::Ready(Over::MustEnd(why));
     }
     loop {
         let mut moved = false;

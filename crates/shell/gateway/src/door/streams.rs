@@ -2,7 +2,7 @@
 //!
 //! The store's side only says *something has ended*, so that nothing has to be told apart between machines; each open
 //! stream's session is then looked at again. Looks are bounded in time, not in number: a store that is busy with sign-outs
-//! is not asked about the same streams more than [`LOOK_MS_MIN`] apart.
+//! is not asked about the same streams more than [`LOOK_MS_MIN`] apart. A WebSocket gets a last word (1008).
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use session::Sid;
 
 use crate::door::{Door, Pass, in_time};
-use crate::handle::Handle;
+use crate::handle::{End, Handle};
 use crate::limits::LOOK_MS_MIN;
 
 /// An open stream.
@@ -78,7 +78,7 @@ async fn look(door: &Door) {
         }
         for open in door.open.borrow().iter() {
             if open.session == session {
-                open.handle.end_stream();
+                open.handle.end_stream(End::Revoked);
             }
         }
     }
