@@ -167,9 +167,8 @@ fn framing(gathered: &Gathered, head: &RequestHead, limits: &Limits) -> Result<F
 }
 
 /// Only a complete and well-formed opening of a WebSocket is one; whatever else wants to leave HTTP (h2c aside, which is
-/// an offer) is refused, so
-/// that no intermediary in front takes the rest of the connection for something that we do not. HTTP/1.0 does not know
-/// Upgrade (RFC 9110, section 7.8: to be ignored).
+/// an offer) is refused, so that no intermediary in front takes the rest of the connection for something that we do not.
+/// HTTP/1.0 does not know Upgrade (RFC 9110, section 7.8: to be ignored).
 fn upgrade(gathered: &Gathered, head: &RequestHead) -> Result<Upgrade, Reject> {
     if head.version == Version::Http10 {
         return Ok(Upgrade::None);
