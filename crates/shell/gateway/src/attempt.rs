@@ -9,11 +9,11 @@ use std::io::ErrorKind;
 use std::task::{Context, Poll};
 
 use h1::request::Forward;
-use h1::response::{Answer, Asked};
-use h1::{Kind, Scan, Status};
+use h1::response::{Answer, Asked, write_interim};
+use h1::{Kind, Scan, Status, Version};
 use hold::{Event, Proof, Stage, Verdict};
 
-use crate::client::{Client, Fill, Next};
+use crate::client::{Client, Deaf, Fill, Next};
 use crate::deliver;
 use crate::door::admit::{look_again, no_key, overtaken};
 use crate::door::dispatch::{Dress, NoKey, dress};
@@ -170,7 +170,7 @@ pub(crate) async fn attempt(
     if let Some(step) = exchange.first_send().await.settle(exchange.flight) {
         return step;
     }
-    if let Some(step) = exchange.answer_head().await.settle(exchange.flight) {
+    if let Some(step) = exchange.answer_head().await {
         return step;
     }
     deliver::deliver(exchange).await
@@ -242,32 +242,64 @@ impl Exchange<'_> {
         }
     }
 
-    /// Waits for the final head, sending the rest of the body meanwhile.
-    async fn answer_head(&mut self) -> Outcome {
+    /// Waits for the final head, sending the rest of the body meanwhile; what comes before it is passed on. None: it is
+    /// there.
+    async fn answer_head(&mut self) -> Option<Step> {
         let asked = Asked::of(&self.scratch.head);
         let mut scan = Scan::default();
-        poll_fn(|cx| {
-            if let Poll::Ready(outcome) = self.poll_upload(cx) {
+        loop {
+            let outcome = poll_fn(|cx| self.poll_head(cx, &mut scan, asked)).await;
+            let interim = self.scratch.answer.answer == Answer::Interim;
+            if !matches!(outcome, Outcome::There) || !interim {
+                return outcome.settle(self.flight);
+            }
+            if let Err(deaf) = self.pass_interim().await {
+                return Some(deliver::deafness(self, deaf));
+            }
+        }
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>, scan: &mut Scan, asked: Asked) -> Poll<Outcome> {
+        if let Poll::Ready(outcome) = self.poll_upload(cx) {
+            return Poll::Ready(outcome);
+        }
+        loop {
+            if !self.scratch.up.is_empty()
+                && let Some(outcome) = self.parse_head(scan, asked)
+            {
                 return Poll::Ready(outcome);
             }
-            loop {
-                match self.poll_up(cx, STREAM_BYTES) {
-                    Poll::Ready(Ok(0)) => {
-                        return Poll::Ready(Outcome::Event(Event::Ended(Proof::Read)));
-                    }
-                    Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(proof)) => {
-                        return Poll::Ready(Outcome::Event(Event::Ended(proof)));
-                    }
-                    Poll::Pending => break,
+            match self.poll_up(cx, STREAM_BYTES) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Outcome::Event(Event::Ended(Proof::Read)));
                 }
-                if let Some(outcome) = self.parse_head(&mut scan, asked) {
-                    return Poll::Ready(outcome);
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(proof)) => {
+                    return Poll::Ready(Outcome::Event(Event::Ended(proof)));
                 }
+                Poll::Pending => return self.poll_others(cx),
             }
-            self.poll_others(cx)
-        })
-        .await
+        }
+    }
+
+    /// Hands a 102 or 103 to the client (RFC 9110, section 15.2), unless it speaks HTTP/1.0, which does not know them. The
+    /// program decides whom it gives hints: what stands in front of it sees no more than without us. It is not the answer:
+    /// the client does not count as having begun to read one, and gets a whole answer whatever becomes of the program.
+    async fn pass_interim(&mut self) -> Result<(), Deaf> {
+        let Scratch {
+            head,
+            answer,
+            up,
+            down,
+            ..
+        } = &mut *self.scratch;
+        down.clear();
+        write_interim(down, answer, up.bytes(), head.version == Version::Http10);
+        up.consume(answer.len);
+        if down.is_empty() || !self.flight.interim.admits(down.len()) {
+            return Ok(());
+        }
+        self.client.write(down).await
     }
 
     fn parse_head(&mut self, scan: &mut Scan, asked: Asked) -> Option<Outcome> {
@@ -276,10 +308,11 @@ impl Exchange<'_> {
             let Scratch { answer, up, .. } = &mut *self.scratch;
             match h1::response::parse(up.bytes(), scan, asked, &limits, answer) {
                 Ok(Status::Complete) => match answer.answer {
-                    Answer::Final | Answer::Switched => return Some(Outcome::There),
-                    // 100: we have asked for the body ourselves. Other ones (102, 103) are hints, and proxies in front of
-                    // us that are in wide use take them for the answer: dropped.
-                    Answer::Continue | Answer::Interim => up.consume(answer.len),
+                    Answer::Final | Answer::Switched | Answer::Interim => {
+                        return Some(Outcome::There);
+                    }
+                    // We have asked for the body ourselves.
+                    Answer::Continue => up.consume(answer.len),
                 },
                 Ok(Status::Partial) => return None,
                 Err(_) => return Some(Outcome::Event(Event::BadAnswer)),

@@ -17,7 +17,8 @@ use crate::door::marks::Marks;
 use crate::door::{Pass, api, forward_auth};
 use crate::handle::Told;
 use crate::limits::{
-    AHEAD_BYTES_MAX, BODY_PROGRESS_MS, PARKED_BODY_BYTES_MAX, PARKED_OVERHEAD_BYTES, STREAM_BYTES,
+    AHEAD_BYTES_MAX, BODY_PROGRESS_MS, INTERIM_BYTES_MAX, INTERIM_MAX, PARKED_BODY_BYTES_MAX,
+    PARKED_OVERHEAD_BYTES, STREAM_BYTES,
 };
 use crate::own::{self, Ours};
 use crate::target::Target;
@@ -32,7 +33,27 @@ pub(crate) struct Flight {
     pub(crate) request: Request,
     /// What was decided about its session; None: nothing.
     pub(crate) pass: Option<Box<Pass>>,
+    pub(crate) interim: Interim,
     parked: Option<Key>,
+}
+
+/// What went to the client ahead of the answer; it is none, so the request is as repeatable as before.
+#[derive(Debug, Default)]
+pub(crate) struct Interim {
+    count: u8,
+    bytes: usize,
+}
+
+impl Interim {
+    /// Whether one more of so many bytes may be passed on; it is counted if so.
+    pub(crate) fn admits(&mut self, bytes: usize) -> bool {
+        let fits = self.count < INTERIM_MAX && self.bytes + bytes <= INTERIM_BYTES_MAX;
+        if fits {
+            self.count += 1;
+            self.bytes += bytes;
+        }
+        fits
+    }
 }
 
 impl Flight {
@@ -167,6 +188,7 @@ async fn admit(client: &mut Client, scratch: &mut Scratch) -> Result<(Flight, Up
         worker: client.worker.clone(),
         request: Request::new(origin.key, safe, site.config.hold_ms),
         pass,
+        interim: Interim::default(),
         parked: None,
     };
     Ok((flight, upload))

@@ -16,6 +16,11 @@ pub(crate) const STREAM_BYTES: usize = 64 * 1024;
 pub(crate) const CLIENT_BYTES_FIRST: usize = 4 * 1024;
 /// First size of an upstream's buffer: a whole small answer with its head.
 pub(crate) const UPSTREAM_BYTES_FIRST: usize = 20 * 1024;
+/// Informational answers (102, 103) that are passed on for one request, over all its attempts; programs send one or two,
+/// and what is beyond is dropped: they are hints.
+pub(crate) const INTERIM_MAX: u8 = 8;
+/// Bytes of those together: a page's links to preload, several times over.
+pub(crate) const INTERIM_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of pipelined requests that are read ahead while an answer is awaited: enough to see a hang-up.
 pub(crate) const AHEAD_BYTES_MAX: usize = 4 * 1024;
 /// Buffers kept for the next connection; more are given back to the allocator.

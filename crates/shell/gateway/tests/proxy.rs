@@ -309,3 +309,100 @@ fn over_tcp_a_request_that_may_not_be_repeated_takes_a_fresh_connection() {
         assert_eq!(client.answer().body, number);
     }
 }
+
+const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+
+#[test]
+fn early_hints_reach_clients_that_know_them_before_the_answer() {
+    let scene = Scene::new(Phase::Ready);
+    let (answer, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let _app = App::start(&scene.socket(1), move |conversation, _| {
+        while let Some(request) = conversation.request() {
+            conversation.say(
+                "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\
+                 Steadfast-Sign-In: ada\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            );
+            if request.starts_with("GET /held") {
+                let waits = held.lock().expect("one at a time").recv_timeout(LIMIT);
+                waits.expect("the client has the hint");
+            }
+            conversation.say(&ok("page"));
+        }
+    });
+    let mut client = scene.gateway.client();
+    client.get("/held");
+    client
+        .read_until(|read| read == HINT.as_bytes())
+        .expect("a hint before the answer");
+    client.read.clear();
+    answer.send(()).expect("waits");
+    assert_eq!(client.answer().body, "page");
+    // On the same connection, and to one that asks to be asked for its body.
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    client
+        .read_until(|read| read == go_on.as_bytes())
+        .expect("100");
+    client.send("ok");
+    client
+        .read_until(|read| read.starts_with([go_on, HINT, "HTTP/1.1 200 OK"].concat().as_bytes()))
+        .expect("both, then the answer");
+    client.read.clear();
+    let mut old = scene.gateway.client();
+    old.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    old.read_until(|read| read.ends_with(b"page"))
+        .expect("a page");
+    assert!(
+        old.read.starts_with(b"HTTP/1.1 200 "),
+        "no hint to HTTP/1.0"
+    );
+}
+
+#[test]
+fn hints_are_bounded_and_an_answer_follows_them_whatever_happens() {
+    let scene = Scene::new(Phase::Ready);
+    let _app = App::start(&scene.socket(1), |conversation, _| {
+        while let Some(request) = conversation.request() {
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            match path {
+                "/many" => conversation.say(&HINT.repeat(1000)),
+                "/long" => {
+                    let long = format!(
+                        "HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n",
+                        "x".repeat(9000)
+                    );
+                    conversation.say(&[&long, HINT].concat());
+                }
+                // It dies with the request in its hands, the first time.
+                _ => {
+                    conversation.say(HINT);
+                    if conversation.number < 2 || path == "/dies" {
+                        return;
+                    }
+                }
+            }
+            conversation.say(&ok("page"));
+        }
+    });
+    let hints = |request: &str, last: &[u8]| {
+        let mut client = scene.gateway.client();
+        client.send(request);
+        client
+            .read_until(|read| read.ends_with(last))
+            .expect("an answer");
+        let read = String::from_utf8(client.read).expect("text");
+        let count = read.matches(HINT).count();
+        assert!(
+            read[count * HINT.len()..].starts_with("HTTP/1.1 "),
+            "{read}"
+        );
+        (count, read[count * HINT.len() + 9..][..3].to_owned())
+    };
+    let is = |count: usize, status: &str| (count, status.to_owned());
+    // Not the first answer, but a hint before it: it may be repeated, and is.
+    assert_eq!(hints(&get("/"), b"page"), is(3, "200"));
+    assert_eq!(hints(&get("/many"), b"page"), is(8, "200"));
+    assert_eq!(hints(&get("/long"), b"page"), is(1, "200"));
+    assert_eq!(hints(&post("/dies", "x"), b"may have run\n"), is(1, "502"));
+}
