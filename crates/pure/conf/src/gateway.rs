@@ -98,6 +98,10 @@ pub struct Upstream {
     pub header: Span,
     /// Where it listens.
     pub connect: Spanned<UpstreamAddr>,
+    /// Path that it answers with 2xx when it is ready.
+    pub ready: Option<Spanned<String>>,
+    /// Host header of that question.
+    pub ready_host: Spanned<String>,
     /// Names of the keys that it reads.
     pub secrets: Vec<Spanned<String>>,
     /// File in which they are, absolute; a relative one starts from `%(here)s`.

@@ -9,8 +9,6 @@ pub(crate) enum Known {
     Yes,
     /// Supervisor knows the word and does nothing with it.
     Ignored,
-    /// A key of ours that does nothing yet.
-    Later,
 }
 
 /// The kinds of sections.
@@ -221,7 +219,14 @@ const GATEWAY: [&str; 15] = [
     "maintenance_page",
 ];
 const GATEWAY_AUTH: [&str; 6] = ["auth", "login", "logout", "realm", "fresh", "forward_auth"];
-const UPSTREAM: [&str; 2] = ["connect", "env_file"];
+const UPSTREAM: [&str; 6] = [
+    "connect",
+    "env_file",
+    "ready",
+    "ready_host",
+    "ready_timeout",
+    "keepalive",
+];
 const SESSIONS: [&str; 5] = [
     "store",
     "prefix",
@@ -229,7 +234,6 @@ const SESSIONS: [&str; 5] = [
     "idle_timeout",
     "absolute_timeout",
 ];
-const UPSTREAM_LATER: [&str; 4] = ["ready", "ready_host", "ready_timeout", "keepalive"];
 
 /// Lists of keys of one kind of section, each with what becomes of them.
 type Lists = &'static [(&'static [&'static str], Known)];
@@ -254,11 +258,7 @@ fn keys(kind: Kind) -> Option<Lists> {
         Kind::Group => &[(&["programs", "priority"], Known::Yes)],
         Kind::Steadfast => &[(&STEADFAST, Known::Yes)],
         Kind::Gateway => &[(&GATEWAY, Known::Yes), (&GATEWAY_AUTH, Known::Yes)],
-        Kind::Upstream => &[
-            (&UPSTREAM, Known::Yes),
-            (&TOKENS, Known::Yes),
-            (&UPSTREAM_LATER, Known::Later),
-        ],
+        Kind::Upstream => &[(&UPSTREAM, Known::Yes), (&TOKENS, Known::Yes)],
         Kind::Sessions => &[(&SESSIONS, Known::Yes)],
         Kind::EventListener => &[
             (&PROGRAM, Known::Yes),

@@ -391,6 +391,13 @@ impl<T> Program<T> {
         }
     }
 
+    /// A server that somebody else runs, and that was found unreachable, says that it is ready.
+    pub fn back(&mut self, at: usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.back();
+        }
+    }
+
     /// The keeper's connection is gone; a new one will be told again what was reported.
     pub fn lost(&mut self, at: usize) {
         if let Some(slot) = self.slots.get_mut(at) {

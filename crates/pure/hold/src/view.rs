@@ -39,6 +39,8 @@ pub struct Slot {
     leaving: Option<u64>,
     silent: bool,
     probe: Option<Probe>,
+    /// Nobody tells about it, but it can be asked.
+    asked: bool,
     flying: Vec<(u64, u64)>,
     /// A repeat ended with the program, and nothing was answered since.
     pub(crate) suspicion: bool,
@@ -59,6 +61,7 @@ impl Slot {
             leaving: None,
             silent: true,
             probe: None,
+            asked: false,
             flying: Vec::new(),
             suspicion: false,
             counts: Counts::default(),
@@ -72,6 +75,20 @@ impl Slot {
             address: address.to_owned(),
             ..Slot::unknown()
         }
+    }
+
+    /// The same, if it can be asked whether it is ready: once a connect has failed, a connect is no proof any more, and
+    /// requests wait until [`crate::Program::back`].
+    pub fn fixed_and_asked(address: &str) -> Slot {
+        Slot {
+            asked: true,
+            ..Slot::fixed(address)
+        }
+    }
+
+    /// It was found unreachable, and has to be asked whether it is ready.
+    pub fn is_away(&self) -> bool {
+        self.asked && self.phase != Phase::Ready
     }
 
     /// Where the current generation answers.
@@ -201,8 +218,19 @@ impl Slot {
         }
     }
 
+    /// It says that it is ready.
+    pub(crate) fn back(&mut self) {
+        if self.is_away() {
+            self.phase = Phase::Ready;
+        }
+    }
+
     /// A connect failed.
     pub(crate) fn failed(&mut self, now: u64, was_probe: bool) {
+        if self.asked {
+            (self.phase, self.silent) = (Phase::Starting, false);
+            return;
+        }
         let wait_ms = match self.probe {
             None => PROBE_FIRST_MS,
             Some(probe) if was_probe => (probe.wait_ms * 2).min(PROBE_MAX_MS),

@@ -561,3 +561,32 @@ fn a_bound_may_be_the_largest_number() {
     assert!(!scene.comes(1, post()));
     assert_eq!(scene.program.waiting(), 1);
 }
+
+#[test]
+fn an_upstream_that_can_be_asked_waits_for_its_word_once_a_connect_has_failed() {
+    let mut scene = program(Phase::Ready);
+    scene.program = Program::new(vec![Slot::fixed_and_asked("unix:/legacy.sock")]);
+    assert!(scene.comes(1, post()), "nothing is known against it");
+    let (_, mut request) = scene.out.pop().expect("under way");
+    let verdict = scene
+        .program
+        .event(&mut request, Event::ConnectFailed, scene.now);
+    assert_eq!(verdict, Verdict::Park(Place::Front));
+    assert!(scene.program.slots()[0].is_away());
+    assert!(!scene.comes(2, get()), "it is away");
+    // No clock lets them go: a server may accept before its app works.
+    scene.now += 20_000;
+    assert_eq!(scene.program.next_timer(scene.now), None);
+    assert!(scene.program.release(&mut scene.room, scene.now).is_none());
+    scene.program.back(0);
+    assert!(!scene.program.slots()[0].is_away());
+    assert!(scene.program.release(&mut scene.room, scene.now).is_some());
+    // Whoever is not asked is tried again by itself.
+    scene.program = Program::new(vec![Slot::fixed("unix:/legacy.sock")]);
+    assert!(scene.comes(3, get()));
+    let (_, mut request) = scene.out.pop().expect("under way");
+    scene
+        .program
+        .event(&mut request, Event::ConnectFailed, scene.now);
+    assert!(!scene.program.slots()[0].is_away());
+}

@@ -282,10 +282,23 @@ pub enum Target {
     Upstream {
         /// `unix:/run/legacy.sock` or `tcp:127.0.0.1:9000`.
         address: String,
+        /// How it is asked whether it is ready, once it was unreachable; None: who can connect is served.
+        #[serde(default)]
+        ready: Option<Ready>,
         /// Its tokens; None: it has no key of ours.
         #[serde(default)]
         jwt: Option<Jwt>,
     },
+}
+
+/// The question whether an upstream is ready: a GET that it answers with 2xx.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ready {
+    /// Path with query.
+    pub path: String,
+    /// Host header.
+    pub host: String,
 }
 
 /// A slot as a gateway sees it.

@@ -133,6 +133,8 @@ pub(crate) struct GatewayDef {
     pub(crate) listeners: Vec<routes::Listener>,
     /// `[upstream:x]`: name to address.
     pub(crate) upstreams: BTreeMap<String, String>,
+    /// How those that can be asked are asked whether they are ready.
+    pub(crate) upstreams_ready: BTreeMap<String, routes::Ready>,
     /// Workers.
     pub(crate) workers: u32,
     /// Client connections per worker.

@@ -32,6 +32,7 @@ fn main() {
             "app".to_owned(),
             Target::Upstream {
                 address: upstream.expect("--upstream ADDRESS"),
+                ready: None,
                 jwt: None,
             },
         )]

@@ -38,6 +38,7 @@ mod target;
 mod tokens;
 mod tunnel;
 mod upload;
+mod upstream;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -65,7 +66,7 @@ use crate::worker::Worker;
 
 /// The configuration, which stands in a crate of its own so that the daemon can write it.
 pub mod config {
-    pub use routes::{Auth, Config, Jwt, JwtKey, Listener, Route, Sessions, Slot, Target};
+    pub use routes::{Auth, Config, Jwt, JwtKey, Listener, Ready, Route, Sessions, Slot, Target};
 }
 
 /// Environment variable with the number of the descriptor that holds the configuration.
@@ -303,8 +304,16 @@ async fn background(
         };
         let (of, probe) = (worker.clone(), target.clone());
         tokio::task::spawn_local(async move { probe.probe_loop(&of.room).await });
-        let config::Target::Program { slots, .. } = kind else {
-            continue;
+        let slots = match kind {
+            config::Target::Program { slots, .. } => slots,
+            config::Target::Upstream { address, ready, .. } => {
+                if let Some(ready) = ready.clone() {
+                    let (worker, address) = (worker.clone(), address.clone());
+                    let target = target.clone();
+                    tokio::task::spawn_local(upstream::follow(worker, target, address, ready));
+                }
+                continue;
+            }
         };
         for (at, slot) in slots.iter().enumerate() {
             unheard.add();
@@ -346,6 +355,11 @@ fn whose(target: &config::Target) -> Vec<Whose> {
 fn slots(target: &config::Target) -> Vec<Slot> {
     match target {
         config::Target::Program { slots, .. } => slots.iter().map(|_| Slot::unknown()).collect(),
+        config::Target::Upstream {
+            address,
+            ready: Some(_),
+            ..
+        } => vec![Slot::fixed_and_asked(address)],
         config::Target::Upstream { address, .. } => vec![Slot::fixed(address)],
     }
 }

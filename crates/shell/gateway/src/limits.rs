@@ -32,6 +32,13 @@ pub(crate) const UPSTREAM_IDLE_MS_MAX: u64 = 1_500;
 pub(crate) const UPSTREAM_IDLE_MAX: usize = 256;
 /// Connect over TCP; a Unix socket answers at once.
 pub(crate) const CONNECT_MS_MAX: u64 = 3_000;
+/// Pauses between two questions whether an upstream is ready, first and longest; between them, the part of the time waited
+/// so far that a pause is: as a keeper asks a program.
+pub(crate) const READY_PAUSE_MS: (u64, u64) = (20, 1_000);
+/// See [`READY_PAUSE_MS`].
+pub(crate) const READY_PAUSE_PART: u64 = 8;
+/// One question may take this long.
+pub(crate) const READY_TRY_MS: u64 = 5_000;
 /// A body (either way) has to move on within this time, by at least [`BODY_PROGRESS_BYTES_MIN`].
 pub(crate) const BODY_PROGRESS_MS: u64 = 30_000;
 /// See [`BODY_PROGRESS_MS`]: slower than the slowest modem is an attack or a dead peer.

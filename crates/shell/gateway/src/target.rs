@@ -52,6 +52,8 @@ pub(crate) struct Target {
     sides: Vec<Side>,
     streams: RefCell<Vec<(usize, u64, Rc<Handle>)>>,
     probe: Notify,
+    /// It was found unreachable.
+    away: Notify,
     /// When the task that waits for the clock looks next; `u64::MAX` = it waits for `probe`.
     probe_at_ms: Cell<u64>,
 }
@@ -75,6 +77,7 @@ impl Target {
             program: RefCell::new(Program::new(slots)),
             streams: RefCell::default(),
             probe: Notify::new(),
+            away: Notify::new(),
             probe_at_ms: Cell::new(u64::MAX),
         }
     }
@@ -124,6 +127,9 @@ impl Target {
     ) -> Verdict {
         let now = sys::clock::mono_ms();
         let verdict = self.program.borrow_mut().event(request, event, now);
+        if self.is_away() {
+            self.away.notify_one();
+        }
         self.after(room, request.slot());
         verdict
     }
@@ -372,6 +378,24 @@ impl Target {
             *side.sent_counts.borrow_mut() = Counts::default();
             side.heard.set(false);
         }
+        self.kick(room);
+    }
+
+    /// Whether it was found unreachable, and has to be asked.
+    pub(crate) fn is_away(&self) -> bool {
+        self.program.borrow().slots().iter().any(Slot::is_away)
+    }
+
+    /// Waits until it is found unreachable.
+    pub(crate) async fn goes_away(&self) {
+        while !self.is_away() {
+            self.away.notified().await;
+        }
+    }
+
+    /// It says that it is ready.
+    pub(crate) fn back(&self, room: &RefCell<Room>) {
+        self.program.borrow_mut().back(0);
         self.kick(room);
     }
 

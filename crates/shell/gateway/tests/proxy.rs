@@ -64,6 +64,7 @@ fn routes_decide_and_what_fits_none_is_not_found() {
     let dir = tempfile::tempdir().expect("a directory");
     let upstream = |name: &str| Target::Upstream {
         address: format!("unix:{}", dir.path().join(name).display()),
+        ready: None,
         jwt: None,
     };
     let [web, api] = ["web", "api"].map(|name| {
@@ -295,7 +296,17 @@ fn over_tcp_a_request_that_may_not_be_repeated_takes_a_fresh_connection() {
             });
         }
     });
-    let gateway = Gateway::start(&[("app", Target::Upstream { address, jwt: None })], |_| {});
+    let gateway = Gateway::start(
+        &[(
+            "app",
+            Target::Upstream {
+                address,
+                ready: None,
+                jwt: None,
+            },
+        )],
+        |_| {},
+    );
     let mut client = gateway.client();
     let wanted = [
         (get("/"), "0"),

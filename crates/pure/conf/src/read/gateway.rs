@@ -5,7 +5,7 @@ use std::time::Duration;
 use finding::{Finding, Span};
 
 use super::group::name_of;
-use super::ours::list_items;
+use super::ours::{host, list_items, ready_path};
 use super::{Keys, Reader, here_vars, sections, tokens};
 use crate::expand::Vars;
 use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
@@ -169,6 +169,9 @@ pub(super) fn upstreams(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Upstream> 
             true => Err("a file is missing".to_string()),
             false => Ok(abspath(&expanduser(path, machine, files), here)),
         });
+        let ready = keys.optional("ready", &vars, upstream_ready);
+        let ready_host = keys.value("ready_host", "localhost".to_string(), &vars, host);
+        useless(&mut keys, ready.is_some());
         let secrets = tokens::secrets(&mut keys, &vars);
         let tokens = tokens::tokens(&mut keys, &vars, &secrets);
         if keys.failed {
@@ -178,12 +181,31 @@ pub(super) fn upstreams(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Upstream> 
             name,
             header: section.header.clone(),
             connect,
+            ready,
+            ready_host,
             secrets,
             env_file,
             tokens,
         }));
     }
     out
+}
+
+/// What a program's section may say and an upstream's has no use for.
+fn useless(keys: &mut Keys<'_, '_>, asked: bool) {
+    let of_others = "whoever runs the upstream starts it, and restarts it when it hangs";
+    let unasked = "`ready` is not set";
+    for (key, has_use, why) in [
+        ("ready_host", asked, unasked),
+        ("ready_timeout", false, of_others),
+        ("keepalive", false, of_others),
+    ] {
+        let Some(entry) = keys.entry(key).filter(|_| !has_use) else {
+            continue;
+        };
+        let message = format!("`{key}` of [{}] has no effect: {why}", keys.section.name);
+        keys.warn("conf.no-effect", message, entry.key_span());
+    }
 }
 
 fn limits(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Limits {
@@ -331,6 +353,17 @@ fn listen_addr(text: &str) -> Result<ListenAddr, String> {
     let (host, port) =
         tcp(text).ok_or_else(|| format!("{} is neither HOST:PORT nor unix:PATH", shown(text)))?;
     Ok(ListenAddr::Tcp { host, port })
+}
+
+fn upstream_ready(text: &str) -> Result<String, String> {
+    text.strip_prefix("http:")
+        .and_then(ready_path)
+        .ok_or_else(|| {
+            format!(
+                "{} is not `http:` with a path: somebody else runs it, so it can only be asked (a connect is tried anyway)",
+                shown(text)
+            )
+        })
 }
 
 fn upstream_addr(text: &str) -> Result<UpstreamAddr, String> {

@@ -135,7 +135,6 @@ fn check_key(kind: known::Kind, section: &str, key: &str, entry: &Entry, finding
             "conf.ignored-key",
             format!("`{key}` has no effect in the file; Supervisor ignores it as well"),
         ),
-        Ok(Known::Later) => not_supported(&format!("`{key}`")),
         Err(Some(near)) => Finding::warning(
             "conf.unknown-key",
             format!("`{key}` is not a key of [{shown}]; did you mean `{near}`?"),

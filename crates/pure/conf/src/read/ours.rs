@@ -128,7 +128,7 @@ fn listen(text: &str) -> Result<Listen, String> {
     }
 }
 
-fn host(text: &str) -> Result<String, String> {
+pub(super) fn host(text: &str) -> Result<String, String> {
     let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '/');
     if fits {
         Ok(text.to_string())
@@ -181,6 +181,14 @@ fn ready(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Spanned<Ready>> {
     }
 }
 
+/// A path that can be asked for.
+pub(super) fn ready_path(path: &str) -> Option<String> {
+    let fits = path.starts_with('/')
+        && !path.starts_with("//")
+        && path.chars().all(|c| c.is_ascii_graphic() && c != '#');
+    fits.then(|| path.to_string())
+}
+
 fn parse_ready(text: &str) -> Result<Ready, String> {
     match text {
         "tcp" => return Ok(Ready::Tcp),
@@ -194,22 +202,13 @@ fn parse_ready(text: &str) -> Result<Ready, String> {
         ));
     }
     if let Some(path) = text.strip_prefix("http:") {
-        let fits = path.starts_with('/')
-            && !path.starts_with("//")
-            && path.chars().all(|c| c.is_ascii_graphic() && c != '#');
-        let words = || {
+        let path = ready_path(path).ok_or_else(|| {
             format!(
                 "{} is not a path like `http:/api/health` (the address is the program's own)",
                 shown(text)
             )
-        };
-        return if fits {
-            Ok(Ready::Http {
-                path: path.to_string(),
-            })
-        } else {
-            Err(words())
-        };
+        })?;
+        return Ok(Ready::Http { path });
     }
     if let Some(number) = text.strip_prefix("fd:") {
         let number = number.parse().ok().filter(|number| *number >= READY_FD_MIN);

@@ -94,6 +94,12 @@ pub(super) fn definition(
             UpstreamAddr::Tcp { host, port } => format!("tcp:{}", address(host, *port)),
         };
         out.upstreams.insert(upstream.name.clone(), at);
+        let ready = upstream.ready.as_ref().map(|path| routes::Ready {
+            path: path.value.clone(),
+            host: upstream.ready_host.value.clone(),
+        });
+        out.upstreams_ready
+            .extend(ready.map(|ready| (upstream.name.clone(), ready)));
     }
     for gateway in &model.gateways {
         out.workers = out.workers.max(*gateway.workers);
@@ -393,6 +399,7 @@ fn targets(active: &Active, listeners: &[Listener], run_dir: &Path) -> BTreeMap<
                 name.to_owned(),
                 Target::Upstream {
                     address: address.clone(),
+                    ready: active.gateway.upstreams_ready.get(name).cloned(),
                     jwt: active.gateway.jwts.get(name).cloned(),
                 },
             );

@@ -547,7 +547,7 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     let case = case();
     let mut resolved = case.resolve(
         "[program:app]\ncommand = uvicorn server:app --port 8001\nsecrets = KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
-         [upstream:legacy]\nconnect = 127.0.0.1:9000\nsecrets = THEIRS\nenv_file = DIR/legacy.env\nclaims = nonsense\n\
+         [upstream:legacy]\nconnect = 127.0.0.1:9000\nready = http:/health\nsecrets = THEIRS\nenv_file = DIR/legacy.env\nclaims = nonsense\n\
          [gateway:ask]\nlisten = 127.0.0.1:9011\nforward_auth = app\nrealm = app\nfresh = yes\n[gateway:ask2]\nlisten = 127.0.0.1:9012\n\
          forward_auth = legacy\nrealm = legacy\n",
     );
@@ -577,9 +577,18 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
         panic!("{config:?}");
     };
     assert_eq!((jwt.keys.len(), slots.len()), (1, 1));
-    let Some(Target::Upstream { jwt: Some(jwt), .. }) = config.targets.get("legacy") else {
+    let Some(Target::Upstream {
+        ready: Some(ready),
+        jwt: Some(jwt),
+        ..
+    }) = config.targets.get("legacy")
+    else {
         panic!("{config:?}");
     };
+    assert_eq!(
+        (ready.path.as_str(), ready.host.as_str()),
+        ("/health", "localhost")
+    );
     let written = std::fs::read_to_string(case.dir.path().join("legacy.env")).expect("made");
     assert_eq!(written, format!("THEIRS={}\n", jwt.keys[0].secret));
 }

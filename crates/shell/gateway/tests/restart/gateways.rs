@@ -93,6 +93,7 @@ fn gateways_are_replaced_under_load_and_no_request_fails() {
     });
     let target = Target::Upstream {
         address: format!("unix:{}", socket.display()),
+        ready: None,
         jwt: None,
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -143,6 +144,7 @@ fn idle_connections_are_closed_at_once_only_if_nobody_takes_over() {
     });
     let target = Target::Upstream {
         address: format!("unix:{}", socket.display()),
+        ready: None,
         jwt: None,
     };
     let start = || common::Gateway::start(&[("app", target.clone())], |_| {});

@@ -1,7 +1,10 @@
 //! Requests that wait: for how long, how many, and what they are told.
 
-use crate::common::{App, Client, LIMIT, Scene, get, post};
+use crate::common::{App, Client, Gateway, LIMIT, Scene, get, ok, post};
 use crate::held;
+use gateway::config::{Ready, Target};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use wire::Phase;
 
@@ -193,4 +196,61 @@ fn a_client_that_waits_for_100_is_not_asked_while_it_waits_in_the_queue() {
     client.read.clear();
     client.send("ok");
     assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn an_upstream_that_was_away_gets_requests_when_it_says_that_it_is_ready() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("legacy.sock");
+    let ready = Some(Ready {
+        path: "/health?deep".to_owned(),
+        host: "legacy.example".to_owned(),
+    });
+    let target = Target::Upstream {
+        address: format!("unix:{}", socket.display()),
+        ready,
+        jwt: None,
+    };
+    let gateway = Gateway::start(&[("legacy", target)], |_| {});
+    // Twice: it goes away again, and what it said before counts no more.
+    for round in 0..2 {
+        // One that accepts and drops, so that the test knows when it was tried.
+        _ = std::fs::remove_file(&socket);
+        let drops = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        let mut client = gateway.client();
+        client.send(&post("/", "x"));
+        drop(drops.accept().expect("tried"));
+        drop(drops);
+        let is_ready = Arc::new(AtomicBool::new(false));
+        let says = is_ready.clone();
+        // It accepts before its app works.
+        let app = App::start(&socket, move |conversation, see| {
+            while let Some(request) = conversation.request() {
+                let asks =
+                    request.starts_with("GET /health?deep HTTP/1.1\r\nHost: legacy.example\r\n");
+                _ = see.send(request);
+                match (says.load(Ordering::Relaxed), asks) {
+                    (true, true) => conversation.say("HTTP/1.1 204 No Content\r\n\r\n"),
+                    (true, false) => conversation.say(&ok("served")),
+                    (false, _) => {
+                        conversation.say("HTTP/1.1 503 Not Yet\r\nContent-Length: 0\r\n\r\n")
+                    }
+                }
+            }
+        });
+        for _ in 0..3 {
+            let asked = app.saw();
+            assert!(asked.starts_with("GET /health?deep "), "{round}: {asked}");
+        }
+        is_ready.store(true, Ordering::Relaxed);
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.body.as_str()), (200, "served"));
+        assert!(held(&answer).is_some(), "{}", answer.head);
+        // From now on nothing is asked.
+        while !app.saw().starts_with("POST / ") {}
+        client.get("/next");
+        assert_eq!(client.answer().body, "served");
+        assert!(app.saw().starts_with("GET /next "));
+        app.saw_nothing_else();
+    }
 }
