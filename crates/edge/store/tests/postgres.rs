@@ -412,3 +412,11 @@ async fn realms() {
     let store = gateway(&server, dir.path(), 1).await;
     assert_eq!(store.find(&here_token).await, Answer::Row(Box::new(here)));
 }
+
+#[tokio::test]
+async fn accounts_end_their_sessions() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = gateway(&server, dir.path(), 1).await;
+    kit::accounts_end_their_sessions(&store).await;
+}

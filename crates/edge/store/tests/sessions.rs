@@ -479,3 +479,9 @@ async fn rows_from_before_there_were_realms_are_of_the_nameless_one() {
     let listed = store.list(None).await.expect("a list");
     assert_eq!(listed[0].realm, session::Realm::default());
 }
+
+#[tokio::test]
+async fn accounts_end_their_sessions() {
+    let dir = tempfile::tempdir().expect("a directory");
+    kit::accounts_end_their_sessions(&opened(dir.path())).await;
+}

@@ -6,6 +6,7 @@
 
 use crate::limits::COOKIES_MAX;
 use crate::token::Token;
+use std::borrow::Cow;
 
 /// The cookie's name on https.
 pub const NAME: &str = "__Host-steadfast";
@@ -18,6 +19,16 @@ pub const DEVICE_NAME: &str = "__Host-steadfast-device";
 pub const LOOPBACK_DEVICE_NAME: &str = "steadfast-device-local";
 /// It lives as long as browsers keep any cookie: 400 days.
 const DEVICE_AGE_S: u64 = 400 * 24 * 60 * 60;
+
+/// A line of cookies as text: UTF-8, or each byte a letter, for cookies of others may hold anything, and ours stand in the
+/// same line.
+#[must_use]
+pub fn text(line: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(line.iter().copied().map(char::from).collect()),
+    }
+}
 
 /// How the request came, as far as the listener or a trusted proxy vouches for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

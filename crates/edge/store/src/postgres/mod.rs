@@ -367,6 +367,34 @@ async fn end(open: &Transaction<'_>, id: Sid, ended: &Ended) -> Result<bool, Fai
     Ok(done.map_err(Failure::at(Step::Write))? == 1)
 }
 
+/// Ends the sessions that are meant and still live. Their ids.
+async fn end_all(
+    open: &Transaction<'_>,
+    scope: &Scope,
+    why: Why,
+    at_ms: u64,
+) -> Result<Vec<Sid>, Failure> {
+    let (id, user, realm, keep) = match scope {
+        Scope::One(id) => (Some(id.0.to_vec()), None, None, None),
+        Scope::User(user) => (None, Some(user), None, None),
+        Scope::Within { user, realm } => (None, Some(user), Some(realm), None),
+        Scope::Others { user, realm, keep } => {
+            (None, Some(user), Some(realm), Some(keep.0.to_vec()))
+        }
+    };
+    let (user, realm) = (user.map(UserId::as_str), realm.map(Realm::as_str));
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+        [&id, &user, &keep, &ms(at_ms), &why_number(why), &realm];
+    let rows = open.query(schema::REVOKE, &values).await;
+    let rows = rows.map_err(Failure::at(Step::Write))?;
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: Vec<u8> = row.try_get(0).map_err(Failure::at(Step::Read))?;
+        ended.extend(id.try_into().ok().map(Sid));
+    }
+    Ok(ended)
+}
+
 async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
     let row = open
         .query_one(schema::RAISE, &[])
@@ -497,26 +525,7 @@ impl Store for Postgres {
     async fn revoke(&self, scope: Scope, why: Why, at_ms: u64) -> Result<Revoked, Failure> {
         let mut db = self.pool.lend().await?;
         let open = begin(&mut db).await?;
-        let (id, user, realm, keep) = match &scope {
-            Scope::One(id) => (Some(id.0.to_vec()), None, None, None),
-            Scope::User(user) => (None, Some(user), None, None),
-            Scope::Within { user, realm } => (None, Some(user), Some(realm), None),
-            Scope::Others { user, realm, keep } => {
-                (None, Some(user), Some(realm), Some(keep.0.to_vec()))
-            }
-        };
-        let (user, realm) = (user.map(UserId::as_str), realm.map(Realm::as_str));
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-            [&id, &user, &keep, &ms(at_ms), &why_number(why), &realm];
-        let rows = open
-            .query(schema::REVOKE, &values)
-            .await
-            .map_err(Failure::at(Step::Write))?;
-        let mut ended = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id: Vec<u8> = row.try_get(0).map_err(Failure::at(Step::Read))?;
-            ended.extend(id.try_into().ok().map(Sid));
-        }
+        let ended = end_all(&open, &scope, why, at_ms).await?;
         // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
         let count = raise(&open).await?;
         open.commit().await.map_err(Failure::at(Step::Commit))?;

@@ -1,12 +1,12 @@
 //! Users and settings in PostgreSQL.
 
-use super::{Postgres, begin, raise};
+use super::{Postgres, begin, end_all, raise};
 use crate::error::{Failure, Step};
 use crate::limits::LIST_ROWS_MAX;
-use crate::postgres::schema;
-use crate::rows::{ms, why_number};
+use crate::rows::ms;
 use crate::users::{User, UserChange};
 use session::UserId;
+use session::revoke::Scope;
 use tokio_postgres::Row as Line;
 
 const COLUMNS: &str = "SELECT name, hash, disabled, created_ms, changed_ms FROM steadfast.account WHERE \
@@ -50,33 +50,30 @@ pub(super) async fn change(
     let at = Failure::at(Step::Write);
     let mut db = store.pool.lend().await?;
     let open = begin(&mut db).await?;
-    let (name, now) = (name.as_str(), ms(at_ms));
+    let (user, now) = (name.as_str(), ms(at_ms));
     let changed = match change {
         UserChange::Add { hash } => {
             let sql = "INSERT INTO steadfast.account VALUES ($1, $2, FALSE, $3, $3) ON CONFLICT (name) DO NOTHING";
-            open.execute(sql, &[&name, hash, &now]).await
+            open.execute(sql, &[&user, hash, &now]).await
         }
         UserChange::Password { hash } => {
             let sql = "UPDATE steadfast.account SET hash = $2, changed_ms = $3 WHERE name = $1";
-            open.execute(sql, &[&name, hash, &now]).await
+            open.execute(sql, &[&user, hash, &now]).await
         }
         UserChange::Rehash { old, new } => {
             let sql = "UPDATE steadfast.account SET hash = $3 WHERE name = $1 AND hash = $2";
-            open.execute(sql, &[&name, old, new]).await
+            open.execute(sql, &[&user, old, new]).await
         }
         UserChange::Disable | UserChange::Enable => {
             let disabled = *change == UserChange::Disable;
             let sql = "UPDATE steadfast.account SET disabled = $2, changed_ms = $3 WHERE name = $1";
-            open.execute(sql, &[&name, &disabled, &now]).await
+            open.execute(sql, &[&user, &disabled, &now]).await
         }
     };
     let done = changed.map_err(&at)? == 1;
     let mut count = None;
     if let (true, Some(why)) = (done, change.ends()) {
-        let none: Option<Vec<u8>> = None;
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&none, &Some(name), &none, &now, &why_number(why)];
-        open.query(schema::REVOKE, &values).await.map_err(&at)?;
+        end_all(&open, &Scope::User(name.clone()), why, at_ms).await?;
         count = Some(raise(&open).await?);
     }
     open.commit().await.map_err(Failure::at(Step::Commit))?;

@@ -8,7 +8,7 @@ use session::{
     judge_chain,
 };
 use std::path::Path;
-use store::{Answer, Sqlite, Store as _};
+use store::{Answer, Sqlite, Store, UserChange};
 
 pub(crate) const ID: StoreId = StoreId(*b"store..1");
 pub(crate) const OTHER: StoreId = StoreId(*b"store..2");
@@ -61,4 +61,50 @@ pub(crate) async fn verdict(store: &Sqlite, token: &Token, time: Time) -> Verdic
 
 pub(crate) async fn signed_in(store: &Sqlite, token: &Token) -> bool {
     matches!(verdict(store, token, at(0)).await, Verdict::Valid(_))
+}
+
+/// A changed password and a disabled account end the sessions of that user, whatever their realm, and of nobody else.
+pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
+    let change = |name: &str, change| store.change_user(user(name), change, NOW_MS);
+    let hash = |text: &str| text.to_owned();
+    for (name, n) in [("ada", 90), ("eve", 91)] {
+        let add = UserChange::Add { hash: hash("one") };
+        assert_eq!(change(name, add.clone()).await, Ok(true));
+        assert_eq!(change(name, add).await, Ok(false), "there already");
+        let (row, _) = session(n, Kind::Cookie, name);
+        store.insert(row, None).await.expect("kept");
+    }
+    let mut forum = session(92, Kind::Bearer, "ada").0;
+    forum.realm = session::Realm::parse("forum").expect("a realm");
+    store.insert(forum, None).await.expect("kept");
+    let living = async || {
+        let all = store.list(None).await.expect("a list");
+        let mut all: Vec<u8> = all.iter().map(|it| it.id.0[3]).collect();
+        all.retain(|n| (90..100).contains(n));
+        all.sort_unstable();
+        all
+    };
+    let (old, new) = (hash("one"), hash("two"));
+    assert_eq!(
+        change("ada", UserChange::Rehash { old, new }).await,
+        Ok(true)
+    );
+    assert_eq!(living().await, [90, 91, 92], "the password is the same");
+    let password = UserChange::Password {
+        hash: hash("three"),
+    };
+    assert_eq!(change("ada", password).await, Ok(true));
+    assert_eq!(living().await, [91]);
+    let (row, _) = session(93, Kind::Cookie, "ada");
+    store.insert(row, None).await.expect("kept");
+    assert_eq!(change("ada", UserChange::Disable).await, Ok(true));
+    assert_eq!(living().await, [91]);
+    assert_eq!(change("nobody", UserChange::Disable).await, Ok(false));
+    assert_eq!(change("ada", UserChange::Enable).await, Ok(true));
+    let ada = store
+        .user(&user("ada"))
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!((ada.hash.as_str(), ada.disabled), ("three", false));
 }

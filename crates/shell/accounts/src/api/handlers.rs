@@ -17,7 +17,22 @@ use serde::de::DeserializeOwned;
 use session::cookie::{self, Channel, Sent};
 use session::revoke::Scope;
 use session::{Admission, Kind, Refusal, Sid, Token, Traffic, UserId, Verdict, Why};
+use std::borrow::Cow;
 use utoipa::OpenApi;
+
+/// The lines of cookies, as the gateway reads them: those of others may hold any byte.
+pub(super) struct Cookies<'a>(Vec<Cow<'a, str>>);
+
+impl<'a> Cookies<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let lines = headers.get_all(COOKIE).iter();
+        Self(lines.map(|line| cookie::text(line.as_bytes())).collect())
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
 
 /// What came as a credential.
 struct Presented<'a> {
@@ -25,9 +40,7 @@ struct Presented<'a> {
     bearer: Option<&'a str>,
 }
 
-fn presented(headers: &HeaderMap, channel: Channel) -> Presented<'_> {
-    let cookies = headers.get_all(COOKIE).iter();
-    let cookies = cookies.filter_map(|value| value.to_str().ok());
+fn presented<'a>(headers: &'a HeaderMap, sent: &'a Cookies<'_>, channel: Channel) -> Presented<'a> {
     let mut bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme
@@ -35,7 +48,7 @@ fn presented(headers: &HeaderMap, channel: Channel) -> Presented<'_> {
             .then(|| token.trim_matches(' '))
     });
     Presented {
-        cookie: cookie::find(channel, cookies),
+        cookie: cookie::find(channel, sent.values()),
         bearer: bearers.next().filter(|_| bearers.next().is_none()),
     }
 }
@@ -67,7 +80,8 @@ async fn who(
     asker: &Asker,
     traffic: Traffic,
 ) -> Result<Admission, Problem> {
-    let sent = presented(headers, asker.caller.channel);
+    let cookies = Cookies::of(headers);
+    let sent = presented(headers, &cookies, asker.caller.channel);
     let mut clear = None;
     let (mut verdict, mut session) = (Verdict::Invalid(Refusal::Absent), None);
     match sent.cookie {
@@ -158,7 +172,8 @@ pub(super) async fn login(
     let Some(user) = UserId::parse(&asked.username) else {
         return Err(Problem::credentials());
     };
-    let sent = presented(&headers, channel);
+    let cookies = Cookies::of(&headers);
+    let sent = presented(&headers, &cookies, channel);
     let replaces = match sent.cookie {
         Sent::One(text) => match judged(&accounts, &asker, text, true, Traffic::Passive)
             .await
@@ -169,9 +184,7 @@ pub(super) async fn login(
         },
         Sent::None | Sent::Several => None,
     };
-    let cookies = headers.get_all(COOKIE).iter();
-    let cookies = cookies.filter_map(|value| value.to_str().ok());
-    let devices: Vec<&str> = cookie::devices(channel, cookies).collect();
+    let devices: Vec<&str> = cookie::devices(channel, cookies.values()).collect();
     let kind = Kind::from(asked.mode);
     let granted = accounts
         .login(
@@ -279,11 +292,10 @@ pub(super) async fn logout(
     Extension(asker): Extension<Asker>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let sent = presented(&headers, asker.caller.channel);
-    let cookies = headers.get_all(COOKIE).iter();
-    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let cookies = Cookies::of(&headers);
+    let sent = presented(&headers, &cookies, asker.caller.channel);
     // Several differ if somebody plants cookies: nobody means to stay signed in by one of them.
-    let cookies = cookie::every(asker.caller.channel, cookies).into_iter();
+    let cookies = cookie::every(asker.caller.channel, cookies.values()).into_iter();
     let bearer = sent.bearer.map(|text| (text, false));
     let mut clears = true;
     for (text, in_cookie) in cookies.map(|text| (text, true)).chain(bearer) {

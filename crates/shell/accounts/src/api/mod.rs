@@ -16,10 +16,11 @@ use axum::body::Body;
 use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
+use handlers::Cookies;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, ORIGIN, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
@@ -130,8 +131,8 @@ impl Accounts {
             let all = request.headers().get_all(name).iter();
             all.map(|value| value.to_str().unwrap_or("?")).collect()
         };
-        let cookies = values(&COOKIE);
-        let cookie = cookie::find(asker.caller.channel, cookies.iter().copied()) != Sent::None;
+        let cookies = Cookies::of(request.headers());
+        let cookie = cookie::find(asker.caller.channel, cookies.values()) != Sent::None;
         // A refresh brings its token in its body.
         let brings = refresh || request.headers().contains_key(AUTHORIZATION);
         let asked = Asked {

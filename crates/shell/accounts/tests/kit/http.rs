@@ -53,8 +53,9 @@ impl Ask {
         path.clone_into(&mut self.path);
         self
     }
+    /// Beside one of another: those hold what scripts put there, and that is no ASCII always.
     pub(crate) fn cookie(self, token: &str) -> Ask {
-        self.with("cookie", format!("a=b; steadfast-local={token}"))
+        self.with("cookie", format!("a=J\u{fc}rgen; steadfast-local={token}"))
     }
     pub(crate) fn bearer(self, token: &str) -> Ask {
         self.with("authorization", format!("Bearer {token}"))

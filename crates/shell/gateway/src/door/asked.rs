@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use accounts::Caller;
 use h1::Kind;
 use h1::request::{RequestHead, Upgrade};
-use session::cookie::{self, Channel, Sent};
+use session::cookie::{self, Channel, Sent, text};
 use session::csrf::{self, Forged};
 use session::{Realm, Token};
 
@@ -125,14 +125,6 @@ pub(crate) fn forged(
 fn method_text<'a>(head: &RequestHead, buf: &'a [u8]) -> &'a str {
     // The codec lets only capitals and hyphens pass.
     std::str::from_utf8(head.method_text.of(buf)).unwrap_or("POST")
-}
-
-/// Bytes as text: UTF-8, or each byte a letter (cookies of others may hold anything).
-pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
-    }
 }
 
 /// The session cookie.

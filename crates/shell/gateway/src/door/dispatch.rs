@@ -9,9 +9,9 @@ use h1::request::RequestHead;
 use session::cookie;
 
 use crate::door::Pass;
-use crate::door::asked::text;
 use crate::door::marks::line;
 use crate::tokens::Tokens;
+use session::cookie::text;
 
 /// Which of the client's lines the program does not get: ours are in their place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -40,7 +40,7 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
     let method = head
         .lines
         .named(read, "x-forwarded-method")
-        .map(asked::text);
+        .map(cookie::text);
     let act = Act {
         method: method.as_deref(),
         bearer_only: sent == InCookie::None
