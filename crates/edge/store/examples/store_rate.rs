@@ -78,7 +78,7 @@ async fn refreshes(name: &str, store: impl Store + 'static, base: u32) {
     let until = Instant::now() + Duration::from_secs(SECONDS);
     for n in 0..CLIENTS {
         let (row, token) = session(base + n, Kind::Rotating, store.shelf().ours);
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
         let Token::Rotating(first) = token else {
             unreachable!("asked for a rotating one")
         };
@@ -116,7 +116,7 @@ async fn million(dir: &Path, many: u32) {
         let all: Vec<_> = rows
             .map(|row| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { store.insert(row, None).await })
+                tokio::spawn(async move { store.insert(row).await })
             })
             .collect();
         for one in all {

@@ -197,8 +197,8 @@ impl Store for Sqlite {
         }
     }
 
-    async fn insert(&self, row: Row, replaces: Option<Sid>) -> Result<(), Failure> {
-        self.write(|reply| Write::Insert(Box::new(row), replaces, reply))
+    async fn insert(&self, row: Row) -> Result<(), Failure> {
+        self.write(|reply| Write::Insert(Box::new(row), reply))
             .await
     }
 

@@ -126,12 +126,9 @@ pub trait Store: Send + Sync {
     /// What the database says about itself now: another store may stand there, or others were forgotten by command.
     fn shelf_now(&self) -> impl Future<Output = Result<Shelf, Failure>> + Send;
 
-    /// Keeps a new session; ends the one that it replaces, in the same commit.
-    fn insert(
-        &self,
-        row: Row,
-        replaces: Option<Sid>,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Keeps a new session. One that it replaces is ended afterwards ([`Store::revoke`]): whoever asks may be told *unknown*
+    /// while the write goes on, and must have his old session then.
+    fn insert(&self, row: Row) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// One refresh: read, decide, write and commit without anybody in between.
     fn refresh(&self, ask: RefreshAsk) -> impl Future<Output = Result<Refreshed, Failure>> + Send;

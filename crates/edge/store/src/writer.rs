@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 pub(crate) enum Write {
-    Insert(Box<Row>, Option<Sid>, Reply<()>),
+    Insert(Box<Row>, Reply<()>),
     Refresh(Box<RefreshAsk>, Reply<Refreshed>),
     Revoke(Scope, Why, u64, Reply<Revoked>),
     Touch(Sid, Touch),
@@ -211,7 +211,7 @@ fn refused(write: Write) -> Answer {
         })
     }
     match write {
-        Write::Insert(_, _, reply) => with(reply),
+        Write::Insert(_, reply) => with(reply),
         Write::Refresh(_, reply) => with(reply),
         Write::Revoke(_, _, _, reply) => with(reply),
         Write::User(_, _, _, reply) => with(reply),
@@ -235,14 +235,9 @@ fn apply(
     revocations: &mut Option<u64>,
 ) -> Answer {
     match write {
-        Write::Insert(row, replaces, reply) => {
+        Write::Insert(row, reply) => {
             *latest_ms = (*latest_ms).max(row.seen_ms);
-            later(
-                reply,
-                alone(open, revocations, |db, raised| {
-                    insert(db, &row, replaces, raised)
-                }),
-            )
+            later(reply, alone(open, revocations, |db, _| insert(db, &row)))
         }
         Write::Refresh(ask, reply) => {
             *latest_ms = (*latest_ms).max(ask.time.now_ms);
@@ -296,24 +291,9 @@ fn alone<T>(
     done
 }
 
-fn insert(
-    db: &Connection,
-    row: &Row,
-    replaces: Option<Sid>,
-    raised: &mut Option<u64>,
-) -> rusqlite::Result<()> {
+fn insert(db: &Connection, row: &Row) -> rusqlite::Result<()> {
     rows::insert(db, row)?;
     schema::add(db, meta::ROWS, 1)?;
-    let ended = Ended {
-        at_ms: row.created_ms,
-        why: Why::Replaced,
-        other: None,
-    };
-    if let Some(old) = replaces
-        && rows::end(db, old, &ended)?
-    {
-        *raised = Some(raise(db)?);
-    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use store::{OpenError, Sqlite, Store as _, forget};
 async fn used(dir: &Path) -> Token {
     let store = opened(dir);
     let (row, token) = session(1, Kind::Cookie, "ada");
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     drop(store);
     settle(dir);
     token
@@ -187,12 +187,12 @@ async fn a_database_deleted_under_us_swallows_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = opened(dir.path());
     let (row, token) = session(1, Kind::Cookie, "ada");
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     assert!(signed_in(&store, &token).await);
     fs::remove_file(dir.path().join("sessions.db")).expect("removed");
     let (row, late) = session(2, Kind::Cookie, "ada");
     assert!(
-        store.insert(row, None).await.is_err(),
+        store.insert(row).await.is_err(),
         "a sign-in that cannot be kept is not granted"
     );
     assert!(
@@ -225,7 +225,7 @@ async fn check_in_place(sql: &str) -> Vec<Verdict> {
     let mut tokens = Vec::new();
     for (n, kind) in [(1, Kind::Cookie), (2, Kind::Rotating)] {
         let (row, token) = session(n, kind, "ada");
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
         assert!(signed_in(&store, &token).await);
         tokens.push(token);
     }
@@ -236,7 +236,7 @@ async fn check_in_place(sql: &str) -> Vec<Verdict> {
     }
     // Nor is it made to look whole again by a write.
     let (row, _) = session(3, Kind::Cookie, "bob");
-    let kept = store.insert(row, None).await;
+    let kept = store.insert(row).await;
     assert_eq!(
         kept.is_ok(),
         said.iter().all(|it| matches!(it, Verdict::Invalid(_)))

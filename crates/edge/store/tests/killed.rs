@@ -24,7 +24,7 @@ async fn victim() {
     let from: u32 = from.parse().expect("a number");
     for n in from..from + EACH {
         store
-            .insert(session(n, Kind::Cookie, "ada").0, None)
+            .insert(session(n, Kind::Cookie, "ada").0)
             .await
             .expect("kept");
         writeln!(std::io::stdout(), "acknowledged {n}").expect("told");

@@ -56,22 +56,22 @@ async fn sessions() {
     let mut tokens = Vec::new();
     for (n, kind) in [(1, Kind::Cookie), (2, Kind::Bearer), (3, Kind::Rotating)] {
         let (row, token) = session(n, kind, "ada");
-        store.insert(row.clone(), None).await.expect("kept");
+        store.insert(row.clone()).await.expect("kept");
         assert_eq!(store.find(&token).await, Answer::Row(Box::new(row)));
         tokens.push(token);
     }
     assert!(
         store
-            .insert(session(1, Kind::Cookie, "ada").0, None)
+            .insert(session(1, Kind::Cookie, "ada").0)
             .await
             .is_err(),
         "an id comes once"
     );
     let (new, token) = session(4, Kind::Cookie, "ada");
-    store
-        .insert(new, Some(session(1, Kind::Cookie, "ada").0.id))
-        .await
-        .expect("kept");
+    store.insert(new).await.expect("kept");
+    let replaced = Scope::One(session(1, Kind::Cookie, "ada").0.id);
+    let revoked = store.revoke(replaced, Why::Replaced, at(0).now_ms).await;
+    assert_eq!(revoked.expect("kept").ended.len(), 1);
     assert_eq!(
         (alive(&store, &tokens[0]).await, alive(&store, &token).await),
         (Some(false), Some(true))
@@ -154,7 +154,7 @@ async fn last_seen_of_many_sessions_is_few_transactions_and_survives_a_database_
     for n in 0..MANY {
         let (row, _) = session(n, Kind::Cookie, "ada");
         ids.push(row.id);
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
     }
     let (client, driver) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
         .await
@@ -206,7 +206,7 @@ async fn a_server_that_dies_comes_back_by_itself() {
     for round in 0..3 {
         for n in 0..20 {
             let (row, token) = session(round * 100 + n, Kind::Cookie, "ada");
-            store.insert(row, None).await.expect("kept");
+            store.insert(row).await.expect("kept");
             tokens.push(token);
         }
         server.kill();
@@ -218,7 +218,7 @@ async fn a_server_that_dies_comes_back_by_itself() {
         }
         assert!(
             store
-                .insert(session(9999, Kind::Cookie, "ada").0, None)
+                .insert(session(9999, Kind::Cookie, "ada").0)
                 .await
                 .is_err()
         );
@@ -244,7 +244,7 @@ async fn a_revocation_waits_for_leases() {
     let two = gateway(&server, there.path(), 2).await;
     let (row, token) = session(1, Kind::Cookie, "ada");
     let id = row.id;
-    one.insert(row, None).await.expect("kept");
+    one.insert(row).await.expect("kept");
     let begun = Instant::now();
     let now_ms = || u64::try_from(begun.elapsed().as_millis()).expect("milliseconds");
     let cached_use = |made: u64| {
@@ -287,7 +287,7 @@ async fn a_revocation_waits_for_leases() {
     // A gateway that does not answer: acknowledged when its lease has run out, and it knows.
     let (row, _) = session(2, Kind::Cookie, "ada");
     let id = row.id;
-    one.insert(row, None).await.expect("kept");
+    one.insert(row).await.expect("kept");
     let asked = Instant::now();
     let renewed = two.renew(now_ms()).await.expect("renewed");
     one.revoke(Scope::One(id), Why::Revoked, NOW_MS)
@@ -314,7 +314,7 @@ async fn identity() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = gateway(&server, dir.path(), 1).await;
     store
-        .insert(session(1, Kind::Cookie, "ada").0, None)
+        .insert(session(1, Kind::Cookie, "ada").0)
         .await
         .expect("kept");
     let second = tempfile::tempdir().expect("a directory");
@@ -383,7 +383,7 @@ async fn realms() {
     let (here, here_token) = session(2, Kind::Cookie, "1");
     there.realm = forum.clone();
     for row in [&there, &here] {
-        store.insert(row.clone(), None).await.expect("kept");
+        store.insert(row.clone()).await.expect("kept");
     }
     assert_eq!(
         store.find(&there_token).await,

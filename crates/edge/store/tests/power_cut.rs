@@ -70,7 +70,7 @@ async fn victim() {
     let mut out = std::io::stdout();
     for n in from..from + EACH {
         let (row, token) = rotating(n);
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
         writeln!(out, "acknowledged {n} {}", token.expose()).expect("told");
         let Refreshed::Granted(next) = store.refresh(ask(&token, n)).await.expect("kept") else {
             panic!("granted");

@@ -28,7 +28,7 @@ async fn a_sign_in_is_kept() {
     let store = opened(dir.path());
     for (n, kind) in [(1, Kind::Cookie), (2, Kind::Bearer), (3, Kind::Rotating)] {
         let (row, token) = session(n, kind, "ada");
-        store.insert(row.clone(), None).await.expect("kept");
+        store.insert(row.clone()).await.expect("kept");
         rows.push((row, token));
     }
     let clone = store.clone();
@@ -53,9 +53,9 @@ async fn one_write_that_fails_takes_no_other_along() {
     let (row, token) = session(1, Kind::Cookie, "ada");
     let (other, other_token) = session(2, Kind::Cookie, "ada");
     let (first, again, second) = tokio::join!(
-        store.insert(row.clone(), None),
-        store.insert(row, None),
-        store.insert(other, None)
+        store.insert(row.clone()),
+        store.insert(row),
+        store.insert(other)
     );
     assert!(
         first.is_ok() && again.is_err() && second.is_ok(),
@@ -71,7 +71,7 @@ async fn the_database_holds_no_token() {
     let mut secrets = Vec::new();
     for (n, kind) in [(1, Kind::Cookie), (2, Kind::Bearer), (3, Kind::Rotating)] {
         let (row, token) = session(n, kind, "ada");
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
         let secret = match &token {
             Token::Cookie(it) | Token::Bearer(it) => it.secret.clone(),
             Token::Rotating(it) => match store.refresh(ask(it, 1, 1)).await {
@@ -98,15 +98,18 @@ async fn the_database_holds_no_token() {
 }
 
 #[tokio::test]
-async fn login_replaces_in_one_commit() {
+async fn what_is_replaced_says_so() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = opened(dir.path());
     let (old, old_token) = session(1, Kind::Cookie, "ada");
     let (new, new_token) = session(2, Kind::Cookie, "ada");
     let replaced = old.id;
-    store.insert(old, None).await.expect("kept");
+    store.insert(old).await.expect("kept");
     let before = count(&store);
-    store.insert(new, Some(replaced)).await.expect("kept");
+    store.insert(new).await.expect("kept");
+    let scope = Scope::One(replaced);
+    let revoked = store.revoke(scope, Why::Replaced, at(0).now_ms).await;
+    assert_eq!(revoked.expect("kept").ended, [replaced]);
     assert_eq!(
         verdict(&store, &old_token, at(0)).await,
         Verdict::Invalid(Refusal::Ended(Why::Replaced))
@@ -125,7 +128,7 @@ async fn revocations() {
     for (n, name) in [(1, "ada"), (2, "ada"), (3, "ada"), (4, "bob")] {
         let (row, token) = session(n, Kind::Cookie, name);
         ids.push(row.id);
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
         tokens.push(token);
     }
     let others = Scope::Others {
@@ -206,7 +209,7 @@ async fn refreshes_are_durable_and_can_be_repeated() {
     let (row, Token::Rotating(first)) = session(1, Kind::Rotating, "ada") else {
         panic!("rotating")
     };
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     let mut links = vec![first];
     for draw in 1..10 {
         let last = links.last().expect("a link").clone();
@@ -247,7 +250,7 @@ async fn theft_ends_the_session_and_is_recorded() {
         panic!("rotating")
     };
     let (id, token) = (row.id, Token::Rotating(first.clone()));
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     let stolen = granted(&store, &first, 2, 1).await;
     let before = count(&store);
     let theft = Refreshed::Refused(Refusal::Ended(Why::Theft));
@@ -275,14 +278,14 @@ async fn a_store_from_a_backup_is_unknown_not_theft() {
         panic!("rotating")
     };
     let store = opened(dir.path());
-    store.insert(row.clone(), None).await.expect("kept");
+    store.insert(row.clone()).await.expect("kept");
     let mut last = first;
     for draw in 1..4 {
         last = granted(&store, &last, 1, draw).await;
     }
     let restored = tempfile::tempdir().expect("a directory");
     let old = opened(restored.path());
-    old.insert(row, None).await.expect("kept");
+    old.insert(row).await.expect("kept");
     assert_eq!(
         old.refresh(ask(&last, 1, 9)).await,
         Ok(Refreshed::Unknown(Unsure::StoreBehind))
@@ -311,7 +314,7 @@ async fn last_seen_is_written_in_batches() {
     let store = opened(dir.path());
     let (row, token) = session(1, Kind::Cookie, "ada");
     let id = row.id;
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     store.touch(
         id,
         Touch {
@@ -336,7 +339,7 @@ async fn last_seen_is_written_in_batches() {
     );
     // Another commit takes it along: it costs none of its own.
     store
-        .insert(session(2, Kind::Cookie, "bob").0, None)
+        .insert(session(2, Kind::Cookie, "bob").0)
         .await
         .expect("kept");
     assert!(seen(&store, &token, NOW_MS + 90_000).await, "the later one");
@@ -360,10 +363,10 @@ async fn the_sweep_comes_seven_days_late() {
     let store = opened(dir.path());
     let policy = Policy::default();
     let (row, token) = session(1, Kind::Cookie, "ada");
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     let (ended, _) = session(2, Kind::Cookie, "ada");
     let id = ended.id;
-    store.insert(ended, None).await.expect("kept");
+    store.insert(ended).await.expect("kept");
     store
         .revoke(Scope::One(id), Why::SignedOut, NOW_MS)
         .await
@@ -385,7 +388,7 @@ async fn the_sweep_comes_seven_days_late() {
     drop(store);
     let (row, _) = session(3, Kind::Cookie, "ada");
     opened(dir.path())
-        .insert(row, None)
+        .insert(row)
         .await
         .expect("a swept store is not taken for one that lost its sessions");
 }
@@ -397,7 +400,7 @@ async fn many_at_once_share_commits() {
     let rows: Vec<_> = (0..2000).map(|n| session(n, Kind::Cookie, "ada")).collect();
     let all: Vec<_> = rows
         .iter()
-        .map(|(row, _)| store.insert(row.clone(), None))
+        .map(|(row, _)| store.insert(row.clone()))
         .collect();
     let mut waiting: Vec<_> = all.into_iter().map(Box::pin).collect();
     // All are queued before any is waited for.
@@ -411,7 +414,7 @@ async fn many_at_once_share_commits() {
     }
     drop(waiting);
     let (last, token) = session(5000, Kind::Cookie, "ada");
-    store.insert(last, None).await.expect("kept");
+    store.insert(last).await.expect("kept");
     let took = begun.elapsed();
     assert!(signed_in(&store, &token).await);
     let kept = store.list(None).await.expect("a list").len();
@@ -433,7 +436,7 @@ async fn a_user_of_one_realm_is_nobody_in_another() {
     there.realm = forum.clone();
     chain.realm = forum.clone();
     for row in [&there, &here, &chain] {
-        store.insert(row.clone(), None).await.expect("kept");
+        store.insert(row.clone()).await.expect("kept");
     }
     assert_eq!(
         store.find(&there_token).await,
@@ -469,7 +472,7 @@ async fn a_user_of_one_realm_is_nobody_in_another() {
 async fn rows_from_before_there_were_realms_are_of_the_nameless_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let (row, token) = session(1, Kind::Cookie, "ada");
-    opened(dir.path()).insert(row, None).await.expect("kept");
+    opened(dir.path()).insert(row).await.expect("kept");
     rusqlite::Connection::open(dir.path().join("sessions.db"))
         .expect("opens")
         .execute_batch("ALTER TABLE session DROP COLUMN realm; PRAGMA user_version = 2;")

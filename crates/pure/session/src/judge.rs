@@ -253,7 +253,7 @@ pub fn sweep(policy: Policy, time: Time) -> Option<Sweep> {
 
 /// A new session and the token for its client. Login always makes a new id: nothing that the client sent goes in, so
 /// that nobody can be made to use a session that somebody else knows (fixation). The session that came with the
-/// login, if any, is to be ended as [`crate::Why::Replaced`] in the same commit.
+/// login, if any, is to be ended as [`crate::Why::Replaced`] once the answer is certain.
 #[must_use]
 pub fn open(
     store: StoreId,

@@ -168,7 +168,7 @@ async fn cached(hmac: f64) {
     let accounts = Accounts::open(&config(dir.path())).await.expect("opened");
     let user = UserId::parse("ada").expect("a user");
     let opened = accounts
-        .sign_in(user, Kind::Cookie, &caller(), None)
+        .sign_in(user, Kind::Cookie, &caller())
         .await
         .expect("kept");
     let token = opened.token.expose();
@@ -235,7 +235,7 @@ async fn refreshing(store: impl Store + Clone + 'static, first: u32) -> f64 {
     let mut tasks = Vec::new();
     for n in first..first + CLIENTS {
         let (row, token) = session(n, Kind::Rotating);
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
         let (store, stop, done) = (store.clone(), Arc::clone(&stop), Arc::clone(&done));
         tasks.push(tokio::spawn(async move {
             let Token::Rotating(mut token) = token else {

@@ -117,8 +117,8 @@ impl Store for Kept {
     async fn shelf_now(&self) -> Result<Shelf, Failure> {
         either!(self, it => it.shelf_now().await)
     }
-    async fn insert(&self, row: Row, replaces: Option<Sid>) -> Result<(), Failure> {
-        either!(self, it => it.insert(row, replaces).await)
+    async fn insert(&self, row: Row) -> Result<(), Failure> {
+        either!(self, it => it.insert(row).await)
     }
     async fn refresh(&self, ask: RefreshAsk) -> Result<Refreshed, Failure> {
         either!(self, it => it.refresh(ask).await)

@@ -160,8 +160,13 @@ impl Accounts {
     /// The verdict about the text of a token (cookie value or bearer) in the nameless realm. `fresh`: no cached verdict
     /// beyond the lease.
     pub async fn verify(&self, token: &str, traffic: Traffic, fresh: bool) -> Verdict {
-        let realm = Realm::default();
-        self.verify_named(token, &realm, traffic, fresh).await.0
+        match verdicts::parsed(token) {
+            Ok(token) => {
+                let realm = Realm::default();
+                self.identify(&token, &realm, traffic, fresh).await.0
+            }
+            Err(verdict) => verdict,
+        }
     }
 
     /// The verdict in this realm, with the public name of the session that the token names, also where it is over: a
@@ -223,20 +228,6 @@ impl Accounts {
         self.door.trouble()
     }
 
-    /// As [`Accounts::identify`], for the text of a token.
-    pub async fn verify_named(
-        &self,
-        token: &str,
-        realm: &Realm,
-        traffic: Traffic,
-        fresh: bool,
-    ) -> (Verdict, Option<Sid>) {
-        match verdicts::parsed(token) {
-            Ok(token) => self.identify(&token, realm, traffic, fresh).await,
-            Err(verdict) => (verdict, None),
-        }
-    }
-
     /// Counts up whenever a session may have ended, here or at another gateway, and at least once a minute: open
     /// WebSockets and event streams are then verified again. It never yields if nothing ever ends.
     #[must_use]
@@ -244,8 +235,8 @@ impl Accounts {
         self.door.news()
     }
 
-    /// Opens a session for a user that a program (or a password) vouches for, in the realm of the gateway that was asked;
-    /// then ends the one it replaces.
+    /// Opens a session for a user that a program (or a password) vouches for, in the realm of the gateway that was asked.
+    /// One that it replaces is ended when the answer is certain ([`Accounts::replaced`]).
     ///
     /// # Errors
     /// If it is not known to be kept: the caller answers 503, whatever the program said.
@@ -254,7 +245,6 @@ impl Accounts {
         user: UserId,
         kind: Kind,
         caller: &Caller,
-        replaces: Option<Sid>,
     ) -> Result<Opened, Unsure> {
         let kept = self.door.kept_now().await?;
         let random = Entropy {
@@ -266,12 +256,7 @@ impl Accounts {
         let (mut row, token) = open(store, kind, user, random, &context(caller), time);
         row.realm = caller.realm.clone();
         let session = row.id;
-        // Not in one commit with the end of the old one: whoever asks may be told *unknown* after a time while the write
-        // goes on, and must have his old session then.
-        kept.insert(row, None)
-            .await
-            .map_err(|_| Unsure::Unreachable)?;
-        drop(self.replaced(replaces));
+        kept.insert(row).await.map_err(|_| Unsure::Unreachable)?;
         Ok(Opened { token, session })
     }
 

@@ -95,7 +95,7 @@ impl Accounts {
         }
         let user = checked?;
         let opened = self
-            .sign_in(name.clone(), kind, caller, None)
+            .sign_in(name.clone(), kind, caller)
             .await
             .map_err(Refused::Unsure)?;
         if let Err(refused) = last_look(kept.user(name).await, &user) {

@@ -110,9 +110,7 @@ async fn gateways_share_sessions_users_and_ends() {
         verdict(&one, &unseen).await,
         Verdict::Unknown(Unsure::Unreachable)
     );
-    let kept = one
-        .sign_in(user("bob"), Kind::Cookie, &caller(), None)
-        .await;
+    let kept = one.sign_in(user("bob"), Kind::Cookie, &caller()).await;
     assert!(kept.is_err(), "what cannot be kept is not granted");
     let late = worker(&config(&server, dirs[1].path())).await;
     assert_eq!(

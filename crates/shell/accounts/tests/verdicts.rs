@@ -100,9 +100,10 @@ async fn a_new_sign_in_has_a_new_id_and_ends_the_one_that_was_sent() {
     let accounts = worker(&config(dir.path())).await;
     let old = signed_in(&accounts, "ada", Kind::Cookie).await;
     let new = accounts
-        .sign_in(user("ada"), Kind::Cookie, &caller(), Some(old.session))
+        .sign_in(user("ada"), Kind::Cookie, &caller())
         .await
         .expect("kept");
+    drop(accounts.replaced(Some(old.session)));
     assert_ne!(
         (old.session, old.token.expose()),
         (new.session, new.token.expose())
@@ -169,9 +170,7 @@ async fn a_store_that_goes_away_signs_nobody_out_and_comes_back_by_itself() {
         "the open file still says so"
     );
     let missing = Verdict::Unknown(Unsure::Distrusted(Alarm::Missing));
-    let kept = accounts
-        .sign_in(user("eve"), Kind::Cookie, &caller(), None)
-        .await;
+    let kept = accounts.sign_in(user("eve"), Kind::Cookie, &caller()).await;
     assert!(kept.is_err(), "what cannot be kept is not granted");
 
     // A worker that starts now finds nothing to believe.
@@ -187,9 +186,7 @@ async fn a_store_that_goes_away_signs_nobody_out_and_comes_back_by_itself() {
         valid(&verdict(&late, &seen).await)
     })
     .await;
-    let again = accounts
-        .sign_in(user("eve"), Kind::Cookie, &caller(), None)
-        .await;
+    let again = accounts.sign_in(user("eve"), Kind::Cookie, &caller()).await;
     assert!(again.is_ok(), "the writer opens the file again");
 }
 
@@ -284,7 +281,10 @@ async fn a_sign_in_that_nobody_waited_for_leaves_the_old_session() {
     let other = database(dir.path());
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let caller = caller();
-    let asked = accounts.sign_in(user("ada"), Kind::Cookie, &caller, Some(old.session));
+    let asked = async {
+        let opened = accounts.sign_in(user("ada"), Kind::Cookie, &caller).await;
+        drop(opened.map(|_| accounts.replaced(Some(old.session))));
+    };
     let late = tokio::time::timeout(std::time::Duration::from_millis(50), asked).await;
     assert!(late.is_err(), "it was told unknown");
     other.execute_batch("COMMIT").expect("released");

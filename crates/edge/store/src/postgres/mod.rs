@@ -458,7 +458,7 @@ impl Store for Postgres {
         })
     }
 
-    async fn insert(&self, row: Row, replaces: Option<Sid>) -> Result<(), Failure> {
+    async fn insert(&self, row: Row) -> Result<(), Failure> {
         let mut db = self.pool.lend().await?;
         let open = begin(&mut db).await?;
         let (kind, hash, chain) = match &row.credential {
@@ -486,24 +486,8 @@ impl Store for Postgres {
         open.execute(schema::USED, &[])
             .await
             .map_err(Failure::at(Step::Write))?;
-        let mut count = None;
-        if let Some(old) = replaces {
-            let ended = Ended {
-                at_ms: row.created_ms,
-                why: Why::Replaced,
-                other: None,
-            };
-            if end(&open, old, &ended).await? {
-                count = Some(raise(&open).await?);
-            }
-        }
         open.commit().await.map_err(Failure::at(Step::Commit))?;
         db.give_back();
-        // Others hear of it (NOTIFY, the lease's poll). Nobody waits for them: the old session is over already, and a
-        // sign-in that gave up here would leave its client with neither.
-        if let Some(count) = count {
-            self.apply(count, 0);
-        }
         Ok(())
     }
 

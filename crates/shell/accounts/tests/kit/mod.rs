@@ -41,7 +41,7 @@ pub(crate) fn user(name: &str) -> UserId {
 }
 
 pub(crate) async fn signed_in(accounts: &Accounts, name: &str, kind: Kind) -> Opened {
-    let opened = accounts.sign_in(user(name), kind, &caller(), None).await;
+    let opened = accounts.sign_in(user(name), kind, &caller()).await;
     opened.expect("kept")
 }
 

@@ -92,7 +92,7 @@ async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> 
         return Err(plain_http(&pass.marks));
     }
     let replaces = pass.session();
-    let kept = door.accounts.sign_in(user, Use::Cookie, caller, None);
+    let kept = door.accounts.sign_in(user, Use::Cookie, caller);
     let opened = match in_time(kept).await {
         Some(Ok(opened)) => opened,
         Some(Err(why)) => return Err(unsure(why, &pass.marks)),
