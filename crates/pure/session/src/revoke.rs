@@ -176,12 +176,12 @@ pub const fn lease(asked_ms: u64) -> u64 {
 
 /// Whether the session of an admitted request has to be looked at again before it leaves: sessions were ended since, or it
 /// has waited and nobody tells this gateway of revocations any more. (One that did not wait was asked about just now,
-/// as [`recall`] has it.)
+/// as [`recall`] has it.) The clock is read only where it matters: most requests have no lease, and do not wait.
 #[must_use]
-pub const fn overtaken(admitted: u64, line: Line, waited: bool, now_ms: u64) -> bool {
+pub fn overtaken(admitted: u64, line: Line, waited: bool, now_ms: impl FnOnce() -> u64) -> bool {
     match line {
         Line::Local { count } => count != admitted,
-        Line::Leased { count, until_ms } => count != admitted || (waited && now_ms >= until_ms),
+        Line::Leased { count, until_ms } => count != admitted || (waited && now_ms() >= until_ms),
     }
 }
 

@@ -142,11 +142,18 @@ fn who_waited_is_looked_at_again_where_nobody_tells_of_revocations() {
             (leased(4), 4999, true),
             (leased(3), 5000, waited),
         ] {
+            let mut looks = 0;
+            let clock = || {
+                looks += 1;
+                now_ms
+            };
             assert_eq!(
-                overtaken(3, line, waited, now_ms),
+                overtaken(3, line, waited, clock),
                 again,
                 "{line:?} {waited}"
             );
+            let matters = waited && matches!(line, Line::Leased { count: 3, .. });
+            assert_eq!(looks, u32::from(matters), "{line:?} {waited}");
         }
     }
     let admission = Admission {

@@ -175,7 +175,7 @@ impl Door {
                 false => Verdict::Valid(admission),
             };
         };
-        if !overtaken(admitted, line, true, steady_ms()) {
+        if !overtaken(admitted, line, true, steady_ms) {
             return Verdict::Valid(admission);
         }
         let answer = kept.look(admission.session).await;
@@ -201,7 +201,7 @@ impl Door {
         let state = locked(&self.state);
         let line = state.open().and_then(|kept| kept.line().ok());
         // Without a line there is nothing to compare with; `still` says so.
-        line.is_none_or(|line| overtaken(admitted, line, waited, steady_ms()))
+        line.is_none_or(|line| overtaken(admitted, line, waited, steady_ms))
     }
 
     pub(crate) fn revocations(&self) -> Option<u64> {
