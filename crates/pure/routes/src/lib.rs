@@ -204,10 +204,6 @@ pub struct Listener {
     pub body_bytes_max: u64,
     /// Body of the 503 while a program is down (HTML, already read from the file); empty = a short text of ours.
     pub maintenance_page: String,
-    /// As [`Route::login`], for routes that name none.
-    pub login: Option<String>,
-    /// As [`Route::logout`], for routes that name none.
-    pub logout: Option<String>,
     /// Which sessions count here ([`Route::realm`]): for a private listener, and for the API where no route fits.
     pub realm: String,
     /// As [`Route::fresh`], for a private listener.
@@ -233,8 +229,6 @@ impl Default for Listener {
             head_ms_max: HEAD_MS_MAX,
             body_bytes_max: BODY_BYTES_MAX,
             maintenance_page: String::new(),
-            login: None,
-            logout: None,
             realm: String::new(),
             fresh: false,
             forward_auth: None,

@@ -362,7 +362,7 @@ mod tests {
         use std::io::{Read as _, Write as _};
         let room = hold::Room::new(10, 1 << 20);
         let worker = Rc::new(Worker::new(Vec::new(), room, 10));
-        let site = Rc::new(Site::new(routes::Listener::default(), None, |_| None));
+        let site = Rc::new(Site::new(routes::Listener::default(), None, |_| None).expect("a site"));
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         theirs.set_nonblocking(true).expect("set");
         let tasks = tokio::task::LocalSet::new();

@@ -204,24 +204,6 @@ pub fn serve(
     LocalSet::new().block_on(&runtime, work(config, listeners, on_ready, leave))
 }
 
-/// A name that cannot be one would be taken for the nameless realm.
-fn realms(config: &config::Config) -> Result<(), Error> {
-    let routes = config.listeners.iter().flat_map(|listener| {
-        let routes = listener.routes.iter();
-        let own = routes.filter_map(|route| route.realm.as_deref());
-        own.chain([listener.realm.as_str()])
-    });
-    match routes
-        .into_iter()
-        .find(|name| session::Realm::parse(name).is_none())
-    {
-        Some(name) => Err(Error::Config(format!(
-            "{name:?} is not the name of a realm"
-        ))),
-        None => Ok(()),
-    }
-}
-
 async fn work(
     config: config::Config,
     listeners: Vec<OwnedFd>,
@@ -267,11 +249,11 @@ async fn work(
         _ = &mut leave => return Ok(()),
         () = background(&worker, &config, &targets) => {}
     }
-    realms(&config)?;
     let mut accepting = Vec::new();
     for (listener, socket) in config.listeners.iter().zip(sockets) {
         let find = |name: &str| targets.get(name).cloned();
-        let site = Rc::new(Site::new(listener.clone(), door.clone(), find));
+        let site = Site::new(listener.clone(), door.clone(), find).map_err(Error::Config)?;
+        let site = Rc::new(site);
         let accept = accept::accept(worker.clone(), site, socket);
         accepting.push(tokio::task::spawn_local(accept));
     }

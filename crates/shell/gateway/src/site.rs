@@ -44,17 +44,23 @@ pub(crate) struct Needs<'a> {
 }
 
 impl Gate {
-    fn new(config: &routes::Listener, route: Option<&routes::Route>) -> Gate {
-        let realm = route.and_then(|route| route.realm.as_deref());
-        let of = |own: fn(&routes::Route) -> &Option<String>, all: &Option<String>| {
-            route.and_then(|route| own(route).clone()).or(all.clone())
-        };
-        Gate {
-            realm: Realm::parse(realm.unwrap_or(&config.realm)).unwrap_or_default(),
-            fresh: route.map_or(config.fresh, |route| route.fresh),
-            login: of(|route| &route.login, &config.login),
-            logout: of(|route| &route.logout, &config.logout),
-        }
+    /// Where no route fits, and for a private listener.
+    fn of_listener(config: &routes::Listener) -> Result<Gate, String> {
+        Ok(Gate {
+            realm: realm(&config.realm)?,
+            fresh: config.fresh,
+            login: None,
+            logout: None,
+        })
+    }
+
+    fn of_route(config: &routes::Listener, route: &routes::Route) -> Result<Gate, String> {
+        Ok(Gate {
+            realm: realm(route.realm.as_deref().unwrap_or(&config.realm))?,
+            fresh: route.fresh,
+            login: route.login.clone(),
+            logout: route.logout.clone(),
+        })
     }
 
     fn is_plain(&self) -> bool {
@@ -75,6 +81,11 @@ impl Gate {
             Way::Plain
         }
     }
+}
+
+/// A name that cannot be one would be taken for the nameless realm.
+fn realm(name: &str) -> Result<Realm, String> {
+    Realm::parse(name).ok_or_else(|| format!("{name:?} is not the name of a realm"))
 }
 
 /// See the module.
@@ -101,11 +112,14 @@ pub(crate) struct Site {
 
 impl Site {
     /// `find` gives the target of a name. A route whose target does not exist answers 404.
+    ///
+    /// # Errors
+    /// A realm has no possible name.
     pub(crate) fn new(
         mut config: routes::Listener,
         door: Option<Rc<Door>>,
         find: impl Fn(&str) -> Option<Rc<Target>>,
-    ) -> Site {
+    ) -> Result<Site, String> {
         let body_bytes_max = match config.body_bytes_max {
             0 => u64::MAX,
             max => max,
@@ -120,13 +134,12 @@ impl Site {
             .iter()
             .any(|route| Some(asked(route)) != first);
         let guarded = config.routes.iter().any(|route| route.auth != Auth::Off);
-        let gates: Vec<Gate> = config
-            .routes
-            .iter()
-            .map(|route| Gate::new(&config, Some(route)))
-            .collect();
-        let gate = Gate::new(&config, None);
-        Site {
+        let routes = config.routes.iter();
+        let gates: Vec<Gate> = routes
+            .map(|route| Gate::of_route(&config, route))
+            .collect::<Result<_, String>>()?;
+        let gate = Gate::of_listener(&config)?;
+        Ok(Site {
             limits: h1::Limits {
                 body_bytes_max,
                 ..h1::Limits::default()
@@ -134,7 +147,6 @@ impl Site {
             trust: Trust::new(&config.trusted),
             watched: door.is_some()
                 || guarded
-                || !gate.is_plain()
                 || gates.iter().any(|gate| !gate.is_plain())
                 || config.forward_auth.is_some(),
             door,
@@ -149,7 +161,7 @@ impl Site {
             by_host: config.routes.iter().any(|route| route.host.is_some()),
             lenient: differs.then(|| lenient(&config)),
             config,
-        }
+        })
     }
 
     /// Who answers this request, and what it needs.
@@ -309,6 +321,33 @@ mod tests {
     }
 
     #[test]
+    fn a_realm_without_a_possible_name_is_an_error_wherever_it_stands() {
+        let too_long = "x".repeat(session::REALM_BYTES_MAX + 1);
+        let site = |listener: &str, route: Option<&str>| {
+            let config = routes::Listener {
+                realm: listener.to_owned(),
+                routes: vec![routes::Route {
+                    realm: route.map(str::to_owned),
+                    ..routes::Route::default()
+                }],
+                ..routes::Listener::default()
+            };
+            Site::new(config, None, |_| None).map(|site| site.gates[0].realm.to_string())
+        };
+        assert_eq!(site("", None), Ok(String::new()));
+        assert_eq!(site("people", None), Ok("people".to_owned()));
+        assert_eq!(site("people", Some("")), Ok(String::new()));
+        for (listener, route) in [
+            (too_long.as_str(), Some("staff")),
+            ("", Some(&too_long)),
+            ("a b", None),
+        ] {
+            let why = site(listener, route).expect_err("no realm");
+            assert!(why.ends_with("is not the name of a realm"), "{why}");
+        }
+    }
+
+    #[test]
     fn the_stricter_reading_decides() {
         let route = |path: &str, auth| routes::Route {
             path_prefix: path.to_owned(),
@@ -320,7 +359,7 @@ mod tests {
             ..routes::Listener::default()
         };
         config.sort_routes();
-        let site = Site::new(config, None, |_| None);
+        let site = Site::new(config, None, |_| None).expect("realms");
         let auth = |path: &str| {
             let at = site.route("", path).expect("a route");
             site.needs(at, "", path).expect("one realm").auth
@@ -365,7 +404,7 @@ mod tests {
             ..routes::Listener::default()
         };
         config.sort_routes();
-        let site = Site::new(config, None, |_| None);
+        let site = Site::new(config, None, |_| None).expect("realms");
         let needs = |path: &str| {
             let at = site.route("", path).expect("a route");
             let needs = site.needs(at, "", path)?;

@@ -115,8 +115,7 @@ fn a_gateway_speaks_for_its_own_realm() {
 fn gateways_that_share_an_address_keep_their_own_login_and_auth() {
     let door = Door::with(Auth::Off, |config| {
         let listener = &mut config.listeners[0];
-        (listener.login, listener.logout) = (None, None);
-        listener.routes[0].login = Some("/login".into());
+        listener.routes[0].logout = None;
         listener.routes.push(Route {
             path_prefix: "/admin".into(),
             auth: Auth::Required,

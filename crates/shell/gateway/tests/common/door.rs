@@ -93,8 +93,8 @@ impl Door {
             config.sessions = Some(sessions);
             let listener = &mut config.listeners[0];
             listener.routes[0].auth = auth;
-            listener.login = Some("/login".into());
-            listener.logout = Some("/logout".into());
+            listener.routes[0].login = Some("/login".into());
+            listener.routes[0].logout = Some("/logout".into());
             ring(config, |_| {});
             change(config);
         });
