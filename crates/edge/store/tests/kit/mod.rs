@@ -72,11 +72,11 @@ pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
         assert_eq!(change(name, add.clone()).await, Ok(true));
         assert_eq!(change(name, add).await, Ok(false), "there already");
         let (row, _) = session(n, Kind::Cookie, name);
-        store.insert(row, None).await.expect("kept");
+        store.insert(row).await.expect("kept");
     }
     let mut forum = session(92, Kind::Bearer, "ada").0;
     forum.realm = session::Realm::parse("forum").expect("a realm");
-    store.insert(forum, None).await.expect("kept");
+    store.insert(forum).await.expect("kept");
     let living = async || {
         let all = store.list(None).await.expect("a list");
         let mut all: Vec<u8> = all.iter().map(|it| it.id.0[3]).collect();
@@ -96,7 +96,7 @@ pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
     assert_eq!(change("ada", password).await, Ok(true));
     assert_eq!(living().await, [91]);
     let (row, _) = session(93, Kind::Cookie, "ada");
-    store.insert(row, None).await.expect("kept");
+    store.insert(row).await.expect("kept");
     assert_eq!(change("ada", UserChange::Disable).await, Ok(true));
     assert_eq!(living().await, [91]);
     assert_eq!(change("nobody", UserChange::Disable).await, Ok(false));
