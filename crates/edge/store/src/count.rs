@@ -3,18 +3,32 @@
 //! A read is a load from a mapping ([`sys::shared`]). The number is made in the database, in the transaction that
 //! revokes, and only ever rises in the file: a process that is late with its number must not put an older one back, or
 //! a verdict that was cached under that one would count again.
+//!
+//! Another file may stand in its place: whatever puts a directory back from a copy writes beside and renames. Whoever has
+//! the old one mapped would never hear of a revocation again. So every process looks for that a few times a second
+//! ([`Count::follow`]), a raise looks first, and the database notes which file was raised last: the first revocation
+//! after a replacement waits until all have looked ([`COUNT_SETTLES_MS`](crate::limits::COUNT_SETTLES_MS)).
 
 use crate::error::{Failure, Step};
+use crate::place::{FileId, Place};
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use sys::shared::SharedNumber;
 
-pub(crate) struct Count(SharedNumber);
+pub(crate) struct Count {
+    place: Place,
+    open: RwLock<Open>,
+}
 
-impl Count {
-    /// Opens it, or makes it with the database's number.
-    pub(crate) fn open(path: &Path, number: u64) -> Result<Self, Failure> {
+struct Open {
+    number: SharedNumber,
+    file: FileId,
+}
+
+impl Open {
+    fn at(place: &Place) -> Result<Self, Failure> {
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -24,19 +38,69 @@ impl Count {
             .mode(0o600)
             // A command may run as root in a directory that the gateway's user owns.
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        let file = options.open(path).map_err(Failure::at(Step::Files))?;
-        let count = Self(SharedNumber::of(file).map_err(Failure::at(Step::Count))?);
+        let path = place.count();
+        let file = options.open(&path).map_err(Failure::at(Step::Files))?;
+        let meta = file.metadata().map_err(Failure::at(Step::Files))?;
+        place.hand_over(&path)?;
+        Ok(Self {
+            number: SharedNumber::of(file).map_err(Failure::at(Step::Count))?,
+            file: (meta.dev(), meta.ino()),
+        })
+    }
+}
+
+impl Count {
+    /// Opens it, or makes it with the database's number.
+    pub(crate) fn open(place: &Place, number: u64) -> Result<Self, Failure> {
+        let count = Self {
+            place: place.clone(),
+            open: RwLock::new(Open::at(place)?),
+        };
         // Also when it exists: a process may have died between its commit and this file.
         count.raise_to(number)?;
         Ok(count)
     }
 
+    fn opened(&self) -> RwLockReadGuard<'_, Open> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn read(&self) -> Result<u64, Failure> {
-        self.0.read().map_err(Failure::at(Step::Count))
+        self.opened()
+            .number
+            .read()
+            .map_err(Failure::at(Step::Count))
     }
 
     /// Raises it to `number`, unless another process has raised it further.
     pub(crate) fn raise_to(&self, number: u64) -> Result<(), Failure> {
-        self.0.raise_to(number).map_err(Failure::at(Step::Count))
+        self.opened()
+            .number
+            .raise_to(number)
+            .map_err(Failure::at(Step::Count))
+    }
+
+    /// The file that stands there now, opened if it is another one than before. Nothing that was remembered under a
+    /// number of the old one counts under the new one's.
+    pub(crate) fn follow(&self) -> Result<FileId, Failure> {
+        let there = match std::fs::symlink_metadata(self.place.count()) {
+            Ok(meta) => Some((meta.dev(), meta.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::new(Step::Files, error)),
+        };
+        let known = self.opened().file;
+        if there == Some(known) {
+            return Ok(known);
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let next = Open::at(&self.place)?;
+        if next.file != open.file {
+            // A file that was cut short says nothing any more; then the new one's number is as good as any.
+            let before = open.number.read().unwrap_or(0);
+            let above = next.number.raise_to(before.saturating_add(1));
+            above.map_err(Failure::at(Step::Count))?;
+            *open = next;
+        }
+        Ok(open.file)
     }
 }

@@ -14,6 +14,11 @@ pub const TOUCHES_MAX: usize = 65_536;
 pub const READ_WAIT_MS: u64 = 250;
 /// How long the writer waits for another process that writes (a command).
 pub const WRITE_WAIT_MS: u64 = 5_000;
+/// How long the first revocation waits after the file of the count was replaced: every process looks for that several times
+/// meanwhile ([`Store::tend`](crate::Store::tend)).
+pub const COUNT_SETTLES_MS: u64 = 1_000;
+/// How often a process has to call [`Store::tend`](crate::Store::tend), at least.
+pub const TEND_MS_MAX: u64 = 300;
 /// Rows of one listing.
 pub const LIST_ROWS_MAX: usize = 10_000;
 /// Rows that one sweep deletes: the next one takes the rest, sign-ins do not wait for it.

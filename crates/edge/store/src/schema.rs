@@ -50,6 +50,8 @@ pub(crate) mod meta {
     pub(crate) const ROWS: &str = "rows";
     /// Revocations so far.
     pub(crate) const REVOCATIONS: &str = "revocations";
+    /// Which file of the count was raised last: its inode. Missing: none was yet.
+    pub(crate) const COUNT_FILE: &str = "count_file";
     /// 1: tokens of other stores are invalid.
     pub(crate) const OTHERS_FORGOTTEN: &str = "others_forgotten";
     /// The latest time that was stamped, Unix milliseconds.
@@ -89,17 +91,32 @@ pub(crate) enum Dumb {
     Failed(Failure),
 }
 
+/// Opens what stands there, through no link in its place: a command may run as root in a directory that the gateway's user
+/// owns. The directory itself may be reached by links.
+fn open(path: &Path, more: OpenFlags) -> Result<Connection, Dumb> {
+    let failed = |error| Dumb::Failed(Failure::new(Step::Files, error));
+    let resolved = match (path.parent(), path.file_name()) {
+        (Some(dir), Some(name)) => dir.canonicalize().map_err(failed)?.join(name),
+        (_, _) => path.to_owned(),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Connection::open_with_flags(resolved, flags | more).map_err(dumb)
+}
+
 /// Opens for writing. Makes the file if `create`.
 pub(crate) fn open_writer(path: &Path, create: bool) -> Result<Connection, Dumb> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
-    let db = Connection::open_with_flags(path, flags).map_err(dumb)?;
+    let more = match create {
+        true => OpenFlags::SQLITE_OPEN_CREATE,
+        false => OpenFlags::empty(),
+    };
+    let db = open(path, more)?;
     db.busy_timeout(Duration::from_millis(WRITE_WAIT_MS))
         .map_err(dumb)?;
-    // Read the first page before anything is set: a file that is no database must not be touched.
-    let _: i64 = db
-        .query_row("PRAGMA schema_version", [], |row| row.get(0))
-        .map_err(dumb)?;
+    // Read before anything is set: a file that is no database, or another application's, must not be touched.
+    let (_, application) = versions(&db)?;
+    whose(application, create)?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .map_err(dumb)?;
     db.pragma_update(None, "synchronous", "FULL")
@@ -111,8 +128,7 @@ pub(crate) fn open_writer(path: &Path, create: bool) -> Result<Connection, Dumb>
 
 /// Opens for reading.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, Dumb> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(dumb)?;
+    let db = open(path, OpenFlags::empty())?;
     db.busy_timeout(Duration::from_millis(READ_WAIT_MS))
         .map_err(dumb)?;
     db.pragma_update(None, "query_only", true).map_err(dumb)?;
@@ -130,6 +146,16 @@ fn versions(db: &Connection) -> Result<(usize, i64), Dumb> {
     Ok((version, application))
 }
 
+/// Whether it may be ours; `made`: it is being made, and says nothing yet.
+fn whose(application: i64, made: bool) -> Result<(), Dumb> {
+    match application {
+        APPLICATION_ID => Ok(()),
+        0 if made => Ok(()),
+        0 => Err(Dumb::Unreadable("a database without our tables".into())),
+        _ => Err(Dumb::Unreadable("another application's database".into())),
+    }
+}
+
 /// Brings a new or older database to this version. A newer one is not touched.
 pub(crate) fn migrate(db: &mut Connection, new_id: Option<StoreId>) -> Result<(), Dumb> {
     if versions(db)? == (MIGRATIONS.len(), APPLICATION_ID) {
@@ -141,12 +167,7 @@ pub(crate) fn migrate(db: &mut Connection, new_id: Option<StoreId>) -> Result<()
         .map_err(dumb)?;
     let (version, application) = versions(&change)?;
     let fresh = version == 0 && application == 0;
-    if !fresh && application != APPLICATION_ID {
-        return Err(Dumb::Unreadable("another application's database".into()));
-    }
-    if fresh && new_id.is_none() {
-        return Err(Dumb::Unreadable("a database without our tables".into()));
-    }
+    whose(application, fresh && new_id.is_some())?;
     let Some(steps) = MIGRATIONS.get(version..) else {
         return Err(Dumb::Unreadable(format!(
             "version {version}, and we know {}",
@@ -201,13 +222,17 @@ pub(crate) fn about(db: &Connection) -> Result<About, Dumb> {
 }
 
 fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Result<T, Dumb> {
-    let found = db
-        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
-            row.get(0)
-        })
-        .optional()
-        .map_err(dumb)?;
+    let found = noted(db, name).map_err(dumb)?;
     found.ok_or_else(|| Dumb::Unreadable(format!("it has no {name}")))
+}
+
+/// A value of `meta`, if it is there.
+pub(crate) fn noted<T: rusqlite::types::FromSql>(
+    db: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<T>> {
+    let sql = "SELECT value FROM meta WHERE name = ?1";
+    db.query_row(sql, [name], |row| row.get(0)).optional()
 }
 
 pub(crate) fn set(

@@ -56,8 +56,7 @@ impl Sqlite {
     pub fn open(dir: &Path, new_id: StoreId) -> Result<Self, OpenError> {
         let place = Place::new(dir);
         let (db, about) = place.open(new_id)?;
-        let count = Arc::new(Count::open(&place.count(), about.revocations)?);
-        place.hand_over(&place.count())?;
+        let count = Arc::new(Count::open(&place, about.revocations)?);
         let writer = Writer::start(db, place.clone(), about.id, Arc::clone(&count))?;
         let shelf = Shelf {
             ours: about.id,
@@ -171,6 +170,11 @@ impl Store for Sqlite {
 
     fn line(&self) -> Result<Line, Failure> {
         self.count.read().map(|count| Line::Local { count })
+    }
+
+    fn tend(&self) {
+        // What cannot be followed now is in the next call; the count that is open stays.
+        let _not_now = self.count.follow();
     }
 
     async fn find(&self, token: &Token) -> Answer {

@@ -117,6 +117,10 @@ pub trait Store: Send + Sync {
     /// Cached verdicts may not be used then.
     fn line(&self) -> Result<Line, Failure>;
 
+    /// Follows files that were put in the place of ours. To be called at least every [`crate::TEND_MS_MAX`] by a process that
+    /// keeps verdicts.
+    fn tend(&self) {}
+
     /// Looks a token up. It must name this store.
     fn find(&self, token: &Token) -> impl Future<Output = Answer> + Send;
 

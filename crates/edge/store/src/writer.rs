@@ -7,7 +7,8 @@
 use crate::count::Count;
 use crate::error::{Failure, Step};
 use crate::limits::{
-    GROUP_MS_MAX, GROUP_WRITES_MAX, QUEUE_WRITES_MAX, SWEEP_ROWS_MAX, TOUCH_BATCH_MS, TOUCHES_MAX,
+    COUNT_SETTLES_MS, GROUP_MS_MAX, GROUP_WRITES_MAX, QUEUE_WRITES_MAX, SWEEP_ROWS_MAX,
+    TOUCH_BATCH_MS, TOUCHES_MAX,
 };
 use crate::place::{FileId, Place};
 use crate::refresh::{Change, plan};
@@ -153,7 +154,17 @@ impl Writer {
             return (writes.into_iter().map(refused).collect(), Err(failure));
         }
         let mut latest_ms = touches.values().copied().max().unwrap_or(0);
-        let mut revocations = None;
+        let held = match self.count.follow().and_then(|_| self.count.read()) {
+            Ok(held) => held,
+            Err(failure) => {
+                drop(open);
+                return (writes.into_iter().map(refused).collect(), Err(failure));
+            }
+        };
+        let mut revocations = Raised {
+            above: held,
+            number: None,
+        };
         let answers = writes
             .into_iter()
             .map(|write| apply(&mut open, write, &mut latest_ms, &mut revocations))
@@ -165,9 +176,21 @@ impl Writer {
             wrote
                 .and_then(|()| stamp(&open, latest_ms))
                 .map_err(Failure::at(Step::Write))?;
+            let Some(number) = revocations.number else {
+                return open.commit().map_err(Failure::at(Step::Commit));
+            };
+            if number <= held {
+                let text = "the count of revocations is not as we write it";
+                return Err(Failure::new(Step::Count, text));
+            }
+            let moved = noted(&open, self.count.follow()?).map_err(Failure::at(Step::Write))?;
             open.commit().map_err(Failure::at(Step::Commit))?;
             // Between commit and acknowledgement.
-            revocations.map_or(Ok(()), |number| self.count.raise_to(number))
+            let raised = self.count.raise_to(number);
+            if moved {
+                std::thread::sleep(Duration::from_millis(COUNT_SETTLES_MS));
+            }
+            raised
         };
         (answers, finish())
     }
@@ -232,7 +255,7 @@ fn apply(
     open: &mut Transaction<'_>,
     write: Write,
     latest_ms: &mut u64,
-    revocations: &mut Option<u64>,
+    revocations: &mut Raised,
 ) -> Answer {
     match write {
         Write::Insert(row, reply) => {
@@ -271,13 +294,34 @@ fn apply(
     }
 }
 
+/// The number of the last revocation of a group.
+struct Raised {
+    /// What stands in the file already. A database that was put back from a copy, beside a clock that was set back, would
+    /// else count where the file has been.
+    above: u64,
+    number: Option<u64>,
+}
+
+/// Notes which file of the count is raised; says whether it was another one the last time.
+fn noted(db: &Connection, (_, inode): FileId) -> rusqlite::Result<bool> {
+    let inode = inode.cast_signed();
+    let before: Option<i64> = schema::noted(db, meta::COUNT_FILE)?;
+    if before != Some(inode) {
+        schema::set(db, meta::COUNT_FILE, inode)?;
+    }
+    Ok(before.is_some_and(|before| before != inode))
+}
+
 /// In a savepoint of its own. A number that was rolled back is made again, so it must not reach the count.
 fn alone<T>(
     open: &mut Transaction<'_>,
-    revocations: &mut Option<u64>,
-    work: impl FnOnce(&Connection, &mut Option<u64>) -> rusqlite::Result<T>,
+    revocations: &mut Raised,
+    work: impl FnOnce(&Connection, &mut Raised) -> rusqlite::Result<T>,
 ) -> Result<T, Failure> {
-    let mut raised = None;
+    let mut raised = Raised {
+        above: revocations.above,
+        number: None,
+    };
     let run = || {
         let inner = open.savepoint()?;
         let value = work(&inner, &mut raised)?;
@@ -286,7 +330,7 @@ fn alone<T>(
     };
     let done = run().map_err(|error: rusqlite::Error| Failure::new(Step::Write, error));
     if done.is_ok() {
-        *revocations = raised.or(*revocations);
+        revocations.number = raised.number.or(revocations.number);
     }
     done
 }
@@ -300,7 +344,7 @@ fn insert(db: &Connection, row: &Row) -> rusqlite::Result<()> {
 fn refreshed(
     db: &Connection,
     asked: &RefreshAsk,
-    raised: &mut Option<u64>,
+    raised: &mut Raised,
 ) -> rusqlite::Result<Refreshed> {
     let id = asked.ask.token.session;
     let row = rows::by_id(db, id)?;
@@ -311,7 +355,7 @@ fn refreshed(
         Change::Seen => rows::touch(db, id, asked.time.now_ms)?,
         Change::End(ended) => {
             rows::end(db, id, &ended)?;
-            *raised = Some(raise(db)?);
+            raise(db, raised)?;
         }
     }
     Ok(answer)
@@ -322,7 +366,7 @@ fn revoke(
     scope: &Scope,
     why: Why,
     at_ms: u64,
-    raised: &mut Option<u64>,
+    raised: &mut Raised,
 ) -> rusqlite::Result<Revoked> {
     let meant = match scope {
         Scope::One(id) => vec![*id],
@@ -346,8 +390,7 @@ fn revoke(
         }
     }
     // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
-    let count = raise(db)?;
-    *raised = Some(count);
+    let count = raise(db, raised)?;
     Ok(Revoked { ended: done, count })
 }
 
@@ -356,7 +399,7 @@ fn change_user(
     name: &UserId,
     change: &UserChange,
     at_ms: u64,
-    raised: &mut Option<u64>,
+    raised: &mut Raised,
 ) -> rusqlite::Result<bool> {
     let done = users::change(db, name, change, at_ms)?;
     if let (true, Some(why)) = (done, change.ends()) {
@@ -384,13 +427,16 @@ fn sweep(db: &Connection, limits: Sweep) -> rusqlite::Result<usize> {
 
 /// The next number of the count: made in the transaction, so that each is used once. Never below the clock, so that a
 /// database that was put back from a copy, or made anew beside an older count, does not count where it has been.
-fn raise(db: &Connection) -> rusqlite::Result<u64> {
-    let sql = "UPDATE meta SET value = max(value + 1, CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)) \
+fn raise(db: &Connection, raised: &mut Raised) -> rusqlite::Result<u64> {
+    let sql = "UPDATE meta SET value = max(value + 1, ?2, CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)) \
                WHERE name = ?1 RETURNING value";
-    let next: i64 = db
-        .prepare_cached(sql)?
-        .query_row([meta::REVOCATIONS], |row| row.get(0))?;
-    Ok(u64::try_from(next).unwrap_or(0))
+    let next: i64 = db.prepare_cached(sql)?.query_row(
+        params![meta::REVOCATIONS, ms(raised.above.saturating_add(1))],
+        |row| row.get(0),
+    )?;
+    let next = u64::try_from(next).unwrap_or(0);
+    raised.number = Some(next);
+    Ok(next)
 }
 
 fn stamp(db: &Connection, latest_ms: u64) -> rusqlite::Result<()> {

@@ -3,11 +3,13 @@
 
 mod kit;
 
-use kit::{ID, OTHER, at, opened, session, signed_in, verdict};
+use kit::{ID, NOW_MS, OTHER, at, opened, session, signed_in, verdict};
 use session::judge::addressed;
-use session::{Alarm, Kind, Refusal, StoreId, Token, Unsure, Verdict};
+use session::revoke::{Line, Scope};
+use session::{Alarm, Kind, Refusal, StoreId, Token, Unsure, Verdict, Why};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use store::{OpenError, Sqlite, Store as _, forget};
 
 /// A store with one session, closed. The WAL is in the database then.
@@ -268,4 +270,100 @@ async fn a_store_that_was_emptied_or_replaced_in_place_is_unknown() {
         check_in_place("DELETE FROM session; UPDATE meta SET value = 0 WHERE name = 'rows'").await,
         vec![Verdict::Invalid(Refusal::NotFound); 2]
     );
+}
+
+#[tokio::test]
+async fn a_revocation_is_heard_after_the_file_of_the_count_was_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let worker = opened(dir.path());
+    let revoked = async |n: u32| {
+        // As a command does it: with files of its own.
+        let command = opened(dir.path());
+        let id = session(n, Kind::Cookie, "ada").0.id;
+        let done = command.revoke(Scope::One(id), Why::Revoked, NOW_MS).await;
+        done.expect("acknowledged").count
+    };
+    let count = || match worker.line() {
+        Ok(Line::Local { count }) => count,
+        other => panic!("{other:?}"),
+    };
+    let tended = async {
+        loop {
+            worker.tend();
+            tokio::time::sleep(Duration::from_millis(store::TEND_MS_MAX)).await;
+        }
+    };
+    let path = dir.path().join("sessions.count");
+    let checked = async {
+        assert_eq!(revoked(1).await, count(), "one file");
+        for n in 2..5 {
+            let before = count();
+            match n {
+                // Put back from a copy, as it was before anything was revoked.
+                2 => fs::write(dir.path().join("x"), [0; 8]).expect("written"),
+                3 => drop(fs::copy(&path, dir.path().join("x")).expect("copied")),
+                _ => fs::remove_file(&path).expect("removed"),
+            }
+            if n < 4 {
+                fs::rename(dir.path().join("x"), &path).expect("replaced");
+            }
+            let said = revoked(n).await;
+            assert_eq!(said, count(), "heard before it was acknowledged");
+            assert!(said > before, "{said} {before}");
+        }
+    };
+    tokio::select! {
+        () = checked => {}
+        () = tended => {}
+    }
+}
+
+#[tokio::test]
+async fn a_count_that_is_further_than_database_and_clock_is_counted_on_from() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let far = (1_u64 << 60).to_le_bytes();
+    fs::write(dir.path().join("sessions.count"), far).expect("written");
+    let store = opened(dir.path());
+    let id = session(1, Kind::Cookie, "ada").0.id;
+    for n in 1..3 {
+        let done = store.revoke(Scope::One(id), Why::Revoked, NOW_MS).await;
+        assert_eq!(done.expect("acknowledged").count, (1 << 60) + n);
+        assert_eq!(
+            store.line(),
+            Ok(Line::Local {
+                count: (1 << 60) + n
+            })
+        );
+    }
+    fs::write(dir.path().join("sessions.count"), [0xff; 8]).expect("written");
+    let done = store.revoke(Scope::One(id), Why::Revoked, NOW_MS).await;
+    assert!(done.is_err(), "nobody would hear of it: {done:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_not_touched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let other = dir.path().join("other.db");
+    let mode = || -> String {
+        let db = rusqlite::Connection::open(&other).expect("opens");
+        db.query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .expect("a mode")
+    };
+    rusqlite::Connection::open(&other)
+        .and_then(|db| db.execute_batch("CREATE TABLE mine (a); PRAGMA application_id = 7"))
+        .expect("made");
+    let state = dir.path().join("state");
+    fs::create_dir(&state).expect("made");
+    fs::copy(&other, state.join("sessions.db")).expect("copied");
+    assert!(Sqlite::open(&state, ID).is_err());
+    fs::remove_file(state.join("sessions.db")).expect("removed");
+    std::os::unix::fs::symlink(&other, state.join("sessions.db")).expect("linked");
+    assert!(Sqlite::open(&state, ID).is_err(), "not through a link");
+    assert_eq!(mode(), "delete");
+    // The directory may be reached by one.
+    let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+    fs::create_dir(&real).expect("made");
+    std::os::unix::fs::symlink(&real, &link).expect("linked");
+    drop(opened(&link));
+    assert!(real.join("sessions.db").exists());
 }

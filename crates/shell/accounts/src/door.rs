@@ -303,6 +303,7 @@ impl Door {
             self.renew(&kept).await;
             self.look_again(&kept).await;
         }
+        kept.tend();
         let count = self.revocations();
         // Also once a minute: sessions end by time as well.
         if count != due.told || now_ms >= due.news_ms {

@@ -108,6 +108,9 @@ impl Store for Kept {
     fn line(&self) -> Result<Line, Failure> {
         either!(self, it => it.line())
     }
+    fn tend(&self) {
+        either!(self, it => it.tend());
+    }
     async fn find(&self, token: &Token) -> Answer {
         either!(self, it => it.find(token).await)
     }
