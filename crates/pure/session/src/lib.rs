@@ -31,6 +31,7 @@ pub mod clocks;
 pub mod cookie;
 pub mod csrf;
 pub mod device;
+mod halves;
 pub mod judge;
 pub mod jws;
 pub mod keyring;
@@ -43,6 +44,7 @@ pub mod token;
 mod verdict;
 
 pub use clocks::{Clocks, Expiry, Reading, Time};
+pub use halves::Halves;
 pub use judge::{Found, Policy, Traffic, judge, judge_chain, open};
 pub use limits::*;
 pub use mac::{Hidden, hash, same};

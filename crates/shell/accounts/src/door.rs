@@ -8,11 +8,11 @@
 //! An open store that stops answering stays open: each of its answers is *unknown* until it answers again.
 
 use crate::Role;
-use crate::cache::Cache;
 use crate::kept::{Kept, Place};
-use crate::limits::{FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
+use crate::limits::{CACHE_ENTRIES_MAX, FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
+use crate::verdicts::{Entry, Key};
 use session::judge::sweep;
-use session::{Alarm, Clocks, Policy, Reading, Time, Unsure};
+use session::{Alarm, Clocks, Halves, Policy, Reading, Time, Unsure};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct Door {
     role: Role,
     pub(crate) policy: Policy,
     pub(crate) state: Mutex<State>,
-    pub(crate) cache: Mutex<Cache>,
+    pub(crate) cache: Mutex<Halves<Key, Entry>>,
     clocks: Mutex<Now>,
     /// Counts up when sessions may have ended.
     news: tokio::sync::watch::Sender<u64>,
@@ -74,7 +74,7 @@ impl Door {
                 unsure: Unsure::Unreachable,
                 said: String::new(),
             }),
-            cache: Mutex::default(),
+            cache: Mutex::new(Halves::new(CACHE_ENTRIES_MAX)),
             clocks: Mutex::new(Now {
                 clocks: None,
                 shared: None,

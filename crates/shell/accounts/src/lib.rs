@@ -13,7 +13,6 @@
 //! only as `session::revoke::recall` allows. *Invariant*: passwords are hashed on other threads than verdicts.
 
 mod api;
-mod cache;
 mod client;
 mod common;
 mod door;

@@ -3,7 +3,6 @@
 //! Only *valid* verdicts come from the cache, and they are judged anew with the time of now: a row that looks too old
 //! here may have been used through another worker, so the store is asked before anybody is signed out.
 
-use crate::cache::{Entry, Key};
 use crate::door::{Door, locked, steady_ms};
 use crate::kept::Kept;
 use session::judge::{addressed, judge_hashed, within};
@@ -12,11 +11,22 @@ use session::revoke::{
     without_lease,
 };
 use session::{
-    Admission, Found, Kind, Policy, Realm, Refusal, Sid, Time, Token, Traffic, Unsure, Verdict,
-    judge, judge_chain,
+    Admission, Found, Kind, Policy, Realm, Refusal, Row, Sid, Time, Token, Traffic, Unsure,
+    Verdict, judge, judge_chain,
 };
 use std::sync::Arc;
 use store::{Answer, Store as _};
+
+/// SHA-256 of the secret: what the row keeps, too.
+pub(crate) type Key = [u8; 32];
+
+/// A row that was just looked up, so that most verifications ask nobody. What it is worth is decided by
+/// [`session::revoke::recall`], never here.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    row: Row,
+    cached: Cached,
+}
 
 impl Door {
     pub(crate) async fn verify(

@@ -1,29 +1,23 @@
 //! Tokens that were made a moment ago, by session and key: a page's requests cost one signature.
 //!
-//! Two halves, as the cache of rows has them: a half becomes the old one when it is full or its time is over, so that
-//! memory is bounded and nothing stays that [`fresh`] would refuse anyway.
+//! In two halves ([`Halves`]): the young one becomes the old one when it is full or its time is over, so that memory is
+//! bounded and nothing stays that [`fresh`] would refuse anyway.
 //!
 //! *Invariant*: this decides nothing about a session. Who asks here was admitted already, and has looked at the count
 //! of revocations since. A key of another generation has entries of its own.
 
-use std::collections::HashMap;
-
 use session::claims::fresh;
 use session::keyring::KeyId;
-use session::{Admission, JWT_REUSE_S, Sid, UserId};
+use session::{Admission, Halves, JWT_REUSE_S, Sid, UserId};
 
 use crate::limits::MINTED_MAX;
 
 /// See the module.
-#[derive(Default)]
 pub(crate) struct Minted {
-    young: Half,
-    old: Half,
+    made: Halves<(Sid, KeyId), Made>,
     /// The young half began then, Unix seconds.
     since_s: u64,
 }
-
-type Half = HashMap<(Sid, KeyId), Made>;
 
 struct Made {
     user: UserId,
@@ -31,12 +25,20 @@ struct Made {
     line: Vec<u8>,
 }
 
+impl Default for Minted {
+    fn default() -> Minted {
+        Minted {
+            made: Halves::new(MINTED_MAX),
+            since_s: 0,
+        }
+    }
+}
+
 /// The lines hold tokens.
 impl std::fmt::Debug for Minted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Minted")
-            .field("young", &self.young.len())
-            .field("old", &self.old.len())
+            .field("made", &self.made.len())
             .finish_non_exhaustive()
     }
 }
@@ -45,22 +47,23 @@ impl Minted {
     /// The line that was made for this session and key, if a request may still leave with it.
     pub(crate) fn get(&self, admission: &Admission, key: KeyId, now_s: u64) -> Option<&[u8]> {
         let of = (admission.session, key);
-        let made = self.young.get(&of).or_else(|| self.old.get(&of))?;
+        let made = self.made.peek(&of)?;
         (made.user == admission.user && fresh(made.at_s, now_s)).then_some(&made.line)
     }
 
     pub(crate) fn put(&mut self, admission: &Admission, key: KeyId, now_s: u64, line: Vec<u8>) {
         let over = !(self.since_s..self.since_s + JWT_REUSE_S).contains(&now_s);
-        if over || self.young.len() >= MINTED_MAX {
-            self.old = std::mem::take(&mut self.young);
-            self.since_s = now_s;
+        if over {
+            self.made.turn();
         }
         let made = Made {
             user: admission.user.clone(),
             at_s: now_s,
             line,
         };
-        self.young.insert((admission.session, key), made);
+        if self.made.put((admission.session, key), made) || over {
+            self.since_s = now_s;
+        }
     }
 }
 
@@ -114,11 +117,11 @@ mod tests {
         let mut minted = Minted::default();
         for n in 0..MINTED_MAX as u32 * 5 {
             minted.put(&admission(n, "ada"), KeyId(1), 100, b"line".to_vec());
-            assert!(minted.young.len() + minted.old.len() <= 2 * MINTED_MAX);
+            assert!(minted.made.len() <= 2 * MINTED_MAX);
         }
         for now_s in [100 + JWT_REUSE_S, 100 + 2 * JWT_REUSE_S] {
             minted.put(&admission(0, "ada"), KeyId(1), now_s, b"line".to_vec());
         }
-        assert_eq!(minted.young.len() + minted.old.len(), 2);
+        assert_eq!(minted.made.len(), 2);
     }
 }
