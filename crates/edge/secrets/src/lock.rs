@@ -10,11 +10,10 @@
 //! asking [`held`] beforehand, beside everything else that it does.
 
 use crate::error::{Error, Step};
-use crate::replace;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, Metadata};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,14 +43,7 @@ impl Lock {
         check_file(&crate::keyring::path(state_dir))?;
         let path = path(state_dir);
         let fail = |e: &std::io::Error| Error::io(Step::Lock, &path, e);
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(replace::KEY_FILE_MODE)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path);
-        let file = opened.map_err(|e| fail(&e))?;
+        let file = sys::files::private(&path).map_err(|e| fail(&e))?;
         for _ in 0..TRIES {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self(file)),

@@ -11,9 +11,8 @@
 
 use crate::error::{Failure, Step};
 use crate::place::{FileId, Place};
-use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use sys::shared::SharedNumber;
 
@@ -29,17 +28,8 @@ struct Open {
 
 impl Open {
     fn at(place: &Place) -> Result<Self, Failure> {
-        let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            // A command may run as root in a directory that the gateway's user owns.
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         let path = place.count();
-        let file = options.open(&path).map_err(Failure::at(Step::Files))?;
+        let file = sys::files::private(&path).map_err(Failure::at(Step::Files))?;
         let meta = file.metadata().map_err(Failure::at(Step::Files))?;
         place.hand_over(&path)?;
         Ok(Self {

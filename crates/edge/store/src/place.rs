@@ -180,13 +180,7 @@ impl Place {
 
     fn make(&self, id: StoreId) -> Result<(Connection, About), OpenError> {
         // Made by us first, so that it is never readable by others, not even for a moment.
-        let made = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.database());
+        let made = sys::files::private(&self.database());
         drop(made.map_err(Failure::at(Step::Files))?);
         self.hand_over(&self.database())?;
         let mut db = schema::open_writer(&self.database(), true).map_err(|it| self.told(it))?;

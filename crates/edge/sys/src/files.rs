@@ -17,6 +17,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -26,6 +27,9 @@ const LINKS_MAX: u32 = 40;
 
 /// `PROC_SUPER_MAGIC`.
 const PROC_FS: u64 = 0x9fa0;
+
+/// Where a process finds what it has open.
+const OWN_FDS: &str = "/proc/self/fd";
 
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -47,6 +51,38 @@ pub fn open(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     open_as(path, flags, mode, 0)
 }
 
+/// Opens a file of ours for reading and writing that nobody else reads (0600), or makes it. A command may run as root in a
+/// directory of somebody else's: a link in its place is not followed.
+///
+/// # Errors
+/// The system's, or something other than a file stands there.
+pub fn private(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no plain file",
+        )),
+    }
+}
+
+/// The socket at this path, to be reached by its descriptor ([`by_descriptor`]): that very file, whatever stands there
+/// later. A link is none.
+///
+/// # Errors
+/// The system's, or it is no socket.
+pub fn socket(path: &Path) -> io::Result<(OwnedFd, Stat)> {
+    let fd = rustix::fs::open(path, LOOK, Mode::empty())?;
+    let stat = rustix::fs::fstat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        let text = format!("{} is no socket", path.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    Ok((fd, stat))
+}
+
 /// Where an existing file really is; the path itself if there is none.
 ///
 /// # Errors
@@ -66,9 +102,8 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// The system's, or something else stands there by now.
 pub fn set_socket(path: &Path, mode: u32, owner: Option<(u32, Option<u32>)>) -> io::Result<()> {
-    let fd = rustix::fs::open(path, LOOK, Mode::empty())?;
-    let stat = rustix::fs::fstat(&fd)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket || stat.st_nlink != 1 {
+    let (fd, stat) = socket(path)?;
+    if stat.st_nlink != 1 {
         return Err(io::Error::other("it is not the socket that was made"));
     }
     let mode = Mode::from_raw_mode(mode);
@@ -101,7 +136,7 @@ pub fn hand_over(path: &Path, uid: u32, gid: u32) -> io::Result<bool> {
 
 /// Who is not root need not look, and nobody can without /proc.
 fn looks() -> bool {
-    rustix::process::geteuid().is_root() && Path::new("/proc/self/fd").exists()
+    rustix::process::geteuid().is_root() && has_descriptors()
 }
 
 fn chown(fd: &OwnedFd, uid: u32, gid: Option<u32>) -> io::Result<()> {
@@ -115,8 +150,14 @@ fn chown(fd: &OwnedFd, uid: u32, gid: Option<u32>) -> io::Result<()> {
     )?)
 }
 
-fn by_descriptor(fd: &OwnedFd) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+/// The name of what is open, whatever stands at its path by now. It leads nowhere on a machine without /proc.
+pub fn by_descriptor(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("{OWN_FDS}/{}", fd.as_raw_fd()))
+}
+
+/// Whether [`by_descriptor`] leads anywhere.
+pub fn has_descriptors() -> bool {
+    Path::new(OWN_FDS).exists()
 }
 
 fn open_as(path: &Path, flags: OFlags, mode: Mode, ours: u32) -> io::Result<OwnedFd> {
@@ -231,6 +272,36 @@ mod tests {
     /// Whether it is opened when these links are `ours`.
     fn opens(path: &Path, ours: u32) -> bool {
         open_as(path, WRITE, Mode::from_raw_mode(0o600), ours).is_ok()
+    }
+
+    #[test]
+    fn a_private_file_is_ours_and_a_socket_is_one_and_no_links() {
+        let dir = dir();
+        let at = |name: &str| dir.join(name);
+        private(&at("own")).expect("made").set_len(3).expect("long");
+        let own = private(&at("own")).expect("there").metadata().expect("is");
+        assert_eq!((own.len(), own.mode() & 0o777), (3, 0o600));
+        let _listens = std::os::unix::net::UnixListener::bind(at("sock")).expect("bound");
+        for (name, to) in [
+            ("link", "own"),
+            ("dangling", "later"),
+            ("sock-link", "sock"),
+        ] {
+            symlink(to, at(name)).expect("linked");
+        }
+        for name in ["link", "dangling", "sock", "."] {
+            assert!(private(&at(name)).is_err(), "{name}");
+        }
+        assert!(!at("later").exists());
+        let (fd, stat) = socket(&at("sock")).expect("a socket");
+        assert_eq!(stat.st_nlink, 1);
+        assert!(std::os::unix::net::UnixStream::connect(by_descriptor(&fd)).is_ok());
+        for name in ["own", "link", "sock-link", "none"] {
+            assert!(socket(&at(name)).is_err(), "{name}");
+        }
+        let missing = socket(&at("none")).expect_err("none");
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        std::fs::remove_dir_all(dir).expect("removed");
     }
 
     #[test]

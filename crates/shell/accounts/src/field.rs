@@ -10,9 +10,9 @@
 //! ```
 
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// Slots: a megabyte; that many attackers at once are another problem than passwords.
@@ -108,17 +108,7 @@ impl Field {
 
 /// Opens the file, or makes it; what is none of ours is made anew.
 fn open(dir: &Path) -> io::Result<Field> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(dir.join(NAME))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    let file = sys::files::private(&dir.join(NAME))?;
     let lock = Lock::take(&file);
     let mut head = [0; HEAD_BYTES as usize];
     let whole = file.metadata()?.len() == WHOLE_BYTES;

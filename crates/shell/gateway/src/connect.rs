@@ -8,18 +8,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use sys::files;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::limits::CONNECT_MS_MAX;
 use crate::stream::Stream;
-
-/// Where a process finds what it has open.
-const OWN_FDS: &str = "/proc/self/fd";
 
 /// Whom a Unix socket may belong to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,17 +56,10 @@ pub(crate) async fn open(address: &str, whose: Whose) -> io::Result<Stream> {
 }
 
 async fn own(path: &Path, owner: Option<u32>) -> io::Result<UnixStream> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let found = rustix::fs::open(path, flags, Mode::empty())?;
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
-    if kind != FileType::Socket {
-        let text = format!("{} is no socket", path.display());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-    }
-    let very = format!("{OWN_FDS}/{}", found.as_raw_fd());
-    let stream = match UnixStream::connect(very).await {
+    let (found, _) = files::socket(path)?;
+    let stream = match UnixStream::connect(files::by_descriptor(&found)).await {
         // A machine without /proc: the name, which was a socket a moment ago.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !Path::new(OWN_FDS).exists() => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !files::has_descriptors() => {
             UnixStream::connect(path).await?
         }
         connected => connected?,
