@@ -1,6 +1,6 @@
 //! Whatever is wrong: a clear message, and nothing else is harmed.
 
-use crate::harness::{Backend, Wanted, eventually, exe, head, seconds};
+use crate::harness::{Backend, Wanted, eventually, exe, free_port, head, seconds, venv, workspace};
 use crate::pid1;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -59,6 +59,51 @@ fn a_broken_configuration_is_told_with_its_line() {
     );
     check(b"no section\n", 1, &[":1"]);
     check(b"", 1, &[]);
+}
+
+#[test]
+fn a_mistyped_auth_lets_nobody_in() {
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let (own, web) = (free_port(), free_port());
+    let config = format!(
+        "{head}
+[steadfast]
+state_dir = {dir}/state
+[program:backend]
+command = {uvicorn} backend:app --host 127.0.0.1 --port {own} --workers 1
+directory = {apps}
+environment = PYTHONDONTWRITEBYTECODE=\"1\",EFFECT_LOG=\"{dir}/effects.log\"
+listen = gateway
+secrets = SECRET_KEY
+ready = http:/api/health
+[gateway:web]
+listen = 127.0.0.1:{web}
+route = / -> backend
+auth = required
+",
+        head = head(installation.dir()),
+        dir = installation.dir().display(),
+        uvicorn = venv("uvicorn").display(),
+        apps = workspace().join("steadfast/tests/apps").display(),
+    );
+    let mistyped = config.replace("auth =", "auht =");
+    installation.configure(&mistyped).expect("written");
+    installation.run().expect("runs");
+    let up = installation.wait_ready("backend", storm::wait::PATIENCE);
+    assert!(up.is_some(), "{}", installation.output());
+    for port in [own, web] {
+        let there = std::net::TcpStream::connect(("127.0.0.1", port));
+        assert!(there.is_err(), "{port}: {}", installation.output());
+    }
+    let said = installation.say(&["status"]).expect("runs").text();
+    assert!(said.contains("web") && said.contains("auht"), "{said}");
+    installation.configure(&config).expect("written");
+    let said = installation.say(&["update"]).expect("runs");
+    assert_eq!(said.exit, 0, "{}", said.text());
+    eventually("both addresses", seconds(20), || {
+        let is_there = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        (is_there(own) && is_there(web)).then_some(())
+    });
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub(crate) struct Section {
     /// Its headers, first one first.
     pub(crate) header: Span,
     pub(crate) options: BTreeMap<String, Entry>,
+    /// A line of it could not be read.
+    pub(crate) has_junk: bool,
 }
 
 /// Every section in the order in which they first came.
@@ -137,6 +139,12 @@ impl Ini {
                     };
                     self.set(current, key, entry, again, findings);
                 }
+                Item::Junk => {
+                    let section = current.and_then(|index| self.sections.get_mut(index));
+                    if let Some(section) = section {
+                        section.has_junk = true;
+                    }
+                }
             }
         }
     }
@@ -148,6 +156,7 @@ impl Ini {
             name,
             header,
             options: BTreeMap::new(),
+            has_junk: false,
         });
         index
     }

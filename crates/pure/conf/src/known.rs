@@ -64,6 +64,26 @@ pub(crate) fn section(name: &str) -> Option<(Kind, &str)> {
         })
 }
 
+impl Kind {
+    /// Whether Supervisor knows no such section.
+    pub(crate) fn is_ours(self) -> bool {
+        match self {
+            Kind::Steadfast | Kind::Gateway | Kind::Upstream | Kind::Sessions => true,
+            Kind::Supervisord
+            | Kind::UnixHttp
+            | Kind::InetHttp
+            | Kind::Ctl
+            | Kind::Include
+            | Kind::RpcInterface
+            | Kind::Program
+            | Kind::Group
+            | Kind::EventListener
+            | Kind::FcgiProgram
+            | Kind::CtlPlugin => false,
+        }
+    }
+}
+
 /// The section that was probably meant.
 pub(crate) fn suggest_section(name: &str) -> Option<String> {
     let (kind, own) = match name.split_once(':') {
@@ -291,6 +311,47 @@ pub(crate) fn key(kind: Kind, name: &str) -> Result<Known, Option<&'static str>>
 /// Whether [`key`] would be an error, without looking for what was meant.
 pub(crate) fn key_is_unknown(kind: Kind, name: &str) -> bool {
     keys(kind).is_some_and(|lists| !lists.iter().any(|(names, _)| names.contains(&name)))
+}
+
+/// Whether a key of this kind of section is one that only we know.
+pub(crate) fn key_is_ours(kind: Kind, name: &str) -> bool {
+    let lists = keys(kind).unwrap_or_default();
+    let known = lists.iter().any(|(names, _)| names.contains(&name));
+    let theirs = [&PROGRAM[..], &FASTCGI, &LISTENER[..3]];
+    known
+        && match kind {
+            Kind::Program | Kind::EventListener | Kind::FcgiProgram => {
+                !theirs.iter().any(|names| names.contains(&name))
+            }
+            Kind::Steadfast | Kind::Gateway | Kind::Upstream | Kind::Sessions => true,
+            Kind::Supervisord
+            | Kind::UnixHttp
+            | Kind::InetHttp
+            | Kind::Ctl
+            | Kind::Include
+            | Kind::RpcInterface
+            | Kind::Group
+            | Kind::CtlPlugin => false,
+        }
+}
+
+/// Whether a key decides who is asked to sign in: in a section where it does nothing, nobody is.
+pub(crate) fn is_about_sign_in(name: &str) -> bool {
+    GATEWAY_AUTH.contains(&name)
+}
+
+/// The sections in which a key of ours belongs, as people write them: `[gateway:x]`.
+pub(crate) fn where_it_belongs(name: &str) -> Vec<String> {
+    let kinds = SECTIONS
+        .iter()
+        .filter(|(_, kind)| kind.is_ours() || *kind == Kind::Program);
+    kinds
+        .filter(|(_, kind)| key_is_ours(*kind, name))
+        .map(|(section, _)| match section.ends_with(':') {
+            true => format!("[{section}x]"),
+            false => format!("[{section}]"),
+        })
+        .collect()
 }
 
 /// Whether any section knows the key: what `[DEFAULT]` may hold.

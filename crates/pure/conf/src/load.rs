@@ -14,7 +14,7 @@ use crate::ini::Ini;
 use crate::mapped::FileText;
 use crate::model::Model;
 use crate::paths::{abspath, dirname, join};
-use crate::read::{Reader, read_model};
+use crate::read::{Reader, Wrong, read_model};
 use crate::tree::{self, Item, SourceFile};
 
 /// Files that one configuration may include. Beyond it the pattern matches something that was not meant.
@@ -93,6 +93,8 @@ fn read_all(path: &str, files: &dyn Files, env: &Environment, keeps_unsplit: boo
         findings: &mut findings,
         expanded_bytes: 0,
         keeps_unsplit,
+        wrong: Wrong::default(),
+        shut: Vec::new(),
     });
     let report = finding::Report::new(findings.into_list());
     model.has_errors = report.has_errors();
@@ -257,7 +259,7 @@ impl<'a> Loader<'a> {
     fn nested(&mut self, text: &FileText, items: &[Item], main: bool) {
         let header = items.iter().find_map(|item| match item {
             Item::Header { name, range } if name == "include" && !main => Some(range.clone()),
-            Item::Header { .. } | Item::Option { .. } => None,
+            Item::Header { .. } | Item::Option { .. } | Item::Junk => None,
         });
         if let Some(range) = header {
             let finding = Finding::warning(
@@ -308,7 +310,7 @@ fn of_section(items: &[Item], wanted: &str) -> Vec<Item> {
                     parts: parts.clone(),
                 });
             }
-            Item::Option { .. } => {}
+            Item::Option { .. } | Item::Junk => {}
         }
     }
     kept

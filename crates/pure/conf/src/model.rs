@@ -3,7 +3,7 @@
 //! Names of fields are the names of keys. A [`Spanned`] value without a span is a default. Times of Supervisor's own keys are
 //! whole seconds as there; times of our keys are [`Duration`]s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -71,6 +71,17 @@ pub struct Model {
     pub upstreams: Vec<Upstream>,
     /// `[sessions]`; without it there are sessions only where a gateway's `auth` needs them.
     pub sessions: Option<Sessions>,
+    /// What must not be opened because of an error elsewhere.
+    pub closed: Closed,
+}
+
+/// What a gateway with an error would have guarded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// Programs whose own address (`listen = gateway`) stays closed.
+    pub programs: BTreeSet<String>,
+    /// Addresses at which nothing is opened.
+    pub listen: Vec<ListenAddr>,
 }
 
 impl Model {

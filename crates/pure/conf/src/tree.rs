@@ -113,6 +113,8 @@ pub(crate) enum Item {
         key_range: Range<usize>,
         parts: Vec<Range<usize>>,
     },
+    /// A line of the section cannot be read; it was complained about.
+    Junk,
 }
 
 /// A file read: its tokens, what it says, what is wrong with its lines.
@@ -366,6 +368,9 @@ impl<'a> Cutter<'a> {
                     .hint("to continue a value, indent the line; to comment it out, put `;` before it");
                 self.complain(finding);
                 self.token(TokenKind::Junk, range.end);
+                // A value that is open goes on behind it.
+                let at = self.items.len() - usize::from(self.open_value);
+                self.items.insert(at, Item::Junk);
             }
         }
     }

@@ -75,6 +75,9 @@ fn shown(loaded: &Loaded) -> String {
     ) {
         writeln!(out, "{}", without_spans(server)).expect("written");
     }
+    if model.closed != conf::Closed::default() {
+        writeln!(out, "{:?}", model.closed).expect("written");
+    }
     for line in model
         .steadfast
         .iter()

@@ -61,8 +61,9 @@ fn section_of(finding: &Finding, tree: &[conf::SourceFile]) -> Option<String> {
     let header = above.filter(|line| line.starts_with('[')).last()?;
     let inner = header.strip_prefix('[')?.split(']').next()?;
     let (kind, name) = inner.split_once(':')?;
-    KINDS
-        .contains(&kind)
+    // Nearly the name of a section of ours.
+    let mistyped = finding.code == "conf.unknown-section";
+    (mistyped || KINDS.contains(&kind))
         .then(|| name.trim().to_owned())
         .filter(|name| !name.is_empty())
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use finding::{Finding, Span};
 
-use super::Reader;
+use super::{Reader, Shut};
+use crate::ini::Ini;
 use crate::model::{Auth, Gateway, Listen, ListenAddr, Model, Program, Ready, Replace, Unhealthy};
 use crate::suggest::did_you_mean;
 
@@ -194,6 +195,10 @@ fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
                         .related("the program is here", program.header.clone())
                         .fix(format!("write in [program:{target}]: listen = gateway"))
                 }
+                None if left_out(reader.ini, target) => {
+                    let message = format!("[gateway:{}] leads to {target}, which has an error", gateway.name);
+                    Finding::error("conf.route", message)
+                }
                 None => {
                     let names = programs.keys().chain(upstreams.iter()).copied();
                     let near = did_you_mean(target, names).map(|near| format!("; did you mean `{near}`?"));
@@ -217,8 +222,19 @@ fn gateways(reader: &mut Reader<'_>, model: &mut Model) {
                 right = false;
             }
         }
+        if !right {
+            reader.shut.extend(Shut::of(gateway));
+        }
         right
     });
+}
+
+/// Whether a section is there and was left out, which was said.
+fn left_out(ini: &Ini, name: &str) -> bool {
+    let kinds = ["program", "upstream"];
+    kinds
+        .iter()
+        .any(|kind| ini.section(&format!("{kind}:{name}")).is_some())
 }
 
 /// Whom a proxy asks about must exist.
@@ -296,11 +312,16 @@ fn signers(reader: &mut Reader<'_>, model: &mut Model) {
         }
     }
     // What `[sessions]` says cannot be used, which was said: who needs it is left out with it.
-    let no_sessions = reader.ini.section("sessions").is_some() && model.sessions.is_none();
+    let said = reader.ini.section("sessions").is_some() || reader.wrong.near_sessions;
+    let no_sessions = said && model.sessions.is_none();
     model.gateways.retain(|gateway| {
         let needs = gateway.auth.value != Auth::Off || gateway.forward_auth.is_some();
         let without = no_sessions && needs;
-        !(without || wrong.contains(&gateway.name))
+        let stays = !(without || wrong.contains(&gateway.name));
+        if !stays {
+            reader.shut.extend(Shut::of(gateway));
+        }
+        stays
     });
 }
 

@@ -6,9 +6,10 @@ use finding::{Finding, Span};
 
 use super::group::name_of;
 use super::ours::{host, list_items, ready_path};
-use super::{Keys, Reader, here_vars, sections, tokens};
+use super::{Keys, Reader, Shut, here_vars, sections, tokens};
 use crate::expand::Vars;
 use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
+use crate::ini::Section;
 use crate::known::Kind;
 use crate::load::EnvMap;
 use crate::model::Spanned;
@@ -30,6 +31,8 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
     let mut out = Vec::new();
     for (section, own) in sections(ini, Kind::Gateway) {
         let Some(name) = name_of(reader, section, own) else {
+            let shut = shut(reader, section, env);
+            reader.shut.push(shut);
             continue;
         };
         let vars = here_vars(reader, env);
@@ -68,9 +71,39 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
         }
         if !keys.failed {
             out.push(gateway);
+        } else if may_ask(reader, section, &gateway) {
+            let shut = shut(reader, section, env);
+            reader.shut.push(shut);
         }
     }
+    super::closed::near_gateways(reader, env);
     out
+}
+
+/// Whether a gateway with an error may have been meant to ask for a sign-in.
+fn may_ask(reader: &Reader<'_>, section: &Section, gateway: &Gateway) -> bool {
+    let said = reader.ini.entry(section, "auth").is_some();
+    reader.wrong.sections.contains(&section.name)
+        || *gateway.auth != Auth::Off
+        || (said && !gateway.auth.is_set())
+}
+
+/// What a section would have opened, as far as it can be read. Its errors were said, or it is nearly a `[gateway:x]`.
+pub(super) fn shut(reader: &mut Reader<'_>, section: &Section, env: &EnvMap) -> Shut {
+    let vars = here_vars(reader, env);
+    let said = std::mem::take(reader.findings);
+    let mut keys = Keys::new(reader, section);
+    let listen = list(&mut keys, "listen", &vars, listen_addr);
+    keys.failed = false;
+    let routes = routes(&mut keys, &vars);
+    let whole = !keys.failed && !routes.is_empty();
+    *reader.findings = said;
+    Shut {
+        section: section.name.clone(),
+        header: section.header.clone(),
+        listen: listen.into_iter().map(|at| at.value).collect(),
+        targets: whole.then(|| routes.into_iter().map(|it| it.value.target).collect()),
+    }
 }
 
 /// What only makes sense together, and a forward-auth listener that strangers could ask.

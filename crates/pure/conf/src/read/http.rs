@@ -2,7 +2,7 @@
 
 use finding::Finding;
 
-use super::{Keys, Reader, here_vars, sections};
+use super::{Keys, Reader, Wrong, here_vars, sections};
 use crate::expand::Vars;
 use crate::files::Files;
 use crate::findings::Findings;
@@ -166,6 +166,8 @@ pub(crate) fn ctl(reader: &mut Reader<'_>) -> Option<Ctl> {
     let mut own = Reader {
         findings: &mut findings,
         ini,
+        wrong: Wrong::default(),
+        shut: Vec::new(),
         ..*reader
     };
     let mut keys = Keys::new(&mut own, section);

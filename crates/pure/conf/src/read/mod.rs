@@ -1,6 +1,7 @@
 //! From sections to the model. Each file here reads one kind of section; this one has what they share.
 
 mod checks;
+mod closed;
 mod depends;
 mod extras;
 mod fastcgi;
@@ -8,6 +9,7 @@ mod gateway;
 mod group;
 mod http;
 mod listener;
+mod names;
 mod ours;
 mod process;
 mod program;
@@ -24,11 +26,14 @@ use crate::expand::{Vars, expand};
 use crate::files::{Environment, Files};
 use crate::findings::Findings;
 use crate::ini::{Entry, Ini, Section};
-use crate::known::{self, Known};
+use crate::known;
 use crate::load::EnvMap;
 use crate::mapped::Text;
-use crate::model::{Model, Spanned, User};
+use crate::model::{Closed, Model, Spanned, User};
 use crate::values;
+
+pub(crate) use closed::Shut;
+pub(crate) use names::Wrong;
 
 /// Bytes of all expanded values of one configuration, with the lines that are quoted for them. A long command that a thousand
 /// processes expand, or a long variable, would otherwise fill memory from a small file.
@@ -49,11 +54,15 @@ pub(crate) struct Reader<'a> {
     pub(crate) expanded_bytes: usize,
     /// A command that cannot be split leaves nothing out; see [`crate::load_as_supervisor`].
     pub(crate) keeps_unsplit: bool,
+    /// Names that nobody reads, where that is an error.
+    pub(crate) wrong: Wrong,
+    /// Gateways that are left out.
+    pub(crate) shut: Vec<Shut>,
 }
 
 /// Reads every section into a model.
 pub(crate) fn read_model(mut reader: Reader<'_>) -> Model {
-    check_names(&mut reader);
+    names::check(&mut reader);
     let (supervisord, global_env) = supervisord::read(&mut reader);
     let (programs, groups) = group::read(&mut reader, &global_env, &supervisord.environment);
     let mut model = Model {
@@ -70,89 +79,12 @@ pub(crate) fn read_model(mut reader: Reader<'_>) -> Model {
         gateways: gateway::gateways(&mut reader, &global_env),
         upstreams: gateway::upstreams(&mut reader, &global_env),
         sessions: tokens::sessions(&mut reader, &global_env),
+        closed: Closed::default(),
     };
     http::rpc_interfaces(&mut reader, &global_env, &model);
     checks::check(&mut reader, &mut model);
+    closed::close(&mut reader, &mut model);
     model
-}
-
-/// Warns of sections and keys that nobody reads.
-fn check_names(reader: &mut Reader<'_>) {
-    let ini = reader.ini;
-    for section in &ini.sections {
-        let Some((kind, _)) = known::section(&section.name) else {
-            let message = format!("[{}] is not a section that is known", section.name);
-            let mut finding = Finding::warning("conf.unknown-section", message)
-                .at(section.header.clone())
-                .effect("it is ignored");
-            if !reader
-                .findings
-                .is_full("conf.unknown-section", Severity::Warning)
-                && let Some(near) = known::suggest_section(&section.name)
-            {
-                finding.message = format!("{}; did you mean [{near}]?", finding.message);
-            }
-            reader.findings.push(finding);
-            continue;
-        };
-        if kind == known::Kind::CtlPlugin {
-            let message = format!(
-                "[{}]: a plugin of supervisorctl is Python code, and Steadfast's supervisorctl runs none",
-                section.name
-            );
-            let finding = Finding::warning("conf.not-supported", message)
-                .at(section.header.clone())
-                .effect("its commands are not there; everything else is")
-                .hint(
-                    "the supervisorctl of PyPI reads this section and talks to Steadfast as well",
-                );
-            reader.findings.push(finding);
-        }
-        for (key, entry) in section.options.iter().filter(|(_, entry)| !entry.inherited) {
-            check_key(kind, &section.name, key, entry, reader.findings);
-        }
-    }
-    for (key, entry) in ini.defaults.iter().filter(|(key, _)| !known::any_key(key)) {
-        let message = format!("`{key}` in [DEFAULT] is a key of no section");
-        reader
-            .findings
-            .push(Finding::warning("conf.unknown-key", message).at(entry.key_span()));
-    }
-}
-
-fn check_key(kind: known::Kind, section: &str, key: &str, entry: &Entry, findings: &mut Findings) {
-    let shown = match section.split_once(':') {
-        Some((kind, _)) => format!("{kind}:x"),
-        None => section.to_string(),
-    };
-    if findings.is_full("conf.unknown-key", Severity::Warning) && known::key_is_unknown(kind, key) {
-        findings.push(Finding::warning("conf.unknown-key", ""));
-        return;
-    }
-    let finding = match known::key(kind, key) {
-        Ok(Known::Yes) => return,
-        Ok(Known::Ignored) => Finding::warning(
-            "conf.ignored-key",
-            format!("`{key}` has no effect in the file; Supervisor ignores it as well"),
-        ),
-        Err(Some(near)) => Finding::warning(
-            "conf.unknown-key",
-            format!("`{key}` is not a key of [{shown}]; did you mean `{near}`?"),
-        ),
-        Err(None) => Finding::warning(
-            "conf.unknown-key",
-            format!("`{key}` is not a key of [{shown}]; it is ignored"),
-        ),
-    };
-    let mut span = entry.key_span();
-    // A mistyped `password` is still one.
-    if let Err(Some(near)) = known::key(kind, key)
-        && looks_secret(near)
-    {
-        span.text = key.into();
-        span.column = 1;
-    }
-    findings.push(finding.at(span));
 }
 
 /// The warning for what is understood and not done yet.
@@ -167,16 +99,17 @@ fn not_supported(what: &str) -> Finding {
 struct Keys<'r, 'a> {
     reader: &'r mut Reader<'a>,
     section: &'r Section,
-    /// Whether a value had an error.
+    /// Whether a value, or a name of ours, had an error.
     failed: bool,
 }
 
 impl<'r, 'a> Keys<'r, 'a> {
     fn new(reader: &'r mut Reader<'a>, section: &'r Section) -> Keys<'r, 'a> {
+        let failed = reader.wrong.sections.contains(&section.name);
         Keys {
             reader,
             section,
-            failed: false,
+            failed,
         }
     }
 

@@ -119,7 +119,9 @@ pub(super) fn definition(
             addresses.extend(routed.clone().flat_map(|public| public.addresses.clone()));
             addresses.dedup();
         }
-        if addresses.is_empty() {
+        let has_none = addresses.is_empty();
+        addresses.retain(|address| !is_closed(model, address));
+        if has_none {
             let message = format!("[gateway:{}] has no address to listen on", gateway.name);
             resolved.findings.push(
                 Finding::error("gateway", message)
@@ -162,6 +164,17 @@ pub(super) fn replaces_derived(model: &conf::Model, program: &str, address: &str
         let mut addresses = gateway.listen.iter().map(|at| listen_key(&at.value));
         whole.next().is_some() && addresses.any(|at| at == address)
     })
+}
+
+/// Whether nothing is opened at an address, because what would ask for a sign-in there has an error.
+fn is_closed(model: &conf::Model, address: &str) -> bool {
+    let mut closed = model.closed.listen.iter();
+    closed.any(|at| listen_key(at) == address)
+}
+
+/// Whether a program's own address stays closed, likewise.
+pub(super) fn is_shut(model: &conf::Model, program: &str, address: &str) -> bool {
+    model.closed.programs.contains(program) || is_closed(model, address)
 }
 
 /// The key of an address to listen on.

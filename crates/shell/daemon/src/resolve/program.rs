@@ -219,6 +219,7 @@ fn slot(place: &Place<'_>, env: environment::Made, handed: Handed, out: &mut Res
             .public
             .iter()
             .filter(|address| !super::gateways::replaces_derived(one.model, &program.name, address))
+            .filter(|address| !super::gateways::is_shut(one.model, &program.name, address))
             .map(|address| routes::Listener {
                 maintenance_page: page.clone(),
                 ..derived(address, &target, &program.name, &handed.trusted)
@@ -312,7 +313,8 @@ fn shown(one: &Program<'_>, handed: &Handed, label: &str) -> String {
         .flat_map(|gateway| &gateway.listen)
         .map(|at| super::gateways::listen_key(&at.value))
         .collect();
-    for address in &handed.public {
+    let is_open = |at: &&String| !super::gateways::is_shut(one.model, &program.name, at);
+    for address in handed.public.iter().filter(is_open) {
         if !addresses.contains(address)
             && !super::gateways::replaces_derived(one.model, &program.name, address)
         {
@@ -320,7 +322,7 @@ fn shown(one: &Program<'_>, handed: &Handed, label: &str) -> String {
         }
     }
     if addresses.is_empty() {
-        addresses.clone_from(&handed.public);
+        addresses.extend(handed.public.iter().filter(is_open).cloned());
     }
     let public = addresses.join(", ");
     match *program.listen {

@@ -40,6 +40,10 @@ impl Case {
     }
 
     fn resolved(&self, text: &str, dry: bool) -> Resolved {
+        self.resolved_with(text, dry, false)
+    }
+
+    fn resolved_with(&self, text: &str, dry: bool, has_errors: bool) -> Resolved {
         let dir = self.dir.path().display().to_string();
         let text = format!(
             "[supervisord]\nchildlogdir = {dir}\nlogfile = NONE\n{}",
@@ -53,7 +57,11 @@ impl Case {
             },
             &environment(&self.env),
         );
-        assert!(!loaded.model.has_errors, "{:#?}", loaded.findings);
+        assert!(
+            has_errors || !loaded.model.has_errors,
+            "{:#?}",
+            loaded.findings
+        );
         let context = Context {
             before: &self.before,
             base_env: &self.env,
@@ -540,6 +548,48 @@ fn there_is_no_way_past_the_sign_in_but_one_that_the_file_names() {
         "{elsewhere}{asks}[gateway:open]\nlisten = 0.0.0.0:8001\nroute = / -> app\nauth = off\n"
     );
     assert_eq!(asked(&open), (Some(Off), Some(Off), vec![]));
+}
+
+/// Addresses that are opened although the file has an error, and who is left out.
+fn opened(case: &Case, text: &str) -> BTreeSet<String> {
+    let mut resolved = case.resolved_with(text, true, true);
+    refresh_gateway(&mut resolved.active, &BTreeSet::new(), Path::new("/run/x"));
+    super::wanted_addresses(&resolved.active)
+}
+
+#[test]
+fn what_a_gateway_with_an_error_would_guard_is_not_opened_without_it() {
+    let case = case();
+    let app = "[steadfast]\n[program:app]\ncommand = uvicorn server:app --host 0.0.0.0 --port 8001\nlisten = gateway\n\
+               stdout_logfile = NONE\nstderr_logfile = NONE\n";
+    let web = "listen = 0.0.0.0:8080\nroute = / -> app\n";
+    let all = |gateways: &str| opened(&case, &format!("{app}{gateways}"));
+    let none = BTreeSet::new();
+    assert_eq!(all(&format!("[gateway:web]\n{web}")).len(), 2);
+    for wrong in [
+        format!("[gateway:web]\n{web}auht = required\n"),
+        format!("[gateway:web]\n{web}auth = requird\n"),
+        format!("[gateway:web]\n{web}auth = required\nhold = soon\n"),
+        format!("[gateway:web]\n{web}auth required\n"),
+        format!("[gatway:web]\n{web}auth = required\n"),
+        format!("[gateway]\n{web}auth = required\n"),
+        "[gateway:web]\nroute = / -> app\nauht = required\n".to_owned(),
+        "[gateway:web]\nlisten = 0.0.0.0:8001\nroute = / -> ap\nauht = required\n".to_owned(),
+        format!("[gateway:web]\n{web}auth = required\n[sesions]\nstore = sqlite\n"),
+        format!("[gateway:web]\n{web}auth = required\n[sessions]\nstroe = sqlite\n"),
+        format!("[sessions]\nauth = required\n[gateway:web]\n{web}"),
+        format!("auth = required\n[gateway:web]\n{web}"),
+        format!(
+            "[gateway:all]\n{web}[gateway:web]\nlisten = 0.0.0.0:8080\nroute = /x -> app\nauht = required\n"
+        ),
+    ] {
+        assert_eq!(all(&wrong), none, "{wrong}");
+    }
+    let other = format!(
+        "[gateway:web]\n{web}auht = required\n[gateway:open]\nlisten = 0.0.0.0:8081\nroute = / -> app\n"
+    );
+    let said = BTreeSet::from(["0.0.0.0:8081".to_owned()]);
+    assert_eq!(all(&other), said, "the file says so");
 }
 
 #[test]
