@@ -86,14 +86,18 @@ impl Throttle {
         };
         let (places, budgets): (Vec<usize>, Vec<Budget>) = slots.into_iter().unzip();
         self.field.change(&places, |whole_at_ms| {
-            let all = || budgets.iter().zip(&*whole_at_ms);
-            let wait_ms = all().map(|(budget, whole)| budget.wait_ms(*whole, now_ms));
+            // Kept as well when it is refused, or who waited would find the same again.
+            for (budget, whole) in budgets.iter().zip(&mut *whole_at_ms) {
+                *whole = budget.sane(*whole, now_ms);
+            }
+            let all = budgets.iter().zip(&*whole_at_ms);
+            let wait_ms = all.map(|(budget, whole)| budget.wait_ms(*whole, now_ms));
             let wait_ms = wait_ms.max().unwrap_or(0);
             if wait_ms > 0 {
                 return Err(wait_ms);
             }
             for (budget, whole) in budgets.iter().zip(whole_at_ms) {
-                *whole = budget.sane(*whole, now_ms).max(now_ms) + budget.each_ms;
+                *whole = (*whole).max(now_ms) + budget.each_ms;
             }
             let each = budgets.iter().map(|budget| budget.each_ms);
             Ok(Counted(places.iter().copied().zip(each).collect()))
@@ -210,6 +214,8 @@ mod tests {
             wait_ms, PAIR.each_ms,
             "one whole budget, and the first of it is free again"
         );
+        let later_ms = before_ms + wait_ms;
+        assert!(throttle.count(by("1.1.1.1", "ada"), later_ms).is_ok());
     }
 
     #[test]
