@@ -2,7 +2,6 @@
 
 use session::Alarm;
 use std::fmt;
-use std::path::PathBuf;
 
 /// What we were doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +77,8 @@ pub enum OpenError {
     Distrusted {
         /// What is wrong.
         alarm: Alarm,
-        /// Which file.
-        path: PathBuf,
+        /// Which one is configured: the file, or `postgres HOST:PORT/DATABASE`.
+        store: String,
         /// The store that was expected or found, or what SQLite said.
         detail: String,
     },
@@ -98,7 +97,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Distrusted {
                 alarm,
-                path,
+                store,
                 detail,
             } => {
                 let what = match alarm {
@@ -107,11 +106,16 @@ impl fmt::Display for OpenError {
                     Alarm::Foreign => "is another store than before",
                     Alarm::Unreadable => "cannot be read",
                 };
-                let path = path.display();
-                write!(f, "the session store {path} {what} ({detail}). ")?;
-                f.write_str(
-                    "Bring it back, or sign everyone out with: steadfast sessions forget-store",
-                )
+                write!(f, "the session store {store} {what} ({detail}). ")?;
+                f.write_str(match alarm {
+                    Alarm::Missing | Alarm::Foreign => {
+                        "Bring the old one back (was `store` changed?), or sign everyone out with: "
+                    }
+                    Alarm::Empty | Alarm::Unreadable => {
+                        "Bring it back, or sign everyone out with: "
+                    }
+                })?;
+                f.write_str("steadfast sessions forget-store")
             }
             Self::Failed(failure) => failure.fmt(f),
         }

@@ -19,12 +19,22 @@ pub(crate) type FileId = (u64, u64);
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     dir: PathBuf,
+    /// The store, for people, where it is no file in this directory.
+    store: Option<String>,
 }
 
 impl Place {
     pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_path_buf(),
+            store: None,
+        }
+    }
+    /// Where a store that is named like this keeps its marker.
+    pub(crate) fn of(dir: &Path, store: &str) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            store: Some(store.to_owned()),
         }
     }
     pub(crate) fn database(&self) -> PathBuf {
@@ -67,7 +77,10 @@ impl Place {
     pub(crate) fn distrusted(&self, alarm: Alarm, detail: impl Into<String>) -> OpenError {
         OpenError::Distrusted {
             alarm,
-            path: self.database(),
+            store: match &self.store {
+                Some(store) => store.clone(),
+                None => self.database().display().to_string(),
+            },
             detail: detail.into(),
         }
     }

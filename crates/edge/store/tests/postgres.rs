@@ -420,3 +420,65 @@ async fn accounts_end_their_sessions() {
     let store = gateway(&server, dir.path(), 1).await;
     kit::accounts_end_their_sessions(&store).await;
 }
+
+#[tokio::test]
+async fn a_store_that_cannot_be_used_says_which_it_is_and_what_the_server_said() {
+    let mut server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let said = async |url: &str| {
+        let opened = Postgres::open(url, dir.path(), ID, StoreId([1; 8])).await;
+        let text = opened.err().expect("it cannot be used").to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+        text
+    };
+    let (client, driver) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .expect("connected");
+    tokio::spawn(driver);
+    let make = "CREATE ROLE ada LOGIN PASSWORD 'hunter2'; CREATE SCHEMA steadfast";
+    client.batch_execute(make).await.expect("made");
+    let host = server.as_store();
+    let host = host.rsplit_once("host=").expect("a host").1;
+    let url =
+        |database: &str| format!("postgres:///{database}?user=ada&password=hunter2&host={host}");
+    assert_eq!(
+        said(&url("nodb")).await,
+        format!(
+            "cannot open the session store: postgres {host}:5432/nodb: database \"nodb\" does not exist"
+        )
+    );
+    assert_eq!(
+        said(&url("postgres")).await,
+        format!(
+            "cannot bring the session store to this version: postgres {host}:5432/postgres: \
+             permission denied for schema steadfast"
+        )
+    );
+    client
+        .batch_execute("DROP SCHEMA steadfast")
+        .await
+        .expect("dropped");
+    let opened = Postgres::open(&server.url(), dir.path(), ID, StoreId([1; 8])).await;
+    drop(opened.expect("the store opens"));
+    client
+        .batch_execute("DROP SCHEMA steadfast CASCADE")
+        .await
+        .expect("dropped");
+    let text = said(&server.url()).await;
+    let begin = format!("the session store postgres {host}:5432/postgres is missing (");
+    assert!(text.starts_with(&begin), "{text}");
+    assert!(
+        text.ends_with(": steadfast sessions forget-store"),
+        "{text}"
+    );
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    let text = said(&format!("postgres://ada:hunter2@{address}/app")).await;
+    let begin = format!("cannot open the session store: postgres {address}/app: ");
+    assert!(text.starts_with(&begin), "{text}");
+    assert!(text.contains("Connection refused"), "{text}");
+    server.kill();
+    let text = said(&server.url()).await;
+    assert!(text.contains(host), "{text}");
+}

@@ -6,7 +6,7 @@
 //! here but by [`super::Postgres::try_refresh`], one by one.
 
 use super::pool::Pool;
-use super::schema;
+use super::{said, schema};
 use crate::chain;
 use crate::error::{Failure, Step};
 use crate::refresh::{Change, plan};
@@ -110,7 +110,7 @@ async fn decided(pool: &Pool, asks: &[&RefreshAsk]) -> Result<Vec<Option<Refresh
     let lines = db
         .query(&read, &[&ids])
         .await
-        .map_err(Failure::at(Step::Read))?;
+        .map_err(said::at(Step::Read))?;
     let mut rows: HashMap<Sid, Row> = HashMap::with_capacity(lines.len());
     for line in &lines {
         let row = schema::row(line).map_err(|detail| Failure::new(Step::Read, detail))?;
@@ -144,7 +144,7 @@ async fn decided(pool: &Pool, asks: &[&RefreshAsk]) -> Result<Vec<Option<Refresh
                 ],
             )
             .await
-            .map_err(Failure::at(Step::Commit))?;
+            .map_err(said::at(Step::Commit))?;
         let written: HashSet<Vec<u8>> = done
             .iter()
             .filter_map(|line| line.try_get(0).ok())

@@ -2,8 +2,8 @@
 //!
 //! Nothing depends on it. A notification that is lost costs the time until the next poll.
 
-use super::Postgres;
 use super::pool::Pool;
+use super::{Postgres, said};
 use crate::error::{Failure, Step};
 use std::future::poll_fn;
 use tokio::sync::watch;
@@ -52,7 +52,7 @@ async fn listen(pool: &Pool) -> Result<News, Failure> {
     client
         .batch_execute(&format!("LISTEN {CHANNEL}"))
         .await
-        .map_err(Failure::at(Step::Count))?;
+        .map_err(said::at(Step::Count))?;
     Ok(News {
         heard,
         _client: client,

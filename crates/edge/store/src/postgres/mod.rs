@@ -12,6 +12,7 @@
 mod group;
 mod listen;
 mod pool;
+mod said;
 mod schema;
 mod tls;
 mod touches;
@@ -88,12 +89,13 @@ impl Postgres {
         new_id: StoreId,
         gateway: StoreId,
     ) -> Result<Self, OpenError> {
-        let place = Place::new(dir);
+        let pool = Pool::new(url)?;
+        let place = Place::of(dir, pool.name());
         place.make_dir()?;
         let marked = place.marked()?;
-        let pool = Pool::new(url)?;
         let mut db = pool.lend().await?;
-        let about = match schema::about(&mut db, marked.is_none().then_some(new_id)).await? {
+        let stands = schema::about(&mut db, marked.is_none().then_some(new_id)).await;
+        let about = match stands.map_err(|failure| pool.named(failure))? {
             schema::Stands::Nothing => {
                 let id = marked.map_or_else(String::new, |id| format!("store {id}"));
                 return Err(place.distrusted(Alarm::Missing, id));
@@ -142,22 +144,26 @@ impl Postgres {
     /// # Errors
     /// The database says no, or its tables are of a newer version: those are not ours to remove.
     pub async fn forget(url: &str, dir: &Path, new_id: StoreId) -> Result<StoreId, Failure> {
-        let place = Place::new(dir);
+        let pool = Pool::new(url)?;
+        let place = Place::of(dir, pool.name());
         place.make_dir()?;
-        let mut db = Pool::new(url)?.lend().await?;
-        let id = match schema::about(&mut db, Some(new_id)).await? {
+        let mut db = pool.lend().await?;
+        let stands = schema::about(&mut db, Some(new_id)).await;
+        let id = match stands.map_err(|failure| pool.named(failure))? {
             schema::Stands::Store(about) => about.id,
             schema::Stands::Nothing => {
                 return Err(Failure::new(Step::Migrate, "its tables were not made"));
             }
-            schema::Stands::Newer(detail) => return Err(Failure::new(Step::Open, detail)),
+            schema::Stands::Newer(detail) => {
+                return Err(pool.named(Failure::new(Step::Open, detail)));
+            }
         };
         db.execute(schema::FORGET, &[])
             .await
-            .map_err(Failure::at(Step::Write))?;
+            .map_err(said::at(Step::Write))?;
         db.execute(schema::UNUSED, &[])
             .await
-            .map_err(Failure::at(Step::Write))?;
+            .map_err(said::at(Step::Write))?;
         db.give_back();
         place.mark(id)?;
         Ok(id)
@@ -175,10 +181,10 @@ impl Postgres {
         let row = db
             .query_one(schema::RENEW, &[&name, &ms(applied), &ms(LEASE_MS)])
             .await;
-        let row = row.map_err(Failure::at(Step::Count))?;
+        let row = row.map_err(said::at(Step::Count))?;
         let number = |i: usize| {
             row.try_get::<_, i64>(i)
-                .map_err(Failure::at(Step::Count))
+                .map_err(said::at(Step::Count))
                 .map(whole)
         };
         let renewed = Renewed {
@@ -201,7 +207,7 @@ impl Postgres {
         let name = self.gateway.name.0.as_slice();
         db.execute("DELETE FROM steadfast.gateway WHERE name = $1", &[&name])
             .await
-            .map_err(Failure::at(Step::Count))?;
+            .map_err(said::at(Step::Count))?;
         db.give_back();
         Ok(())
     }
@@ -214,14 +220,14 @@ impl Postgres {
             let rows = db
                 .query(schema::PEERS, &[&name])
                 .await
-                .map_err(Failure::at(Step::Count))?;
+                .map_err(said::at(Step::Count))?;
             db.give_back();
             let mut peers = Vec::with_capacity(rows.len());
             let mut now_ms = 0;
             for row in &rows {
                 let number = |i: usize| {
                     row.try_get::<_, i64>(i)
-                        .map_err(Failure::at(Step::Count))
+                        .map_err(said::at(Step::Count))
                         .map(whole)
                 };
                 peers.push(Peer {
@@ -267,7 +273,7 @@ impl Postgres {
         let found = db
             .query_opt(&read, &[&key])
             .await
-            .map_err(Failure::at(Step::Read))?;
+            .map_err(said::at(Step::Read))?;
         let row = found.as_ref().map(schema::row).transpose();
         let row = row.map_err(|detail| Failure::new(Step::Read, detail))?;
         let (change, answer) = plan(row.as_ref(), ask);
@@ -279,13 +285,13 @@ impl Postgres {
                 let done = db
                     .execute(&write, &[&key, &new, &ask.context, &now_ms, &old])
                     .await;
-                done.map_err(Failure::at(Step::Commit))? == 1
+                done.map_err(said::at(Step::Commit))? == 1
             }
             (Change::Seen, _) => {
                 let write = db.prepared(schema::TOUCH).await?;
                 db.execute(&write, &[&key, &now_ms])
                     .await
-                    .map_err(Failure::at(Step::Commit))?;
+                    .map_err(said::at(Step::Commit))?;
                 true
             }
             // What was theft a moment ago is theft now: a chain only grows.
@@ -293,7 +299,7 @@ impl Postgres {
                 let open = begin(&mut db).await?;
                 end(&open, id, &ended).await?;
                 let count = raise(&open).await?;
-                open.commit().await.map_err(Failure::at(Step::Commit))?;
+                open.commit().await.map_err(said::at(Step::Commit))?;
                 db.give_back();
                 self.raised(count).await?;
                 return Ok(Some(answer));
@@ -310,7 +316,7 @@ impl Postgres {
         let found = db
             .query_opt(&statement, &[&key])
             .await
-            .map_err(Failure::at(Step::Read))?;
+            .map_err(said::at(Step::Read))?;
         let answer = match found.map(|line| schema::row(&line)) {
             Some(Ok(row)) => Answer::Row(Box::new(row)),
             Some(Err(_)) => Answer::Distrusted(Alarm::Unreadable),
@@ -336,7 +342,7 @@ impl Postgres {
 
     /// A row that is missing says something only in our own store: another database may answer under this name by now.
     async fn missing(&self, db: &Lent) -> Result<Answer, Failure> {
-        let at = Failure::at(Step::Read);
+        let at = said::at(Step::Read);
         let stands = db.prepared(schema::STANDS).await?;
         let Some(line) = db.query_opt(&stands, &[]).await.map_err(&at)? else {
             return Ok(Answer::Distrusted(Alarm::Unreadable));
@@ -364,7 +370,7 @@ async fn end(open: &Transaction<'_>, id: Sid, ended: &Ended) -> Result<bool, Fai
             &[&id, &ms(ended.at_ms), &why_number(ended.why), &ended.other],
         )
         .await;
-    Ok(done.map_err(Failure::at(Step::Write))? == 1)
+    Ok(done.map_err(said::at(Step::Write))? == 1)
 }
 
 /// Ends the sessions that are meant and still live. Their ids.
@@ -386,10 +392,10 @@ async fn end_all(
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
         [&id, &user, &keep, &ms(at_ms), &why_number(why), &realm];
     let rows = open.query(schema::REVOKE, &values).await;
-    let rows = rows.map_err(Failure::at(Step::Write))?;
+    let rows = rows.map_err(said::at(Step::Write))?;
     let mut ended = Vec::with_capacity(rows.len());
     for row in rows {
-        let id: Vec<u8> = row.try_get(0).map_err(Failure::at(Step::Read))?;
+        let id: Vec<u8> = row.try_get(0).map_err(said::at(Step::Read))?;
         ended.extend(id.try_into().ok().map(Sid));
     }
     Ok(ended)
@@ -399,17 +405,17 @@ async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
     let row = open
         .query_one(schema::RAISE, &[])
         .await
-        .map_err(Failure::at(Step::Count))?;
+        .map_err(said::at(Step::Count))?;
     // Told with the commit, if there is one.
     open.execute("SELECT pg_notify($1, '')", &[&listen::CHANNEL])
         .await
-        .map_err(Failure::at(Step::Count))?;
-    row.try_get(0).map(whole).map_err(Failure::at(Step::Count))
+        .map_err(said::at(Step::Count))?;
+    row.try_get(0).map(whole).map_err(said::at(Step::Count))
 }
 
 /// Begins; what is lent is broken until it is given back, so that an error in between drops the connection.
 async fn begin(db: &mut Lent) -> Result<Transaction<'_>, Failure> {
-    db.transaction().await.map_err(Failure::at(Step::Write))
+    db.transaction().await.map_err(said::at(Step::Write))
 }
 
 impl Store for Postgres {
@@ -445,7 +451,7 @@ impl Store for Postgres {
     }
 
     async fn shelf_now(&self) -> Result<Shelf, Failure> {
-        let at = Failure::at(Step::Open);
+        let at = said::at(Step::Open);
         let db = self.pool.lend().await?;
         let line = db.query_one(schema::SHELF, &[]).await.map_err(&at)?;
         db.give_back();
@@ -482,11 +488,11 @@ impl Store for Postgres {
         ];
         open.execute(schema::INSERT, &values)
             .await
-            .map_err(Failure::at(Step::Write))?;
+            .map_err(said::at(Step::Write))?;
         open.execute(schema::USED, &[])
             .await
-            .map_err(Failure::at(Step::Write))?;
-        open.commit().await.map_err(Failure::at(Step::Commit))?;
+            .map_err(said::at(Step::Write))?;
+        open.commit().await.map_err(said::at(Step::Commit))?;
         db.give_back();
         Ok(())
     }
@@ -512,7 +518,7 @@ impl Store for Postgres {
         let ended = end_all(&open, &scope, why, at_ms).await?;
         // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
         let count = raise(&open).await?;
-        open.commit().await.map_err(Failure::at(Step::Commit))?;
+        open.commit().await.map_err(said::at(Step::Commit))?;
         db.give_back();
         self.raised(count).await?;
         Ok(Revoked { ended, count })
@@ -530,7 +536,7 @@ impl Store for Postgres {
         let lines = db
             .query(schema::LIST, &values)
             .await
-            .map_err(Failure::at(Step::Read))?;
+            .map_err(said::at(Step::Read))?;
         db.give_back();
         let rows = lines.iter().map(|line| schema::row(line).map(Listed::from));
         rows.collect::<Result<_, _>>()
@@ -580,11 +586,11 @@ impl Store for Postgres {
         let done = open
             .execute(schema::SWEEP, &[&times[0], &times[1], &times[2], &most])
             .await;
-        let gone = done.map_err(Failure::at(Step::Write))?;
+        let gone = done.map_err(said::at(Step::Write))?;
         open.execute(schema::UNUSED, &[])
             .await
-            .map_err(Failure::at(Step::Write))?;
-        open.commit().await.map_err(Failure::at(Step::Commit))?;
+            .map_err(said::at(Step::Write))?;
+        open.commit().await.map_err(said::at(Step::Commit))?;
         db.give_back();
         Ok(usize::try_from(gone).unwrap_or(usize::MAX))
     }

@@ -1,6 +1,6 @@
 //! Connections: made when needed, kept when good, dropped when anything went wrong.
 
-use super::tls;
+use super::{said, tls};
 use crate::error::{Failure, Step};
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -20,6 +20,8 @@ const SILENT_MS_MAX: u64 = 6_000;
 
 pub(crate) struct Pool {
     config: Config,
+    /// For people: [`said::name`].
+    name: String,
     tls: MakeRustlsConnect,
     idle: Arc<Mutex<Vec<Connection>>>,
     room: Arc<Semaphore>,
@@ -50,6 +52,7 @@ impl Pool {
         let mut config: Config = url
             .parse()
             .map_err(|_| Failure::new(Step::Open, "the URL is not one of PostgreSQL"))?;
+        let name = said::name(&config);
         config.ssl_mode(wish.mode());
         config.connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
         config.application_name("steadfast");
@@ -62,10 +65,21 @@ impl Pool {
         config.options("-c synchronous_commit=on -c statement_timeout=5000");
         Ok(Self {
             config,
+            name,
             tls: wish.connector()?,
             idle: Arc::default(),
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
+    }
+
+    /// Which database it is, for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The failure, with the database that it is about.
+    pub(crate) fn named(&self, failure: Failure) -> Failure {
+        Failure::new(failure.step, format!("{}: {}", self.name, failure.detail))
     }
 
     pub(crate) async fn lend(&self) -> Result<Lent, Failure> {
@@ -98,12 +112,13 @@ impl Pool {
     /// A connection of nobody's, to be driven by the caller.
     pub(super) async fn connected(&self) -> Result<(Client, Driver), Failure> {
         let made = self.config.connect(self.tls.clone()).await;
-        made.map_err(Failure::at(Step::Open))
+        made.map_err(|error| self.named(said::at(Step::Open)(error)))
     }
 
     async fn connect(&self, patience: Duration) -> Result<Connection, Failure> {
         let made = tokio::time::timeout(patience, self.connected()).await;
-        let made = made.map_err(|_| Failure::new(Step::Open, "the database does not answer"))?;
+        let late = |_| self.named(Failure::new(Step::Open, "it does not answer"));
+        let made = made.map_err(late)?;
         let (client, driver) = made?;
         tokio::spawn(async move {
             // Its end is seen by the client, as `is_closed` and as the error of whatever it was asked.
@@ -142,7 +157,7 @@ impl Lent {
             .client
             .prepare(sql)
             .await
-            .map_err(Failure::at(Step::Read))?;
+            .map_err(said::at(Step::Read))?;
         let mut statements = self
             .connection
             .statements

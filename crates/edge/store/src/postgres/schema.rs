@@ -1,5 +1,6 @@
 //! The tables in PostgreSQL, in a schema of their own, and every statement.
 
+use super::said;
 use crate::chain;
 use crate::error::{Failure, Step};
 use crate::rows::why_of;
@@ -136,7 +137,7 @@ pub(crate) enum Stands {
 
 /// Reads it; makes or migrates the tables under a lock.
 pub(crate) async fn about(db: &mut Client, new_id: Option<StoreId>) -> Result<Stands, Failure> {
-    let at = Failure::at(Step::Migrate);
+    let at = said::at(Step::Migrate);
     let open = db.transaction().await.map_err(&at)?;
     open.execute(LOCK, &[]).await.map_err(&at)?;
     let stands = open
@@ -180,7 +181,7 @@ pub(crate) async fn about(db: &mut Client, new_id: Option<StoreId>) -> Result<St
 async fn read(db: &impl GenericClient) -> Result<Stands, Failure> {
     let sql = "SELECT version, id, others_forgotten, used AND NOT EXISTS (SELECT 1 FROM steadfast.session), \
                coalesce((SELECT max(created_ms) FROM steadfast.session), 0) FROM steadfast.meta";
-    let at = Failure::at(Step::Open);
+    let at = said::at(Step::Open);
     let Some(line) = db.query_opt(sql, &[]).await.map_err(&at)? else {
         return Ok(Stands::Newer("its meta table is empty".into()));
     };
@@ -205,7 +206,7 @@ async fn read(db: &impl GenericClient) -> Result<Stands, Failure> {
 
 /// Reads one line of a `select!`. What cannot be read is an error, never a missing row.
 pub(crate) fn row(line: &tokio_postgres::Row) -> Result<Row, String> {
-    let said = |error: tokio_postgres::Error| error.to_string();
+    let said = |error: tokio_postgres::Error| said::words(&error);
     let wrong = |what: &str| format!("{what} is not as we write it");
     let time = |i: usize| {
         let value: i64 = line.try_get(i).map_err(said)?;

@@ -5,7 +5,7 @@
 //! back learns who was here while it was away.
 
 use super::pool::Pool;
-use super::schema;
+use super::{said, schema};
 use crate::error::{Failure, Step};
 use crate::limits::{TOUCH_BATCH_MS, TOUCHES_MAX};
 use crate::rows::ms;
@@ -136,7 +136,7 @@ async fn written(pool: &Pool, part: &[(Sid, u64)]) -> Result<(), Failure> {
     let write = db.prepared(schema::TOUCHES).await?;
     db.execute(&write, &[&ids, &seen])
         .await
-        .map_err(Failure::at(Step::Write))?;
+        .map_err(said::at(Step::Write))?;
     db.give_back();
     Ok(())
 }

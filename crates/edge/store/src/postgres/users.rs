@@ -1,6 +1,6 @@
 //! Users and settings in PostgreSQL.
 
-use super::{Postgres, begin, end_all, raise};
+use super::{Postgres, begin, end_all, raise, said};
 use crate::error::{Failure, Step};
 use crate::limits::LIST_ROWS_MAX;
 use crate::rows::ms;
@@ -14,7 +14,7 @@ const COLUMNS: &str = "SELECT name, hash, disabled, created_ms, changed_ms FROM 
 const SETTING: &str = "SELECT value FROM steadfast.setting WHERE name = $1";
 
 fn user(line: &Line) -> Result<User, Failure> {
-    let at = Failure::at(Step::Read);
+    let at = said::at(Step::Read);
     let wrong = || Failure::new(Step::Read, "an account is not as we write it");
     let time = |i: usize| {
         let value: i64 = line.try_get(i).map_err(&at)?;
@@ -36,7 +36,7 @@ pub(super) async fn all(store: &Postgres, name: Option<&UserId>) -> Result<Vec<U
     let lines = db
         .query(&statement, &[&name.map(UserId::as_str), &most])
         .await
-        .map_err(Failure::at(Step::Read))?;
+        .map_err(said::at(Step::Read))?;
     db.give_back();
     lines.iter().map(user).collect()
 }
@@ -47,7 +47,7 @@ pub(super) async fn change(
     change: &UserChange,
     at_ms: u64,
 ) -> Result<bool, Failure> {
-    let at = Failure::at(Step::Write);
+    let at = said::at(Step::Write);
     let mut db = store.pool.lend().await?;
     let open = begin(&mut db).await?;
     let (user, now) = (name.as_str(), ms(at_ms));
@@ -76,7 +76,7 @@ pub(super) async fn change(
         end_all(&open, &Scope::User(name.clone()), why, at_ms).await?;
         count = Some(raise(&open).await?);
     }
-    open.commit().await.map_err(Failure::at(Step::Commit))?;
+    open.commit().await.map_err(said::at(Step::Commit))?;
     db.give_back();
     if let Some(count) = count {
         store.raised(count).await?;
@@ -87,10 +87,10 @@ pub(super) async fn change(
 pub(super) async fn setting(store: &Postgres, name: &str) -> Result<Option<Vec<u8>>, Failure> {
     let db = store.pool.lend().await?;
     let found = db.query_opt(SETTING, &[&name]).await;
-    let found = found.map_err(Failure::at(Step::Read))?;
+    let found = found.map_err(said::at(Step::Read))?;
     db.give_back();
     let value = found.map(|line| line.try_get(0));
-    value.transpose().map_err(Failure::at(Step::Read))
+    value.transpose().map_err(said::at(Step::Read))
 }
 
 pub(super) async fn set(
@@ -107,7 +107,7 @@ pub(super) async fn set(
     let db = store.pool.lend().await?;
     db.execute(sql, &[&name, &value])
         .await
-        .map_err(Failure::at(Step::Write))?;
+        .map_err(said::at(Step::Write))?;
     db.give_back();
     setting(store, name).await.map(Option::unwrap_or_default)
 }
