@@ -3,7 +3,8 @@
 //! Reading it is a load, where a `pread` is a system call, and it is read at every request. The number only rises, by
 //! one atomic step, so that a process that is late with its number cannot put an older one back.
 //!
-//! A file that is cut short under its mapping (a backup that is copied over it is) would end the process by SIGBUS.
+//! A file that is cut short under its mapping (a backup that is copied over it is) would end the process by SIGBUS, as it
+//! does where SQLite's own mapping is cut.
 //! So the handler here puts an empty page where ours has nothing behind it any more and says so in [`CUT`]; what was
 //! read from that page counts for nothing, and from then on this number is read by system calls here. It is raised by a
 //! mapping of its own, for others may have theirs still: a system call would put a lower number over a step of theirs.

@@ -134,7 +134,13 @@ pub struct Jwt {
     pub cookie: Option<String>,
     /// As `session::claims::Shape` parses it; empty: plain claims.
     pub claims: String,
+    /// How long a token of the program lives at most, seconds: a retired key whose end is not known yet
+    /// ([`JwtKey::until_s`]) verifies for so long after the last generation with it.
+    pub life_s: u64,
 }
+
+/// 30 days: `token_lifetime` where it is not set.
+const LIFE_S: u64 = 30 * 24 * 60 * 60;
 
 impl Default for Jwt {
     fn default() -> Jwt {
@@ -144,6 +150,7 @@ impl Default for Jwt {
             reads_all: false,
             cookie: None,
             claims: String::new(),
+            life_s: LIFE_S,
         }
     }
 }

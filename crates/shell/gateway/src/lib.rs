@@ -319,7 +319,9 @@ fn tokens(name: &str, target: &config::Target) -> Result<Option<Tokens>, Error> 
         config::Target::Program { jwt, .. } => (jwt, false),
         config::Target::Upstream { jwt, .. } => (jwt, true),
     };
-    let tokens = jwt.as_ref().map(|jwt| Tokens::new(jwt, fixed)).transpose();
+    let now_s = sys::clock::wall_ms() / 1000;
+    let tokens = jwt.as_ref().map(|jwt| Tokens::new(jwt, fixed, now_s));
+    let tokens = tokens.transpose();
     tokens.map_err(|why| Error::Config(format!("tokens of {name}: {why}")))
 }
 

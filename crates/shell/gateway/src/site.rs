@@ -63,6 +63,19 @@ impl Gate {
         })
     }
 
+    /// Whether the program may read the path as the one that signs out, although it is spelled in another way.
+    pub(crate) fn may_sign_out(&self, head: &RequestHead, buf: &[u8]) -> bool {
+        let Some(logout) = &self.logout else {
+            return false;
+        };
+        let logout = logout.trim_end_matches('/');
+        let (path, mut may) = (path(head, buf), false);
+        let mut hear = |it: &str| may |= it.trim_end_matches('/').eq_ignore_ascii_case(logout);
+        hear(path);
+        readings(path, &mut hear);
+        may
+    }
+
     fn is_plain(&self) -> bool {
         self.login.is_none() && self.logout.is_none()
     }

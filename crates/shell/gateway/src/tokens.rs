@@ -30,8 +30,13 @@ pub(crate) struct Tokens {
     never_again: bool,
     /// See [`Jwt::reads_all`].
     reads_all: bool,
-    /// The first of the retired keys is over then, Unix seconds.
+    /// No retired key is over before then, Unix seconds.
     until_s: u64,
+    /// See [`Jwt::life_s`].
+    life_s: u64,
+    /// When a request left for a generation with a retired key that has no end yet, at the latest: the rotation that
+    /// retired it replaced this gateway first, and nobody tells it the end. Unix seconds; at the beginning, now.
+    used: RefCell<Vec<(u32, u64)>>,
     /// A cookie in which the program keeps a token of its own.
     pub(crate) cookie: Option<String>,
     minted: RefCell<Minted>,
@@ -42,21 +47,30 @@ impl Tokens {
     ///
     /// # Errors
     /// What makes no sense in it, for a message that names the target.
-    pub(crate) fn new(jwt: &Jwt, fixed: bool) -> Result<Tokens, String> {
+    pub(crate) fn new(jwt: &Jwt, fixed: bool, now_s: u64) -> Result<Tokens, String> {
         let alg = Alg::parse(&jwt.alg)
             .ok_or_else(|| format!("alg {} is none of HS256, HS384, HS512", jwt.alg))?;
         let shape =
             Shape::parse(&jwt.claims).map_err(|unfit| format!("claims are wrong: {unfit:?}"))?;
-        let ring = ring(jwt.keys.iter()).ok_or("exactly one key must sign, and no number twice")?;
+        let ring = ring(jwt.keys.iter().map(|key| (key, key.until_s)))
+            .ok_or("exactly one key must sign, and no number twice")?;
         let trusted = jwt.keys.iter().filter(|key| !key.compromised).count();
-        let ends = jwt.keys.iter().filter(|key| !key.signs && key.until_s > 0);
+        let retired = jwt.keys.iter().filter(|key| !key.signs);
+        let (endless, ending): (Vec<_>, Vec<_>) = retired.partition(|key| key.until_s == 0);
+        let first = now_s.saturating_add(jwt.life_s);
+        let ends = ending.iter().map(|key| key.until_s);
         Ok(Tokens {
             alg,
             shape,
             fixed: fixed.then(|| ring.signing().0),
             reads_all: jwt.reads_all,
             never_again: jwt.reads_all || trusted < 2,
-            until_s: ends.map(|key| key.until_s).min().unwrap_or(u64::MAX),
+            until_s: ends
+                .chain(endless.first().map(|_| first))
+                .min()
+                .unwrap_or(u64::MAX),
+            life_s: jwt.life_s,
+            used: RefCell::new(endless.iter().map(|key| (key.id, now_s)).collect()),
             keys: jwt.keys.clone(),
             ring,
             cookie: jwt.cookie.clone(),
@@ -67,6 +81,27 @@ impl Tokens {
     /// The key to sign with for a generation with this one.
     fn key(&self, told: u32) -> KeyId {
         KeyId(self.fixed.unwrap_or(told))
+    }
+
+    /// A request leaves for a generation with this key.
+    fn uses(&self, told: u32, now_s: u64) {
+        let mut used = self.used.borrow_mut();
+        if let Some((_, at_s)) = used.iter_mut().find(|(id, _)| *id == told) {
+            *at_s = now_s;
+        }
+    }
+
+    /// When a key is over, Unix seconds.
+    fn end_s(&self, key: &JwtKey) -> u64 {
+        match key.until_s {
+            _ if key.signs => u64::MAX,
+            0 => {
+                let used = self.used.borrow();
+                let at_s = used.iter().find(|(id, _)| *id == key.id);
+                at_s.map_or(0, |(_, at_s)| at_s.saturating_add(self.life_s))
+            }
+            until_s => until_s,
+        }
     }
 
     /// Appends the line with the token for one request. False: the generation was started with a key that this gateway
@@ -80,6 +115,7 @@ impl Tokens {
         now_s: u64,
     ) -> bool {
         let key = self.key(told);
+        self.uses(told, now_s);
         let mut minted = self.minted.borrow_mut();
         if let Some(line) = minted.get(admission, key, now_s) {
             lines.extend_from_slice(line);
@@ -105,13 +141,13 @@ impl Tokens {
             return None;
         }
         let target = self.key(told);
+        self.uses(told, now_s);
         let outcome = if now_s < self.until_s {
             self.ring.towards(text, target)
         } else {
-            let live = |key: &&JwtKey| {
-                key.signs || key.id == target.0 || key.until_s == 0 || now_s < key.until_s
-            };
-            ring(self.keys.iter().filter(live))?.towards(text, target)
+            let ends = self.keys.iter().map(|key| (key, self.end_s(key)));
+            let live = ends.filter(|(key, end_s)| key.id == target.0 || now_s < *end_s);
+            ring(live)?.towards(text, target)
         };
         match outcome {
             Outcome::Signed(text) => Some(text),
@@ -130,13 +166,13 @@ impl Tokens {
     }
 }
 
-fn ring<'a>(keys: impl Iterator<Item = &'a JwtKey>) -> Option<Keyring> {
-    Keyring::from_keys(keys.map(|key| {
-        let role = match (key.signs, key.compromised, key.until_s) {
-            (true, _, _) => Role::Signing,
-            (false, true, _) => Role::Compromised,
-            (false, false, 0) => Role::Retired { until_s: u64::MAX },
-            (false, false, until_s) => Role::Retired { until_s },
+/// Of keys and their ends.
+fn ring<'a>(keys: impl Iterator<Item = (&'a JwtKey, u64)>) -> Option<Keyring> {
+    Keyring::from_keys(keys.map(|(key, until_s)| {
+        let role = match (key.signs, key.compromised) {
+            (true, _) => Role::Signing,
+            (false, true) => Role::Compromised,
+            (false, false) => Role::Retired { until_s },
         };
         (KeyId(key.id), role, key.secret.clone().into_bytes())
     }))
@@ -162,7 +198,7 @@ mod tests {
             keys,
             ..Jwt::default()
         };
-        Tokens::new(&jwt, false).expect("makes sense")
+        Tokens::new(&jwt, false, 10).expect("makes sense")
     }
 
     #[test]
@@ -187,6 +223,30 @@ mod tests {
                 .expect("a token")
                 .proved_by(b"secret-1")
         );
+    }
+
+    #[test]
+    fn a_retired_key_without_an_end_is_over_when_tokens_of_its_last_generation_are() {
+        let jwt = Jwt {
+            keys: vec![key(1, false, 0), key(2, true, 0)],
+            life_s: 50,
+            ..Jwt::default()
+        };
+        let tokens = Tokens::new(&jwt, false, 1000).expect("makes sense");
+        let old = sign(Alg::Hs256, b"secret-1", r#"{"sub":"ada"}"#);
+        let verifies = |now_s| tokens.signed_again(&old, 2, now_s).is_some();
+        assert!(verifies(1049) && !verifies(1050), "nothing ran with it");
+        // A generation that stayed because its replacement failed.
+        assert_eq!(tokens.signed_again(&old, 1, 1060), None, "its own");
+        assert!(verifies(1109) && !verifies(1110));
+        let ada = Admission {
+            session: session::Sid([1; 16]),
+            user: session::UserId::parse("ada").expect("a user"),
+            at_ms: 0,
+            touch: None,
+        };
+        assert!(tokens.authorize(&mut Vec::new(), &ada, 1, 1200));
+        assert!(verifies(1249) && !verifies(1250));
     }
 
     #[test]
@@ -236,12 +296,12 @@ mod tests {
             vec![key(1, true, 0), key(2, true, 0)],
             vec![key(1, true, 0), key(1, false, 0)],
         ] {
-            assert!(Tokens::new(&jwt(keys), false).is_err());
+            assert!(Tokens::new(&jwt(keys), false, 0).is_err());
         }
         let odd = Jwt {
             alg: "none".into(),
             ..jwt(vec![key(1, true, 0)])
         };
-        assert!(Tokens::new(&odd, false).is_err());
+        assert!(Tokens::new(&odd, false, 0).is_err());
     }
 }

@@ -298,6 +298,10 @@ fn a_link_signs_out_only_where_the_browser_says_that_it_is_ours() {
         "/logout?out-session",
         "/logout?out-user",
         "/login?out-session",
+        // Other spellings of it, which the program may read so.
+        "/%6cogout?out-session",
+        "/Logout/?out-user",
+        "/x/..%2flogout;a=1?out-session",
     ] {
         for lines in [
             &["Sec-Fetch-Site: cross-site"][..],
@@ -325,7 +329,7 @@ fn a_link_signs_out_only_where_the_browser_says_that_it_is_ours() {
             "Origin: https://friend.example",
         ],
     ] {
-        for path in ["/logout", "/logout?out-session"] {
+        for path in ["/logout", "/logout?out-session", "/logout/?out-session"] {
             let cookie = door.sign_in("bob");
             let mut asked = Asked::get(path).cookie(&cookie);
             for line in lines {
@@ -334,12 +338,13 @@ fn a_link_signs_out_only_where_the_browser_says_that_it_is_ours() {
             let out = door.ask(asked);
             assert!(
                 out.header("set-cookie")
-                    .is_some_and(|set| set.contains("Max-Age=0"))
+                    .is_some_and(|set| set.contains("Max-Age=0")),
+                "{path} {lines:?}: {out:?}"
             );
             assert_eq!(
                 door.ask(Asked::get("/").cookie(&cookie)).status,
                 401,
-                "{lines:?}"
+                "{path} {lines:?}"
             );
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn jwt(
         reads_all,
         cookie: text(&tokens.cookie),
         claims: claims(section, tokens, findings),
+        life_s: life_s(tokens),
     })
 }
 

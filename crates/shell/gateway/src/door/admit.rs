@@ -10,7 +10,7 @@
 //! A preflight of CORS from an origin that may act here passes: browsers send no credentials with one, and the program
 //! answers it. A GET of a login or logout page may come from anywhere, but signs nobody in or out unless the browser says
 //! that a page of ours (or the person, by typing) asked for it: whatever the program answers to a link on another site,
-//! it does not know who wanted that.
+//! it does not know who wanted that. So it is for every spelling that the program may read as its logout page.
 
 use std::rc::Rc;
 
@@ -100,16 +100,19 @@ pub(crate) fn begin(
     pass.cookie = sent != InCookie::None;
     let bearer_only = !pass.cookie && matches!(bearer, InHeader::Ours(_) | InHeader::Bearer);
     let safe = matches!(head.method, Method::Get | Method::Head | Method::Options);
+    let signs_out = way == Way::Logout || (way == Way::Plain && gate.may_sign_out(head, buf));
     let act = Act {
-        login: way == Way::Login || (way == Way::Logout && safe),
+        login: way == Way::Login || (signs_out && safe),
         bearer_only,
         ..Act::default()
     };
     let forged = asked::forged(site, head, buf, &from, act);
-    match (forged, way, safe) {
-        (None, _, _) => {}
-        (forged, Way::Login | Way::Logout, true) if !is_upgrade(head) => pass.forged = forged,
-        (Some(forged), _, _) => return Err(forbidden(forged, &pass.marks)),
+    match forged {
+        None => {}
+        forged if safe && (signs_out || way == Way::Login) && !is_upgrade(head) => {
+            pass.forged = forged;
+        }
+        Some(forged) => return Err(forbidden(forged, &pass.marks)),
     }
     if way == Way::Login {
         pass.caller = Some(Box::new(asked::caller(head, buf, &from, needs.realm)));

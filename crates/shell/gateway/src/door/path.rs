@@ -4,8 +4,9 @@
 //! them, `/Admin` is to some, `/admin;a=1` to those that take parameters off, and to one that leaves dots in,
 //! `/admin/..` is a page below `/admin`. If a stricter route fits what a program may read, the stricter one decides
 //! about `auth`. Which program reads how is not known here, so every reading counts: each time it is decoded once more,
-//! with parameters and without, with empty segments and without, each place on the way before and after a `..` is
-//! removed, and all of it without removing any.
+//! as a whole or segment by segment (servlet containers split first: in `/;%2fx/%61dmin` they find no `/x`), with
+//! parameters and without, with empty segments and without, each place on the way before and after a `..` is removed, and
+//! all of it without removing any.
 
 /// Decoded that often programs read it behind a proxy that decodes, and one more: more is nobody's.
 const DECODES_MAX: usize = 3;
@@ -18,12 +19,17 @@ pub(crate) fn readings(path: &str, mut tell: impl FnMut(&str)) {
     }
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=DECODES_MAX {
-        let text = String::from_utf8_lossy(&bytes)
-            .to_ascii_lowercase()
-            .replace('\\', "/");
-        for parameters in [true, false] {
-            for empty in [true, false] {
-                walk(&text, parameters, empty, &mut tell);
+        let text = lower(&bytes).replace('\\', "/");
+        for split_first in [false, true] {
+            for parameters in [true, false] {
+                for empty in [true, false] {
+                    let way = Walk {
+                        split_first,
+                        parameters,
+                        empty,
+                    };
+                    way.walk(&text, &mut tell);
+                }
             }
         }
         let decoded = decode(&bytes);
@@ -34,40 +40,62 @@ pub(crate) fn readings(path: &str, mut tell: impl FnMut(&str)) {
     }
 }
 
-/// Goes along the segments. What is kept grows and shrinks in place: a long path with many dots is walked once.
-fn walk(text: &str, parameters: bool, empty: bool, tell: &mut impl FnMut(&str)) {
-    let root = |path: &str, tell: &mut dyn FnMut(&str)| match path {
-        "" => tell("/"),
-        path => tell(path),
-    };
-    let (mut path, mut ends) = (String::with_capacity(text.len() + 1), Vec::new());
-    let mut dotted = String::with_capacity(text.len() + 1);
-    for segment in text.strip_prefix('/').unwrap_or(text).split('/') {
-        let segment = match segment.split_once(';') {
-            Some((name, _)) if !parameters => name,
-            Some(_) | None => segment,
+fn lower(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).to_ascii_lowercase()
+}
+
+/// A way to read the segments.
+struct Walk {
+    /// They are decoded now, after the path was split.
+    split_first: bool,
+    parameters: bool,
+    empty: bool,
+}
+
+impl Walk {
+    /// Goes along the segments. What is kept grows and shrinks in place: a long path with many dots is walked once.
+    fn walk(&self, text: &str, tell: &mut impl FnMut(&str)) {
+        let root = |path: &str, tell: &mut dyn FnMut(&str)| match path {
+            "" => tell("/"),
+            path => tell(path),
         };
-        if segment.is_empty() && !empty {
-            continue;
-        }
-        dotted.push('/');
-        dotted.push_str(segment);
-        match segment {
-            "." => {}
-            ".." => {
-                root(&path, tell);
-                path.truncate(ends.pop().unwrap_or(0));
-                root(&path, tell);
+        let (mut path, mut ends) = (String::with_capacity(text.len() + 1), Vec::new());
+        let mut dotted = String::with_capacity(text.len() + 1);
+        for segment in text.strip_prefix('/').unwrap_or(text).split('/') {
+            let segment = match segment.split_once(';') {
+                Some((name, _)) if !self.parameters => name,
+                Some(_) | None => segment,
+            };
+            if segment.is_empty() && !self.empty {
+                continue;
             }
-            other => {
-                ends.push(path.len());
-                path.push('/');
-                path.push_str(other);
+            let decoded = match self.split_first && segment.contains('%') {
+                true => lower(&decode(segment.as_bytes())),
+                false => String::new(),
+            };
+            let segment = match decoded.as_str() {
+                "" => segment,
+                decoded => decoded,
+            };
+            dotted.push('/');
+            dotted.push_str(segment);
+            match segment {
+                "." => {}
+                ".." => {
+                    root(&path, tell);
+                    path.truncate(ends.pop().unwrap_or(0));
+                    root(&path, tell);
+                }
+                other => {
+                    ends.push(path.len());
+                    path.push('/');
+                    path.push_str(other);
+                }
             }
         }
+        root(&path, tell);
+        root(&dotted, tell);
     }
-    root(&path, tell);
-    root(&dotted, tell);
 }
 
 fn decode(path: &[u8]) -> Vec<u8> {
@@ -122,7 +150,12 @@ mod tests {
             "/x/..;/admin",
             "/x/.%2e;a/admin",
             "/%2561dmin",
-            "/%25252561dmin/..",
+            "/%2525252561dmin/..",
+            // Split before they are decoded.
+            "/;%2fx/%61dmin",
+            "/y;%2fz/../%61dmin",
+            "/y%2fz/../%61dmin",
+            "/y%2fz/%2e%2e/%61dmin",
         ] {
             let read = all(path);
             let wanted = !path.contains("252525");
@@ -142,6 +175,7 @@ mod tests {
         parameters: bool,
         empty: bool,
         dots: bool,
+        split_first: bool,
     }
 
     impl Reader {
@@ -158,11 +192,17 @@ mod tests {
                     true => segment,
                     false => segment.split(';').next().unwrap_or_default(),
                 };
-                match segment {
-                    "" if !self.empty => {}
+                if segment.is_empty() && !self.empty {
+                    continue;
+                }
+                let segment = match self.split_first {
+                    true => String::from_utf8_lossy(&decode(segment.as_bytes())).to_lowercase(),
+                    false => segment.to_owned(),
+                };
+                match segment.as_str() {
                     "." if !self.dots => {}
                     ".." if !self.dots => drop(out.pop()),
-                    other => out.push(other.to_owned()),
+                    _ => out.push(segment),
                 }
             }
             format!("/{}", out.join("/"))
@@ -179,8 +219,8 @@ mod tests {
                 ]),
                 1..9,
             ),
-            reader in (0..=DECODES_MAX, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-                |(decodes, parameters, empty, dots)| Reader { decodes, parameters, empty, dots },
+            reader in (0..=DECODES_MAX, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+                |(decodes, parameters, empty, dots, split_first)| Reader { decodes, parameters, empty, dots, split_first },
             ),
         ) {
             let path = format!("/{}", path.concat());

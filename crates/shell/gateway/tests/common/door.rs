@@ -237,6 +237,7 @@ fn program(conversation: &mut Conversation) {
             let length = request.len();
             format!("HTTP/1.1 {status}\r\n{lines}Content-Length: {length}\r\n\r\n{request}")
         };
+        let query = path.split_once('?').map_or("", |(_, query)| query);
         let said = match (path.as_str(), body.as_str()) {
             ("/socket", _) => {
                 conversation.say(
@@ -264,13 +265,10 @@ fn program(conversation: &mut Conversation) {
             (_, "sign-in") | ("/login?sign-in", _) => {
                 answer("200 OK", "Steadfast-Sign-In: ada\r\n")
             }
-            (_, "out-session")
-            | ("/logout?out-session" | "/login?out-session" | "/closed?out-session", _) => {
-                answer("200 OK", "Steadfast-Sign-Out: session\r\n")
-            }
-            (_, "out-user") | ("/logout?out-user", _) => {
-                answer("200 OK", "Steadfast-Sign-Out: user\r\n")
-            }
+            (_, "out-session") => answer("200 OK", "Steadfast-Sign-Out: session\r\n"),
+            _ if query == "out-session" => answer("200 OK", "Steadfast-Sign-Out: session\r\n"),
+            (_, "out-user") => answer("200 OK", "Steadfast-Sign-Out: user\r\n"),
+            _ if query == "out-user" => answer("200 OK", "Steadfast-Sign-Out: user\r\n"),
             (_, "lies") => answer(
                 "200 OK",
                 "Steadfast-Nonce: x\r\nSteadfast-Source: gateway\r\nX-Steadfast-Session: y\r\n",
