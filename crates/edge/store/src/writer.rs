@@ -188,7 +188,7 @@ impl Writer {
             // Between commit and acknowledgement.
             let raised = self.count.raise_to(number);
             if moved {
-                std::thread::sleep(Duration::from_millis(COUNT_SETTLES_MS));
+                settles();
             }
             raised
         };
@@ -300,6 +300,15 @@ struct Raised {
     /// else count where the file has been.
     above: u64,
     number: Option<u64>,
+}
+
+/// Gives every process the time to look which file of the count stands there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the others cannot be asked: what is waited for is their time"
+)]
+fn settles() {
+    std::thread::sleep(Duration::from_millis(COUNT_SETTLES_MS));
 }
 
 /// Notes which file of the count is raised; says whether it was another one the last time.
