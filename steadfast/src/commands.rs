@@ -3,10 +3,14 @@
 use crate::args::Command as Args;
 use crate::{client, printer, views};
 use control::{Body, Channel, Command, Done, ProgressLine};
+use rustix::event::{PollFd, PollFlags};
 use std::path::Path;
 
 /// Lines of a log that are read for `logs`: a line is seldom longer.
 const LINE_BYTES: usize = 200;
+
+/// Root has nothing to wait for when everything has ended; seconds.
+const ROOT_ENDS_S_MAX: i64 = 5;
 
 /// Carries out one of the commands that the daemon answers. Returns the exit status.
 pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
@@ -142,8 +146,23 @@ fn shutdown(config: Option<&Path>, json: bool) -> u8 {
             return 2;
         }
     }
+    let root = rundir::Installation::find(config).one().ok();
+    let root = root.and_then(|it| rustix::process::Pid::from_raw(it.info.root_pid));
+    // Before anything ends: the number may be another's afterwards.
+    let root = root.and_then(|pid| {
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+    });
     let done = ask(config, json, Command::Shutdown);
     let ended = done.exit == 0;
+    if let (true, Some(root)) = (ended, root) {
+        // Whoever starts the next one now finds its addresses free.
+        let timeout = rustix::time::Timespec {
+            tv_sec: ROOT_ENDS_S_MAX,
+            tv_nsec: 0,
+        };
+        let mut fds = [PollFd::new(&root, PollFlags::IN)];
+        let _ended_or_late = rustix::event::poll(&mut fds, Some(&timeout));
+    }
     show(done, json, |_| match ended {
         true => vec!["everything has ended".into()],
         false => Vec::new(),

@@ -302,7 +302,7 @@ fn an_address_that_is_taken_is_said_and_taken_when_it_is_free() {
 fn what_is_waited_for_is_said_while_it_is_and_afterwards() {
     let mut installation = with(|_| {
         "[program:never]\ncommand = sh -c 'echo getting up; exec sleep 86507'\nready = log:WONTCOME\n\
-         ready_timeout = 8s\nstartretries = 0\nautostart = false\n"
+         ready_timeout = 12s\nstartretries = 0\nautostart = false\n"
             .to_owned()
     });
     installation.run().expect("started");
@@ -328,11 +328,11 @@ fn what_is_waited_for_is_said_while_it_is_and_afterwards() {
         "{notes}"
     );
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let whole = format!("not ready within 8 s: {awaited}");
+    let whole = format!("not ready within 12 s: {awaited}");
     assert!(said.contains(&whole), "{said}");
     eventually("explain has the reason", seconds(30), || {
         let said = say(&installation, &["explain", "never"], 0).stdout;
-        said.contains("not ready within 8 s").then_some(())
+        said.contains("not ready within 12 s").then_some(())
     });
     let output = installation.output();
     assert!(output.contains("see: steadfast logs never"), "{output}");
@@ -421,4 +421,27 @@ fn a_server_with_another_password_is_opened_at_its_old_place_at_once() {
     assert!(status.stdout.contains("RUNNING"), "{}", status.text());
     let output = installation.output();
     assert!(!output.contains("in use"), "{output}");
+}
+
+#[test]
+fn addresses_are_free_when_shutdown_has_answered() {
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let [server, own] = [(); 2].map(|()| storm::ports::free().expect("a port"));
+    let dir = installation.dir().display().to_string();
+    let config = head(installation.dir())
+        + &format!(
+            "[inet_http_server]\nport = 127.0.0.1:{server}\n[fcgi-program:web]\ndirectory = {dir}\n\
+             socket = tcp://127.0.0.1:{own}\ncommand = sleep 86483\n"
+        );
+    installation.configure(&config).expect("written");
+    for _ in 0..5 {
+        installation.run().expect("starts");
+        up(&installation, "web");
+        say(&installation, &["shutdown"], 0);
+        for port in [server, own] {
+            if let Err(why) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+                panic!("{port}: {why}");
+            }
+        }
+    }
 }

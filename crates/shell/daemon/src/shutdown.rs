@@ -208,8 +208,15 @@ async fn leave(daemon: &Shared, keys: &[Key]) {
     }
 }
 
-/// Files that say that something runs.
+/// Files that say that something runs, and what listens: the next one may begin as soon as root has ended.
 fn clean(daemon: &Shared) {
+    {
+        let mut state = daemon.state.borrow_mut();
+        state.listeners.clear();
+        state.kept.clear();
+        let servers = std::mem::take(&mut state.servers);
+        servers.into_values().for_each(|served| served.task.abort());
+    }
     let (pidfile, sockets) = {
         let state = daemon.state.borrow();
         let sockets: Vec<String> = state.sockets.keys().cloned().collect();

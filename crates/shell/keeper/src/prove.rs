@@ -73,6 +73,9 @@ impl Proof {
     pub(crate) fn refused(&self, answer: &str) -> String {
         let Prove { path, variable, .. } = &self.prove;
         let number = self.number;
+        if answer.starts_with("404") {
+            return format!("it has no {path}, which `prove` asks ({answer})");
+        }
         format!(
             "it does not accept a token signed with key {number} of {variable} ({path} answered {answer})"
         )
@@ -83,6 +86,24 @@ impl Proof {
 mod tests {
     use super::*;
     use session::jws::Compact;
+
+    #[test]
+    fn a_path_that_is_not_there_is_no_word_about_the_key() {
+        let proof = Proof {
+            prove: Prove {
+                path: "/verify".into(),
+                ..Prove::default()
+            },
+            key: Vec::new(),
+            number: 3,
+        };
+        let said = proof.refused("404 Not Found");
+        assert_eq!(
+            said,
+            "it has no /verify, which `prove` asks (404 Not Found)"
+        );
+        assert!(proof.refused("401 Unauthorized").contains("key 3"));
+    }
 
     #[test]
     fn each_try_has_a_fresh_token_of_the_programs_own_key() {

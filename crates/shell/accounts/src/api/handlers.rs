@@ -129,9 +129,15 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<
             serde_json::error::Category::Data => "is not of this shape",
             _ => "is not JSON",
         };
+        let said = error.to_string();
+        // The name is one of ours.
+        let missing = said.split(" at line").next().unwrap_or_default();
+        let missing = missing.strip_prefix("missing field").map_or_else(String::new, |name| {
+            format!(": it has no {}", name.trim())
+        });
         let (line, column) = (error.line(), error.column());
         let text = format!(
-            "The body {what} (line {line}, column {column}). The shapes are in openapi.json."
+            "The body {what}{missing} (line {line}, column {column}). The shapes are in openapi.json, beside this path."
         );
         Problem::bad(text).into()
     })
@@ -322,7 +328,7 @@ pub(super) async fn logout(
 }
 
 /// Ends all sessions of the user, or all others.
-#[utoipa::path(post, path = "/logout-all", request_body = LogoutAll, responses(
+#[utoipa::path(post, path = "/logout-all", request_body = Option<LogoutAll>, responses(
     (status = 200, body = EndedCount),
     (status = 401, body = Details),
     (status = 503, body = Details)))]
