@@ -347,7 +347,7 @@ async fn identity() {
     assert_eq!(alarm(dir.path()).await, None);
     run("UPDATE steadfast.meta SET used = FALSE, version = 99").await;
     assert_eq!(alarm(dir.path()).await, Some(Alarm::Unreadable));
-    run("UPDATE steadfast.meta SET version = 3, id = '\\x0102030405060708'").await;
+    run("UPDATE steadfast.meta SET version = 4, id = '\\x0102030405060708'").await;
     assert_eq!(alarm(dir.path()).await, Some(Alarm::Foreign));
     run("DROP SCHEMA steadfast CASCADE").await;
     assert_eq!(
@@ -403,7 +403,8 @@ async fn realms() {
         .expect("connected");
     let connection = tokio::spawn(connection);
     db.batch_execute(
-        "ALTER TABLE steadfast.session DROP COLUMN realm; UPDATE steadfast.meta SET version = 2",
+        "ALTER TABLE steadfast.session DROP COLUMN realm; DROP TABLE steadfast.throttle; \
+         UPDATE steadfast.meta SET version = 2",
     )
     .await
     .expect("as it was");
@@ -481,4 +482,52 @@ async fn a_store_that_cannot_be_used_says_which_it_is_and_what_the_server_said()
     server.kill();
     let text = said(&server.url()).await;
     assert!(text.contains(host), "{text}");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_for_all() {
+    const MINUTE_MS: u64 = 60_000;
+    let server = Server::start();
+    let dirs = [1, 2].map(|_| tempfile::tempdir().expect("a directory"));
+    let one = gateway(&server, dirs[0].path(), 1).await;
+    let two = gateway(&server, dirs[1].path(), 2).await;
+    let most = |slot| [(slot, 10 * MINUTE_MS)];
+    assert_eq!(one.used(&most(7)).await, Ok(vec![]));
+    // Two slots of one try may be one.
+    let slots = [(7, MINUTE_MS), (9, MINUTE_MS), (9, MINUTE_MS)];
+    for store in [&one, &two] {
+        store.wrong(&slots).await.expect("counted");
+    }
+    for store in [&one, &two] {
+        let used = store.used(&[most(7), most(9), most(8)].concat()).await;
+        let mut used = used.expect("asked");
+        used.sort_unstable();
+        let minutes: Vec<_> = used
+            .iter()
+            .map(|(slot, left_ms)| (*slot, left_ms.div_ceil(MINUTE_MS)))
+            .collect();
+        assert_eq!(minutes, [(7, 2), (9, 4)]);
+    }
+    // No two wait for each other in a circle.
+    let tries = (0..100).map(|n| {
+        let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+        let slots = if n % 2 == 0 {
+            [(1, 1), (2, 1)]
+        } else {
+            [(2, 1), (1, 1)]
+        };
+        tokio::spawn(async move { store.wrong(&slots).await })
+    });
+    for done in tries.collect::<Vec<_>>() {
+        done.await.expect("ended").expect("counted");
+    }
+    // A clock that was set back: nothing is used up for longer than it takes to fill, and that is kept.
+    one.wrong(&[(5, 1_000 * MINUTE_MS)]).await.expect("counted");
+    for most_minutes in [10, 20] {
+        let used = two
+            .used(&[(5, most_minutes * MINUTE_MS)])
+            .await
+            .expect("asked");
+        assert_eq!(used[0].1.div_ceil(MINUTE_MS), 10, "{most_minutes}");
+    }
 }

@@ -57,16 +57,7 @@ impl Field {
 
     /// The slot of what these parts name, in the first or the second half.
     pub(crate) fn slot(&self, second: bool, parts: &[&[u8]]) -> usize {
-        let mut text = self.key.to_vec();
-        for part in parts {
-            // With its length, so that no two lists of parts read alike.
-            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            text.extend_from_slice(part);
-        }
-        let [a, b, c, d, ..] = session::hash(&text);
-        let half = SLOTS / 2;
-        let at = u32::from_le_bytes([a, b, c, d]) as usize % half;
-        if second { half + at } else { at }
+        slot(&self.key, second, parts)
     }
 
     /// Reads, decides and writes these slots while nobody else does.
@@ -104,6 +95,20 @@ impl Field {
             }
         }
     }
+}
+
+/// The slot of what these parts name, in the first or the second half; who does not know the key cannot choose it.
+pub(crate) fn slot(key: &[u8], second: bool, parts: &[&[u8]]) -> usize {
+    let mut text = key.to_vec();
+    for part in parts {
+        // With its length, so that no two lists of parts read alike.
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part);
+    }
+    let [a, b, c, d, ..] = session::hash(&text);
+    let half = SLOTS / 2;
+    let at = u32::from_le_bytes([a, b, c, d]) as usize % half;
+    if second { half + at } else { at }
 }
 
 /// Opens the file, or makes it; what is none of ours is made anew.

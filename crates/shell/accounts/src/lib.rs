@@ -21,6 +21,7 @@ mod kept;
 mod limits;
 mod passwords;
 mod throttle;
+mod together;
 mod users;
 mod verdicts;
 

@@ -10,7 +10,8 @@
 //! password is looked at, and given back when it was right: tries at the same time do not slip through.
 //!
 //! Memory is fixed: slots, chosen by a keyed hash, that all workers of a machine share (`crate::field`). Two keys in one
-//! slot share its budget, and nobody can choose whom to share with. Times are the wall clock's, since they outlive a
+//! slot share its budget, and nobody can choose whom to share with. Machines that share a store count in it as well
+//! (`crate::together`). Times are the wall clock's, since they outlive a
 //! boot; a clock that was set back makes nobody wait for longer than one whole budget.
 
 use crate::field::Field;
@@ -18,7 +19,7 @@ use std::net::IpAddr;
 
 /// A budget: so many wrong ones at once, then one each so often.
 #[derive(Debug, Clone, Copy)]
-struct Budget {
+pub(crate) struct Budget {
     burst: u64,
     each_ms: u64,
 }
@@ -70,20 +71,7 @@ impl Throttle {
 
     /// Counts a try. `Err`: not now, but after so many milliseconds.
     pub(crate) fn count(&mut self, by: Try<'_>, now_ms: u64) -> Result<Counted, u64> {
-        let (network, account) = (network(by.address), by.account.as_bytes());
-        let network = network.as_bytes();
-        // The second half is the devices': others' wrong passwords never fall on them.
-        let slots: Vec<(usize, Budget)> = match &by.device {
-            Some(nonce) => {
-                let slot = self.field.slot(true, &[b"device", nonce, account]);
-                vec![(slot, DEVICE)]
-            }
-            None => vec![
-                (self.field.slot(false, &[b"address", network]), ADDRESS),
-                (self.field.slot(false, &[b"pair", network, account]), PAIR),
-                (self.field.slot(false, &[b"account", account]), ACCOUNT),
-            ],
-        };
+        let slots = by.slots(|second, parts| self.field.slot(second, parts));
         let (places, budgets): (Vec<usize>, Vec<Budget>) = slots.into_iter().unzip();
         self.field.change(&places, |whole_at_ms| {
             // Kept as well when it is refused, or who waited would find the same again.
@@ -115,7 +103,39 @@ impl Throttle {
     }
 }
 
+impl Try<'_> {
+    /// Where it is counted, and what that allows. The second half is the devices': others' wrong passwords never fall on
+    /// them.
+    pub(crate) fn slots(&self, slot: impl Fn(bool, &[&[u8]]) -> usize) -> Vec<(usize, Budget)> {
+        let (network, account) = (network(self.address), self.account.as_bytes());
+        let network = network.as_bytes();
+        match &self.device {
+            Some(nonce) => vec![(slot(true, &[b"device", nonce, account]), DEVICE)],
+            None => vec![
+                (slot(false, &[b"address", network]), ADDRESS),
+                (slot(false, &[b"pair", network, account]), PAIR),
+                (slot(false, &[b"account", account]), ACCOUNT),
+            ],
+        }
+    }
+}
+
 impl Budget {
+    /// The longest time until it is whole again.
+    pub(crate) fn most_ms(self) -> u64 {
+        self.burst * self.each_ms
+    }
+
+    /// How long until there is room for one more, if it is whole again after `left_ms`.
+    pub(crate) fn wait_left_ms(self, left_ms: u64) -> u64 {
+        self.wait_ms(left_ms, 0)
+    }
+
+    /// What one wrong password takes away.
+    pub(crate) fn each_ms(self) -> u64 {
+        self.each_ms
+    }
+
     /// How long until there is room for one more.
     fn wait_ms(self, whole_at_ms: u64, now_ms: u64) -> u64 {
         let room_ms = (self.burst - 1) * self.each_ms;
@@ -125,7 +145,7 @@ impl Budget {
 
     /// No budget is used up for longer than it takes to fill: the clock was set back, or the file is not ours.
     fn sane(self, whole_at_ms: u64, now_ms: u64) -> u64 {
-        whole_at_ms.min(now_ms + self.burst * self.each_ms)
+        whole_at_ms.min(now_ms + self.most_ms())
     }
 }
 

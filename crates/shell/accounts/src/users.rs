@@ -14,6 +14,7 @@ use crate::field::Field;
 use crate::kept::{Kept, random};
 use crate::passwords::{Busy, Cost, PASSWORD_BYTES_MAX, Pool, hash};
 use crate::throttle::{Throttle, Try};
+use crate::together::Together;
 use crate::{Accounts, Caller, Opened, context};
 use session::judge::{addressed, bounded};
 use session::revoke::Scope;
@@ -87,7 +88,11 @@ impl Accounts {
         };
         let counted = locked(self.throttle()).count(by, sys::clock::wall_ms());
         let counted = counted.map_err(|wait_ms| Refused::Throttled { wait_ms })?;
-        let checked = self.checked(&kept, name, password).await;
+        let together = Together::of(&kept, &key, by);
+        // Not given up half way, whatever becomes of the client: a wrong password would be counted here only.
+        let (accounts, user) = (self.clone(), name.clone());
+        let checked = tokio::spawn(accounts.counted(kept.clone(), user, password, together));
+        let checked = checked.await.unwrap_or(Err(Refused::Busy));
         match checked {
             // A wrong password stays counted.
             Err(Refused::Credentials) => return Err(Refused::Credentials),
@@ -135,6 +140,29 @@ impl Accounts {
             }
             Some(_) | None => Err(Refused::Credentials),
         }
+    }
+
+    /// As [`Accounts::checked`], counted with the other machines.
+    async fn counted(
+        self,
+        kept: Arc<Kept>,
+        name: UserId,
+        password: String,
+        together: Option<Together>,
+    ) -> Result<User, Refused> {
+        let Some(together) = together else {
+            return self.checked(&kept, &name, password).await;
+        };
+        match together.wait_ms().await {
+            Ok(0) => {}
+            Ok(wait_ms) => return Err(Refused::Throttled { wait_ms }),
+            Err(_) => return Err(Refused::Unsure(Unsure::Unreachable)),
+        }
+        let checked = self.checked(&kept, &name, password).await;
+        if let Err(Refused::Credentials) = checked {
+            together.wrong().await;
+        }
+        checked
     }
 
     /// Shared with the other workers; the store is open, so its directory is there.

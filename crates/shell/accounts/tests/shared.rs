@@ -5,8 +5,10 @@ mod kit;
 #[path = "../../../edge/store/tests/kit/server.rs"]
 mod server;
 
+use kit::http::ask;
 use kit::{caller, signed_in, until, user, verdict, worker};
 use routes::Sessions;
+use serde_json::json;
 use server::Server;
 use session::judge::Traffic;
 use session::revoke::Scope;
@@ -123,5 +125,39 @@ async fn gateways_share_sessions_users_and_ends() {
             valid(&verdict(gateway, &unseen).await)
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn more_machines_are_not_more_guesses() {
+    let server = Server::start();
+    let dirs = [1, 2, 3].map(|_| tempfile::tempdir().expect("a machine"));
+    let mut machines = Vec::new();
+    for dir in &dirs {
+        machines.push(worker(&config(&server, dir.path())).await);
+    }
+    let password = "correct horse battery";
+    machines[0].add_user("ada", password).await.expect("added");
+    let login = async |at: usize, from: &str, password: &str| {
+        let body = json!({"username": "ada", "password": password, "mode": "bearer"});
+        let asked = ask("POST", "/login").own().json(body).from(from);
+        asked.to(&machines[at]).await
+    };
+    let mut tries = 0;
+    loop {
+        let said = login(tries % 3, "10.0.0.1", "wrong horse battery").await;
+        if said.status == 429 {
+            break;
+        }
+        assert_eq!(said.status, 401);
+        tries += 1;
+        assert!(tries <= 10, "as many as at one machine");
+    }
+    assert_eq!(tries, 10);
+    for at in 0..3 {
+        // Throttled before the password is looked at, and told for how long; who is elsewhere is not.
+        let said = login(at, "10.0.0.1", password).await;
+        assert_eq!((said.status, said.code()), (429, "throttled"), "{at}");
+        assert_eq!(login(at, "10.0.0.2", password).await.status, 200, "{at}");
     }
 }

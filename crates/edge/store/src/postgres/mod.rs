@@ -17,6 +17,7 @@ mod schema;
 mod tls;
 mod touches;
 mod users;
+mod wrong;
 
 use crate::chain;
 use crate::error::{Failure, OpenError, Step};

@@ -8,7 +8,7 @@ use session::{Credential, Ended, Realm, Row, Sid, StoreId, UserId};
 use tokio_postgres::{Client, GenericClient};
 
 /// Migration i leads from version i to i + 1. Never edited once released; only appended to.
-const MIGRATIONS: [&str; 3] = ["
+const MIGRATIONS: [&str; 4] = ["
     CREATE TABLE steadfast.meta (
         one BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one),
         version BIGINT NOT NULL,
@@ -45,6 +45,8 @@ const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE steadfast.setting (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
 ", "
     ALTER TABLE steadfast.session ADD COLUMN realm TEXT NOT NULL DEFAULT '';
+", "
+    CREATE TABLE steadfast.throttle (slot BIGINT PRIMARY KEY, whole_ms BIGINT NOT NULL);
 "];
 
 /// Two gateways that start at once must not both make the tables.
