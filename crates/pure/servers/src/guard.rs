@@ -261,7 +261,7 @@ fn nodemon(server: &Server, edits: &mut Edits) {
         i.role.is_none() && i.value.is_none() && i.name.starts_with("--") && !is_quiet(&i.name)
     });
     let exec = server.with(Role::Exec).last().and_then(|i| i.value.clone());
-    let starts = match (&exec, script) {
+    let starts: Vec<String> = match (&exec, script) {
         _ if unknown => return,
         (Some(exec), _) => match crate::shell::commands(exec, 0) {
             Some(all) if all.len() == 1 => all.into_iter().flatten().map(|t| t.text).collect(),
@@ -276,6 +276,11 @@ fn nodemon(server: &Server, edits: &mut Edits) {
         }
         (None, _) => return,
     };
+    // One that starts another one is nothing that a rule can write anew.
+    let again = |word: &String| word.rsplit('/').next() == Some("nodemon");
+    if starts.iter().any(again) {
+        return;
+    }
     let from = match inner.last {
         Some((start, "npx" | "bunx" | "npm" | "pnpm" | "bun")) => start,
         _ => program,
