@@ -33,6 +33,8 @@ pub struct Asked<'a> {
 pub enum Forged {
     /// Neither header: no browser of today sends such a request.
     NeitherHeader,
+    /// Likewise, for a login, where no other credential stands in for them.
+    NeitherAtLogin,
     /// It comes from another site, whose origin is not listed.
     OtherOrigin,
     /// A header was sent twice.
@@ -46,6 +48,9 @@ impl Forged {
         match self {
             Self::NeitherHeader => {
                 "The request names no origin. Send Origin (no browser: Sec-Fetch-Site: same-origin), or use a bearer token."
+            }
+            Self::NeitherAtLogin => {
+                "The sign-in names no origin. Send Origin; what is no browser sends Sec-Fetch-Site: same-origin."
             }
             Self::OtherOrigin => {
                 "The request comes from another origin. Add it to origins to allow it."
@@ -86,6 +91,7 @@ pub fn decide(asked: Asked<'_>, own: &str, origins: &[String]) -> Result<(), For
         }
         Some(_) => Err(Forged::OtherOrigin),
         None if site.is_some() => Err(Forged::OtherOrigin),
+        None if asked.login => Err(Forged::NeitherAtLogin),
         None => Err(Forged::NeitherHeader),
     }
 }

@@ -227,7 +227,8 @@ fn upgrades_and_logins_do_too() {
         login: true,
         ..get
     };
-    assert_eq!(decide(login, OWN, &[]), Err(Forged::NeitherHeader));
+    assert_eq!(decide(login, OWN, &[]), Err(Forged::NeitherAtLogin));
+    assert!(!Forged::NeitherAtLogin.text().contains("bearer"));
     assert_eq!(
         decide(
             Asked {
@@ -249,6 +250,6 @@ fn upgrades_and_logins_do_too() {
             OWN,
             &[]
         ),
-        Err(Forged::NeitherHeader)
+        Err(Forged::NeitherAtLogin)
     );
 }

@@ -24,6 +24,8 @@ pub(crate) struct Notes {
     second: Cell<u64>,
     written: Cell<u32>,
     dropped: Cell<u64>,
+    /// A sign-in on a path that is no login was noted.
+    elsewhere: Cell<bool>,
 }
 
 impl Notes {
@@ -41,6 +43,13 @@ impl Notes {
         write(&line(failed, self.dropped.take()));
     }
 
+    /// A program signs somebody in on a path that is no login: noted once, since it will go on doing so.
+    pub(crate) fn sign_in_elsewhere(&self, path: &[u8]) {
+        if !self.elsewhere.replace(true) {
+            self.say(&elsewhere(path));
+        }
+    }
+
     /// Something that is not about one request.
     pub(crate) fn say(&self, what: &str) {
         write(&format!("{{\"note\":{}}}\n", json(what.as_bytes())));
@@ -52,10 +61,21 @@ fn write(line: &str) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
+/// A path without its query, and not all of a long one.
+fn shown(path: &[u8]) -> &[u8] {
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    &path[..path.len().min(NOTE_PATH_BYTES_MAX)]
+}
+
+fn elsewhere(path: &[u8]) -> String {
+    format!(
+        "a program's Steadfast-Sign-In on {} signs nobody in: it counts on the path that login names",
+        String::from_utf8_lossy(shown(path))
+    )
+}
+
 fn line(failed: &Failed<'_>, dropped: u64) -> String {
-    let path = failed.path.split(|byte| *byte == b'?').next();
-    let path = path.unwrap_or_default();
-    let path = &path[..path.len().min(NOTE_PATH_BYTES_MAX)];
+    let path = shown(failed.path);
     let mut line = format!(
         "{{\"failed\":{},\"method\":{},\"path\":{},\"program\":{},\"why\":{},\"waited_ms\":{},\"repeats\":{}",
         failed.status,
@@ -91,6 +111,16 @@ fn json(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sign_in_elsewhere_is_noted_once_without_the_query() {
+        let notes = Notes::default();
+        assert!(!notes.elsewhere.get());
+        notes.sign_in_elsewhere(b"/api/signin?user=ada");
+        assert!(notes.elsewhere.get());
+        let text = elsewhere(b"/api/signin?user=ada");
+        assert!(text.contains("/api/signin signs nobody in"), "{text}");
+    }
 
     #[test]
     fn a_note_is_json_without_the_query() {

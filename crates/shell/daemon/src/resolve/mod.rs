@@ -19,6 +19,7 @@ mod program;
 mod realms;
 mod settings;
 mod shared;
+mod sign_in;
 mod spec;
 mod tokens;
 
@@ -120,6 +121,14 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
     out.active.gateway.jwts.extend(jwts);
     shared::check(model, &out.active.gateway.listeners, &mut out.findings);
     Asked::new(&out.active.gateway.listeners).notes(model, &out.active, &mut out.findings);
+    let prefix = out.active.gateway.sessions.as_ref();
+    let prefix = prefix.map_or_else(String::new, |sessions| sessions.prefix.clone());
+    sign_in::notes(
+        model,
+        &out.active.gateway.listeners,
+        &prefix,
+        &mut out.findings,
+    );
     realms::check(model, &out.active.gateway.jwts, &mut out.findings);
     gateways::conflicts(model, context.base_env, &mut out.findings);
     out

@@ -38,6 +38,10 @@ pub(crate) async fn settle(exchange: &mut Exchange<'_>) -> Option<Step> {
     let fine = code < 400;
     if pass.open {
         let said = said(&exchange.scratch.answer, exchange.scratch.up.bytes());
+        if pass.way != Way::Login && !said.sign_in.is_empty() {
+            let path = exchange.scratch.head.path.of(exchange.client.buf.bytes());
+            exchange.client.worker.notes.sign_in_elsewhere(path);
+        }
         let ours = match (door, pass.way) {
             (Some(door), Way::Login) if fine && !said.sign_in.is_empty() => {
                 sign_in(&door, pass, &said).await
@@ -170,7 +174,7 @@ fn plain_http(marks: &Marks) -> Ours {
     let mut lines = Vec::new();
     marks.write(&mut lines, Source::Gateway, None);
     let text = "Nobody can be signed in over plain http from another machine. Use https, or let the \
-                gateway trust the proxy that speaks it (trusted).";
+                gateway trust the proxy that speaks it (trust, in the section of the gateway).";
     Ours::problem(403, "plain_http", text, lines)
 }
 
