@@ -236,11 +236,20 @@ pub(crate) enum Secrets {
     Show {
         /// Name.
         name: String,
+        /// Whose, if two programs have a key of this name in homes of their own.
+        #[arg(long)]
+        program: Option<String>,
     },
-    /// Set a value, read from standard input. Programs get it at their next restart.
+    /// Set a value, read from standard input. Programs get it at the next `steadfast update`.
     Set {
         /// Name.
         name: String,
+        /// Whose, if two programs have a key of this name in homes of their own.
+        #[arg(long)]
+        program: Option<String>,
+        /// Take a value that is weak, too.
+        #[arg(long)]
+        weak: bool,
     },
     /// Make a new key and restart the programs that have it, one after the other, unnoticed: tokens of the old key go on.
     Rotate {
@@ -254,6 +263,12 @@ pub(crate) enum Secrets {
     Import {
         /// Name, if one bare value comes; without it a whole export.
         name: Option<String>,
+        /// Whose, if two programs have a key of this name in homes of their own.
+        #[arg(long, requires = "name")]
+        program: Option<String>,
+        /// Take values that are weak, too.
+        #[arg(long)]
+        weak: bool,
         /// Read standard input. Values are never taken from the command line, where everybody sees them.
         #[arg(long)]
         stdin: bool,

@@ -6,7 +6,7 @@
 use secrets::{Request, Secret, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use super::{input, keep, named};
+use super::{input, kept_in, named, refuse_weak};
 use crate::printer;
 
 /// Version of the format; a reader refuses a newer one.
@@ -44,7 +44,10 @@ pub(super) fn export(
         );
     }
     for name in names {
-        named(requests, name)?;
+        let known = requests.iter().any(|request| request.names.contains(name));
+        if !known {
+            named(requests, name, None)?;
+        }
     }
     let mut keys: Vec<Key> = Vec::new();
     for request in requests {
@@ -84,8 +87,9 @@ pub(super) fn export(
 /// Takes keys in: what signed there signs here from now on, what was here and what verified there verifies.
 pub(super) fn import(
     requests: &[Request<'_>],
-    name: Option<&str>,
+    one: Option<(&str, Option<&str>)>,
     stdin: bool,
+    weak: bool,
 ) -> Result<u8, String> {
     if !stdin {
         return Err(
@@ -95,9 +99,11 @@ pub(super) fn import(
         );
     }
     let text = input()?;
-    if let Some(name) = name {
+    if let Some((name, program)) = one {
         let value = Secret::new(text.trim_end_matches(['\n', '\r']));
-        keep(named(requests, name)?, name, &value)?;
+        let request = named(requests, name, program)?;
+        refuse_weak(name, &value, weak)?;
+        keep(request, name, &value)?;
         return Ok(0);
     }
     // serde's words quote what they found, which may be a key.
@@ -123,8 +129,11 @@ pub(super) fn import(
             .find(|request| request.program == key.program && request.names.contains(&key.name));
         targets.push(match own {
             Some(request) => request,
-            None => named(requests, &key.name)?,
+            None => named(requests, &key.name, None)?,
         });
+        if key.status == "signs" {
+            refuse_weak(&key.name, &Secret::new(key.value.as_str()), weak)?;
+        }
     }
     for (key, request) in export.keys.iter().zip(&targets) {
         if key.status == "signs" {
@@ -143,4 +152,11 @@ pub(super) fn import(
         printer::note(&format!("{retired} older values still verify"));
     }
     Ok(0)
+}
+
+/// Keeps a value that has signed tokens elsewhere.
+fn keep(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String> {
+    let kept = secrets::import(request, name, value, &mut SystemRandom);
+    kept_in(name, &kept.map_err(|error| error.to_string())?, value);
+    Ok(())
 }

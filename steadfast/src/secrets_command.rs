@@ -48,15 +48,27 @@ fn try_run(action: Secrets, config: Option<&Path>, json: bool) -> Result<u8, Str
         .collect();
     match action {
         Secrets::List => list(&requests, json),
-        Secrets::Show { name } => {
-            let request = named(&requests, &name)?;
+        Secrets::Show { name, program } => {
+            let request = named(&requests, &name, program.as_deref())?;
             let value = secrets::show(request, &name).map_err(|error| error.to_string())?;
             printer::out(value.expose());
             Ok(0)
         }
-        Secrets::Set { name } => set(named(&requests, &name)?, &name),
+        Secrets::Set {
+            name,
+            program,
+            weak,
+        } => set(named(&requests, &name, program.as_deref())?, &name, weak),
         Secrets::Rotate { .. } => unreachable!("done before"),
-        Secrets::Import { name, stdin } => carry::import(&requests, name.as_deref(), stdin),
+        Secrets::Import {
+            name,
+            program,
+            weak,
+            stdin,
+        } => {
+            let one = name.as_deref().map(|name| (name, program.as_deref()));
+            carry::import(&requests, one, stdin, weak)
+        }
         Secrets::Export { names, stdout } => carry::export(&requests, &names, stdout),
     }
 }
@@ -101,15 +113,76 @@ fn rotate(
     }
 }
 
+/// The program whose key is meant: any of those that share it, since they share its home.
 pub(crate) fn named<'a, 'b>(
     requests: &'a [Request<'b>],
     name: &str,
+    program: Option<&str>,
 ) -> Result<&'a Request<'b>, String> {
-    let found = requests
+    let all = requests
         .iter()
-        .find(|request| request.names.iter().any(|known| known == name));
-    found.ok_or_else(|| {
-        format!("no program names {name}; write `secrets = {name}` into its section")
+        .filter(|request| request.names.iter().any(|known| known == name));
+    let all: Vec<&Request<'_>> = all.collect();
+    let Some(first) = all.first() else {
+        return Err(format!(
+            "no program names {name}; write `secrets = {name}` into its section"
+        ));
+    };
+    if let Some(program) = program {
+        let of = |wanted: &str| {
+            all.iter()
+                .find(|request| request.program == wanted)
+                .copied()
+        };
+        return of(program)
+            .or_else(|| of(&format!("upstream:{program}")))
+            .ok_or_else(|| {
+                let names: Vec<&str> = all.iter().map(|request| request.program).collect();
+                format!(
+                    "{program} does not name {name}; those that do: {}",
+                    names.join(", ")
+                )
+            });
+    }
+    let mut homes: Vec<(String, Vec<&str>)> = Vec::new();
+    for request in &all {
+        let home = home(request, name)?;
+        match homes.iter_mut().find(|(known, _)| *known == home) {
+            Some((_, programs)) => programs.push(request.program),
+            None => homes.push((home, vec![request.program])),
+        }
+    }
+    if homes.len() < 2 {
+        return Ok(first);
+    }
+    let lines = homes.iter().filter_map(|(home, programs)| {
+        Some(format!(
+            "  --program {}  in {home}, for {}",
+            programs.first()?,
+            programs.join(", ")
+        ))
+    });
+    let lines: Vec<String> = lines.collect();
+    Err(format!(
+        "there are {} keys named {name}; say which one:\n{}",
+        homes.len(),
+        lines.join("\n")
+    ))
+}
+
+/// Where a key of this name lives, or will, in words that differ where the homes do.
+fn home(request: &Request<'_>, name: &str) -> Result<String, String> {
+    let found = secrets::find(request, name).map_err(|why| why.to_string())?;
+    Ok(match (found.map(|found| found.origin), request.env_file) {
+        (Some(secrets::Origin::Environment), _) => {
+            format!("the environment of {}", request.program)
+        }
+        (_, Some(path)) => {
+            let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            real.display().to_string()
+        }
+        (Some(origin), None) => origin.to_string(),
+        (None, None) => request.state_dir.join("keyring.json").display().to_string(),
     })
 }
 
@@ -134,6 +207,7 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
         printer::out("no program names a key; write `secrets = SECRET_KEY` into its section");
     }
     let state = |row: &secrets::Listed| match row.id {
+        0 if row.origin.is_none() => "no key yet".to_owned(),
         0 => status(row.status).to_owned(),
         id => format!("key {id}  {}", status(row.status)),
     };
@@ -152,9 +226,7 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
         let home = row
             .origin
             .as_ref()
-            .map_or("made at the first start".to_owned(), |origin| {
-                format!("in {origin}")
-            });
+            .map_or_else(|| to_come(&row), |origin| format!("in {origin}"));
         let what = state(&row) + &until(&row);
         let mut line = format!("{:name_columns$}  {what:state_columns$}  {home}", row.name);
         if !row.fingerprint.is_empty() {
@@ -169,6 +241,15 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
     Ok(0)
 }
 
+/// What becomes of a key that is in no place. Only the program of an upstream knows what its own is.
+fn to_come(row: &secrets::Listed) -> String {
+    let upstream = |program: &String| program.starts_with("upstream:");
+    match row.programs.iter().all(upstream) {
+        true => format!("is not in {}", row.home),
+        false => format!("made at the first start, in {}", row.home),
+    }
+}
+
 fn status(status: secrets::Status) -> &'static str {
     match status {
         secrets::Status::Signs => "signs",
@@ -177,7 +258,7 @@ fn status(status: secrets::Status) -> &'static str {
     }
 }
 
-fn set(request: &Request<'_>, name: &str) -> Result<u8, String> {
+fn set(request: &Request<'_>, name: &str, weak: bool) -> Result<u8, String> {
     // A key that is typed is on the screen of nobody.
     let typed = match rustix::termios::isatty(std::io::stdin()) {
         true => crate::accounts_command::hidden(&format!("value of {name}: "))?,
@@ -188,21 +269,31 @@ fn set(request: &Request<'_>, name: &str) -> Result<u8, String> {
         return Err(format!("no value came; {name} was not changed"));
     }
     let value = Secret::new(value);
-    keep(request, name, &value)?;
+    refuse_weak(name, &value, weak)?;
+    let kept = secrets::set(request, name, &value, &mut SystemRandom);
+    kept_in(name, &kept.map_err(|error| error.to_string())?, &value);
     Ok(0)
 }
 
-/// Keeps a value and says where, and what is wrong with it.
-pub(crate) fn keep(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String> {
-    let weak = secrets::strength(value.expose());
-    let origin =
-        secrets::set(request, name, value, &mut SystemRandom).map_err(|error| error.to_string())?;
+/// A value that can be guessed lets anybody sign in as everybody, for as long as it verifies.
+fn refuse_weak(name: &str, value: &Secret, weak: bool) -> Result<(), String> {
+    let wrong = secrets::strength(value.expose());
+    match wrong.first() {
+        Some(first) if !weak => Err(format!(
+            "{name} was not changed: {first}. Make a strong one with: steadfast secrets rotate {name}; or say --weak"
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Says where a value is kept, and what is wrong with it.
+fn kept_in(name: &str, origin: &secrets::Origin, value: &Secret) {
     printer::note(&format!(
         "{name} is kept in {origin}; programs get it with: steadfast update"
     ));
-    weak.iter()
+    secrets::strength(value.expose())
+        .iter()
         .for_each(|weak| printer::note(&format!("    weak: {weak}")));
-    Ok(())
 }
 
 /// Standard input, whole.

@@ -473,13 +473,16 @@ fn well(backend: &Backend) {
 
 #[test]
 fn the_key_of_an_upstream_is_rotated_by_hand_as_the_refusal_says() {
-    let (first, second) = ("1".repeat(64), "2".repeat(64));
+    let (first, second) = ("1f5b2c9a".repeat(8), "2e9a6730".repeat(8));
     let (backend, program, port) = before_an_upstream(&first);
     let old = token(&backend);
     assert_eq!(verify(&backend, &old).status, 200);
     let refused = backend.say(&["secrets", "rotate", "SECRET_KEY"], 1);
     let lines: Vec<&str> = refused.stderr.lines().map(str::trim).collect();
-    let commands = ["steadfast secrets set SECRET_KEY", "steadfast update"];
+    let commands = [
+        "steadfast secrets set SECRET_KEY --program upstream:legacy",
+        "steadfast update",
+    ];
     assert!(
         commands.iter().all(|command| lines.contains(command)),
         "{}",
@@ -491,7 +494,13 @@ fn the_key_of_an_upstream_is_rotated_by_hand_as_the_refusal_says() {
     let _program = Somebodys::run(port, &second);
     let set = piped(
         &backend.installation,
-        &["secrets", "set", "SECRET_KEY"],
+        &[
+            "secrets",
+            "set",
+            "SECRET_KEY",
+            "--program",
+            "upstream:legacy",
+        ],
         &second,
     );
     assert_eq!(set.0, 0, "{}", set.2);

@@ -305,3 +305,63 @@ fn a_key_is_asked_for_and_not_shown() {
     let shown = piped(&installation, &["secrets", "show", "SECRET_KEY"], "");
     assert_eq!((shown.0, shown.1.trim()), (0, key), "{}", shown.2);
 }
+
+#[test]
+fn a_key_with_two_homes_is_named_with_its_program_and_a_weak_one_is_refused() {
+    let installation = Installation::new(exe()).expect("a directory");
+    let dir = installation.dir().display().to_string();
+    let config = format!(
+        "[supervisord]\n[steadfast]\nstate_dir = {dir}/state\n[program:a]\ncommand = cat\nsecrets = SECRET_KEY\n\
+         env_file = {dir}/a.env\n[program:b]\ncommand = cat\nsecrets = SECRET_KEY\nenv_file = {dir}/b.env\n\
+         [program:c]\ncommand = cat\nsecrets = SECRET_KEY\nenv_file = {dir}/b.env\n"
+    );
+    installation.configure(&config).expect("written");
+    let (first, second) = ("8d1f5b2c9a7e4630".repeat(4), "18f5b2c9d6a3e704".repeat(4));
+    let say = |args: &[&str], input: &str| {
+        let args: Vec<&str> = ["secrets"].iter().chain(args).copied().collect();
+        piped(&installation, &args, input)
+    };
+    let listed = say(&["list"], "");
+    assert_eq!(listed.1.lines().count(), 2, "{}", listed.1);
+    assert!(!listed.1.contains("weak") && listed.1.contains("made at the first start, in"));
+    for args in [
+        &["set", "SECRET_KEY"][..],
+        &["show", "SECRET_KEY"],
+        &["import", "SECRET_KEY", "--stdin"],
+    ] {
+        let refused = say(args, &first);
+        assert_eq!(refused.0, 2, "{}", refused.2);
+        for part in ["--program a  in", "--program b  in", "for b, c", "a.env"] {
+            assert!(refused.2.contains(part), "{}", refused.2);
+        }
+    }
+    let weak = say(&["set", "SECRET_KEY", "--program", "a"], "changeme");
+    assert_eq!(weak.0, 2);
+    assert!(weak.2.contains("--weak"), "{}", weak.2);
+    assert!(!installation.path("a.env").exists());
+    for (program, value) in [("a", &first), ("c", &second)] {
+        let set = say(&["set", "SECRET_KEY", "--program", program], value);
+        assert_eq!(set.0, 0, "{}", set.2);
+    }
+    for (program, value) in [("a", &first), ("b", &second)] {
+        let shown = say(&["show", "SECRET_KEY", "--program", program], "");
+        assert_eq!(shown.1.trim(), value, "{}", shown.2);
+    }
+    let nobody = say(&["show", "SECRET_KEY", "--program", "d"], "");
+    assert!(
+        nobody
+            .2
+            .contains("d does not name SECRET_KEY; those that do: a, b, c"),
+        "{}",
+        nobody.2
+    );
+    let rotated = say(&["rotate", "SECRET_KEY", "--compromised"], "");
+    for file in ["a.env", "b.env"] {
+        assert!(rotated.1.contains(file), "{}{}", rotated.1, rotated.2);
+    }
+    let forced = say(
+        &["set", "SECRET_KEY", "--program", "a", "--weak"],
+        "changeme",
+    );
+    assert_eq!(forced.0, 0, "{}", forced.2);
+}

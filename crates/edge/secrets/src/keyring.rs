@@ -69,11 +69,19 @@ struct DiskKey {
     /// a version that set the end at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     life_s: u64,
+    /// It was set, and no program was given it yet.
+    #[serde(default, skip_serializing_if = "is_false")]
+    unused: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(said: &bool) -> bool {
+    !*said
 }
 
 /// One kept value.
@@ -88,6 +96,7 @@ pub(crate) struct Key {
     pub(crate) scope: String,
     pub(crate) until_unix_s: u64,
     pub(crate) life_s: u64,
+    pub(crate) unused: bool,
 }
 
 /// Which values of a name one program may see: those that live here, those of its env file, those of its environment.
@@ -147,6 +156,7 @@ impl Keyring {
             scope: k.scope,
             until_unix_s: k.until_unix_s,
             life_s: k.life_s,
+            unused: k.unused,
         });
         Ok(Self {
             keys: keys.collect(),
@@ -169,6 +179,7 @@ impl Keyring {
             scope: k.scope.clone(),
             until_unix_s: k.until_unix_s,
             life_s: k.life_s,
+            unused: k.unused,
         });
         let path = path(state_dir);
         let disk = Disk {
@@ -283,6 +294,7 @@ impl Keyring {
                 demoted = true;
             }
         }
+        self.forget_unused();
         self.changed |= demoted;
         demoted
     }
@@ -311,6 +323,23 @@ impl Keyring {
             key.retire(clock);
             self.changed = true;
         }
+        self.forget_unused();
+    }
+
+    /// A value that was set waits for its first program: replaced before, it has signed nothing and proves nothing.
+    pub(crate) fn is_unused(&mut self, view: &View<'_>, value: &Secret, unused: bool) {
+        let theirs = self.keys.iter_mut();
+        for key in theirs.filter(|k| view.sees(k) && k.value == *value && k.unused != unused) {
+            key.unused = unused;
+            self.changed = true;
+        }
+    }
+
+    fn forget_unused(&mut self) {
+        let before = self.keys.len();
+        self.keys
+            .retain(|k| !(k.unused && k.status == Status::Verifies));
+        self.changed |= before != self.keys.len();
     }
 
     /// Ends follow the processes: a retired value gets one when its last process has stopped, loses it when one runs
@@ -383,6 +412,7 @@ impl Keyring {
             scope: scope.to_owned(),
             until_unix_s: 0,
             life_s: 0,
+            unused: false,
         });
         self.changed = true;
     }

@@ -38,7 +38,7 @@ pub use in_use::{Ended, InUse};
 pub use keyring::Status;
 pub use lock::held;
 pub use model::{Env, Found, Kept, Listed, Origin, Request, Resolved, Value, Warning};
-pub use resolve::{find, list, load_env_file, resolve, ring, set, settle, show};
+pub use resolve::{find, import, inspect, list, load_env_file, resolve, ring, set, settle, show};
 pub use rotate::{How, Old, Rotated, VERIFY_MAX, admit, rotate};
 pub use secret::{Random, Secret, SystemRandom};
 pub use strength::{Weakness, strength};

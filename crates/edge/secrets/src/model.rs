@@ -155,6 +155,20 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The key that it is about; `None`: a file.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::NoEnvFile(_) | Self::Line { .. } | Self::Readable { .. } => None,
+            Self::Disagree { name, .. }
+            | Self::Compromised { name, .. }
+            | Self::Weak { name, .. }
+            | Self::Volatile { name, .. } => Some(name),
+        }
+    }
+}
+
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -248,6 +262,8 @@ pub struct Listed {
     pub fingerprint: String,
     /// The programs that name it.
     pub programs: Vec<String>,
+    /// Where it is put if it has to be made.
+    pub home: Origin,
     /// What is wrong with it.
     pub weak: Vec<Weakness>,
     /// When the keyring took it in, in seconds since 1970.

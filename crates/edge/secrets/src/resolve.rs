@@ -50,6 +50,7 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
             Some(found) => take(request, name, found, &mut ring, &mut resolved.warnings),
             None => make(request, name, &mut file, &mut ring, random)?,
         };
+        ring.is_unused(&request.view(name), &key.secret, false);
         weigh(&key, &mut resolved.warnings);
         resolved.keys.push(key);
     }
@@ -70,6 +71,37 @@ pub fn resolve(request: &Request<'_>, random: &mut dyn Random) -> Result<Resolve
         resolved
             .verify_only
             .extend(others.map(|k| (name.clone(), k.value.clone())));
+    }
+    Ok(resolved)
+}
+
+/// What [`resolve`] would find and say. Writes nothing; a key that is missing is not among the keys.
+///
+/// # Errors
+/// If a file is there and cannot be read.
+pub fn inspect(request: &Request<'_>) -> Result<Resolved, Error> {
+    let mut resolved = load_env_file(request)?;
+    resolved
+        .env_file
+        .retain(|name, _| !request.names.contains(name));
+    for name in request.names {
+        let Some(found) = find(request, name)? else {
+            continue;
+        };
+        let losers = found.losers.iter().map(|(_, loses)| Warning::Disagree {
+            name: name.clone(),
+            wins: found.origin.clone(),
+            loses: loses.clone(),
+        });
+        resolved.warnings.extend(losers);
+        let key = Value {
+            name: name.clone(),
+            secret: found.secret,
+            origin: found.origin,
+            made: false,
+        };
+        weigh(&key, &mut resolved.warnings);
+        resolved.keys.push(key);
     }
     Ok(resolved)
 }
@@ -171,7 +203,7 @@ pub fn list(requests: &[Request<'_>]) -> Result<Vec<Listed>, Error> {
             add_row(
                 &mut rows,
                 request.program,
-                signing_row(&request.view(name), found.as_ref(), &ring),
+                signing_row(request, &request.view(name), found.as_ref(), &ring),
             );
             let view = request.view(name);
             for old in ring.kept(&view).filter(|k| {
@@ -192,7 +224,11 @@ pub fn list(requests: &[Request<'_>]) -> Result<Vec<Listed>, Error> {
                         origin: Some(Origin::StateDir(keyring::path(request.state_dir))),
                         fingerprint: fingerprint(&old.value),
                         programs: Vec::new(),
-                        weak: Vec::new(),
+                        home: home_of(request),
+                        weak: match old.status {
+                            Status::Compromised => Vec::new(),
+                            Status::Signs | Status::Verifies => strength(old.value.expose()),
+                        },
                         since_unix_s: Some(old.since_unix_s),
                         until_unix_s: Some(old.until_unix_s).filter(|until| *until != 0),
                     },
@@ -203,7 +239,8 @@ pub fn list(requests: &[Request<'_>]) -> Result<Vec<Listed>, Error> {
     Ok(rows)
 }
 
-/// Gives a key another value, where it lives; the value before verifies only. Programs get it at their next start.
+/// Gives a key another value, where it lives; the value before verifies only, unless it was set so as well and no program
+/// was given it. Programs get it at their next start.
 ///
 /// # Errors
 /// If the environment sets it, the value cannot be written, or a file cannot be.
@@ -211,6 +248,29 @@ pub fn set(
     request: &Request<'_>,
     name: &str,
     value: &Secret,
+    random: &mut dyn Random,
+) -> Result<Origin, Error> {
+    give(request, name, value, true, random)
+}
+
+/// Likewise, with a value that has signed tokens somewhere else.
+///
+/// # Errors
+/// As [`set`].
+pub fn import(
+    request: &Request<'_>,
+    name: &str,
+    value: &Secret,
+    random: &mut dyn Random,
+) -> Result<Origin, Error> {
+    give(request, name, value, false, random)
+}
+
+fn give(
+    request: &Request<'_>,
+    name: &str,
+    value: &Secret,
+    unused: bool,
     random: &mut dyn Random,
 ) -> Result<Origin, Error> {
     check_name(name)?;
@@ -238,7 +298,12 @@ pub fn set(
             ring.retire(&view, value, clock);
         }
     }
+    let is_known = ring.find(&view, value).is_some() || found.is_some_and(|f| f.secret == *value);
+    // The keyring is written before the file, and a value that is marked late would count as used after a crash: harmless.
     let origin = put(request, name, value, "set", (&mut ring, &mut file), random)?;
+    if !is_known || !unused {
+        ring.is_unused(&view, value, unused);
+    }
     ring.write(request.state_dir, random)?;
     Ok(origin)
 }
@@ -416,7 +481,20 @@ fn weigh(key: &Value, warnings: &mut Vec<Warning>) {
     }
 }
 
-fn signing_row(view: &View<'_>, found: Option<&Found>, ring: &Keyring) -> Listed {
+/// Where a key of it is kept that is made.
+fn home_of(request: &Request<'_>) -> Origin {
+    let file = request
+        .env_file
+        .map(|path| Origin::EnvFile(path.to_owned()));
+    file.unwrap_or_else(|| Origin::StateDir(keyring::path(request.state_dir)))
+}
+
+fn signing_row(
+    request: &Request<'_>,
+    view: &View<'_>,
+    found: Option<&Found>,
+    ring: &Keyring,
+) -> Listed {
     let kept = found.and_then(|f| ring.find(view, &f.secret));
     Listed {
         name: view.name.to_owned(),
@@ -425,16 +503,20 @@ fn signing_row(view: &View<'_>, found: Option<&Found>, ring: &Keyring) -> Listed
         origin: found.map(|f| f.origin.clone()),
         fingerprint: found.map_or_else(String::new, |f| fingerprint(&f.secret)),
         programs: Vec::new(),
-        weak: strength(found.map_or("", |f| f.secret.expose())),
+        home: home_of(request),
+        weak: found.map_or_else(Vec::new, |f| strength(f.secret.expose())),
         since_unix_s: kept.map(|k| k.since_unix_s),
         until_unix_s: None,
     }
 }
 
-/// Programs that share a value share its row.
+/// Programs that share a value share its row; one that is still to be made, in one home.
 fn add_row(rows: &mut Vec<Listed>, program: &str, row: Listed) {
     let same = |r: &&mut Listed| {
-        r.name == row.name && r.status == row.status && r.fingerprint == row.fingerprint
+        r.name == row.name
+            && r.status == row.status
+            && r.fingerprint == row.fingerprint
+            && (r.origin.is_some() || r.home == row.home)
     };
     match rows.iter_mut().find(same) {
         Some(there) => there.programs.push(program.to_owned()),

@@ -238,6 +238,7 @@ pub fn admit(
             scope: request.file_scope(),
             until_unix_s: until.unwrap_or(0),
             life_s: 0,
+            unused: false,
         });
         taken += 1;
     }

@@ -2,7 +2,7 @@
 
 use secrets::{
     Env, Error, InUse, Origin, Random, Request, Resolved, Secret, Status, SystemRandom, Warning,
-    Weakness, find, list, resolve, set, show,
+    Weakness, find, import, inspect, list, resolve, set, show,
 };
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -270,6 +270,87 @@ fn setting_a_key_keeps_the_old_one_for_verification() {
 }
 
 #[test]
+fn a_value_that_was_set_and_given_to_no_program_proves_nothing_when_it_is_replaced() {
+    let third = OLD.chars().rev().collect::<String>();
+    for file in [false, true] {
+        let mut site = site();
+        if file {
+            site = site.env_file(Some(""));
+        }
+        site.set(OLD).unwrap();
+        site.resolve();
+        site.set("short").unwrap();
+        site.set("short").unwrap();
+        site.set(OTHER).unwrap();
+        let resolved = site.resolve();
+        assert_eq!(resolved.keys[0].secret.expose(), OTHER);
+        assert_eq!(verify_only(&resolved), [OLD], "the typo is gone");
+        // One that a program was given may have signed tokens, and so may one that comes from elsewhere.
+        site.set(&third).unwrap();
+        assert_eq!(verify_only(&site.resolve()), [OLD, OTHER]);
+        let foreign = format!("{third}{third}");
+        site.with(|r| {
+            import(
+                r,
+                "SECRET_KEY",
+                &Secret::new(foreign.as_str()),
+                &mut SystemRandom,
+            )
+        })
+        .unwrap();
+        site.set(OLD).unwrap();
+        let verifies = site.resolve();
+        assert!(verify_only(&verifies).contains(&foreign.as_str()));
+    }
+}
+
+#[test]
+fn a_look_says_what_a_start_would_say_and_writes_nothing() {
+    let site = site()
+        .env_file(Some("SECRET_KEY=changeme\n"))
+        .environment(OTHER);
+    let seen = site.with(inspect).unwrap();
+    assert_eq!(seen.keys[0].secret.expose(), OTHER);
+    assert!(seen.env_file.is_empty(), "a key is no plain variable");
+    let disagree = |warning: &Warning| matches!(warning, Warning::Disagree { .. });
+    assert!(seen.warnings.iter().any(disagree), "{:?}", seen.warnings);
+    assert!(!site.state().exists());
+    assert_eq!(site.text(), "SECRET_KEY=changeme\n");
+
+    let weak = Site {
+        env: Env::new(),
+        ..site
+    };
+    let seen = weak.with(inspect).unwrap();
+    let is_weak = |warning: &&Warning| matches!(warning, Warning::Weak { .. });
+    assert_eq!(seen.warnings.iter().filter(is_weak).count(), 2);
+    let none = Site {
+        env_file: None,
+        ..weak
+    };
+    assert_eq!(none.with(inspect).unwrap().keys, []);
+}
+
+#[test]
+fn a_list_says_what_is_weak_also_of_what_only_verifies_and_nothing_of_what_is_not_made() {
+    let site = site();
+    let rows = site.with(|r| list(&[*r])).unwrap();
+    assert_eq!(
+        (rows.len(), rows[0].weak.len(), rows[0].origin.clone()),
+        (1, 0, None)
+    );
+    site.set("short").unwrap();
+    site.resolve();
+    site.set(OTHER).unwrap();
+    let rows = site.with(|r| list(&[*r])).unwrap();
+    let weak: Vec<(Status, usize)> = rows
+        .iter()
+        .map(|row| (row.status, row.weak.len()))
+        .collect();
+    assert_eq!(weak, [(Status::Signs, 0), (Status::Verifies, 1)]);
+}
+
+#[test]
 fn setting_in_the_state_directory_and_what_cannot_be_set() {
     let site = site();
     let (first, _) = site.key();
@@ -332,10 +413,7 @@ fn weak_keys_and_homes_that_do_not_last_are_warned_about() {
 fn reading_writes_nothing() {
     let site = site().env_file(None);
     assert_eq!(site.with(|r| find(r, "SECRET_KEY")), Ok(None));
-    assert_eq!(
-        site.with(|r| list(&[*r])).unwrap()[0].weak,
-        [Weakness::Missing]
-    );
+    assert_eq!(site.with(|r| list(&[*r])).unwrap()[0].weak, []);
     assert!(!site.state().exists() && !site.root.join(".env").exists());
     let missing = |site: &Site| {
         let resolved = site.with(secrets::load_env_file).unwrap();

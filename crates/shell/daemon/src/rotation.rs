@@ -62,7 +62,11 @@ pub(crate) fn affected(model: &conf::Model, name: &str, how: How) -> Result<Vec<
     }
     all.dedup();
     if !reasons.is_empty() {
-        let by_hand = if by_hand { advice(name) } else { String::new() };
+        let by_hand = if by_hand {
+            advice(&upstreams, name)
+        } else {
+            String::new()
+        };
         return Err(format!(
             "{name} was not rotated; people would be signed out:\n  {}\n{by_hand}to sign everyone out on purpose, because the key leaked: steadfast secrets rotate {name} --compromised",
             reasons.join("\n  ")
@@ -84,10 +88,11 @@ pub(crate) fn upstreams(model: &conf::Model, name: &str) -> Vec<String> {
 }
 
 /// How a key of an upstream is rotated by hand.
-fn advice(name: &str) -> String {
+fn advice(upstreams: &[String], name: &str) -> String {
+    let one = upstreams.first().map_or("", String::as_str);
     format!(
         "by hand: give the program of the upstream a new value, beside the old one if it reads several, and restart it; then at once\n  \
-         steadfast secrets set {name}\n  steadfast update\n\
+         steadfast secrets set {name} --program upstream:{one}\n  steadfast update\n\
          with the same value on standard input: the gateway signs with it from then on, also what the old one had signed. A program that \
          reads one value refuses everybody from its restart until that update; one that reads both refuses nobody.\n"
     )
@@ -97,7 +102,7 @@ fn advice(name: &str) -> String {
 pub(crate) fn left_to_do(upstreams: &[String], name: &str) -> Vec<String> {
     let line = |upstream: &String| {
         format!(
-            "upstream:{upstream}  refuses everybody until it is started again with the new {name} (steadfast secrets show {name})"
+            "upstream:{upstream}  refuses everybody until it is started again with the new {name} (steadfast secrets show {name} --program upstream:{upstream})"
         )
     };
     upstreams.iter().map(line).collect()
@@ -275,7 +280,10 @@ mod tests {
         );
         let upstream = "[upstream:u]\nconnect = 127.0.0.1:1\nsecrets = KEY\n";
         let why = check(upstream, How::Overlap).expect_err("somebody else's");
-        for part in ["steadfast secrets set KEY\n", "steadfast update\n"] {
+        for part in [
+            "steadfast secrets set KEY --program upstream:u\n",
+            "steadfast update\n",
+        ] {
             assert!(why.contains(part), "{why}");
         }
         assert_eq!(check(upstream, How::Compromised), Ok(Vec::new()));

@@ -74,32 +74,23 @@ pub(super) fn environment(
         let span = span.or_else(|| program.secrets.first().and_then(|name| name.span.clone()));
         Box::new(Finding::error("secrets", format!("[program:{}] {why}", program.name)).at(span))
     };
-    let resolved = if names.is_empty() || context.dry {
-        secrets::load_env_file(&request)
-    } else {
-        secrets::resolve(&request, &mut SystemRandom)
-    };
-    let mut resolved = resolved.map_err(failed)?;
-    if context.dry {
+    let resolved = match context.dry {
         // A key counts as a key also where it stands in the env file, as in a real run.
-        resolved.env_file.retain(|name, _| !names.contains(name));
-        for name in &names {
-            if let Some(found) = secrets::find(&request, name).map_err(failed)? {
-                let value = secrets::Value {
-                    name: name.clone(),
-                    secret: found.secret,
-                    origin: found.origin,
-                    made: false,
-                };
-                resolved.keys.push(value);
-            }
-        }
-    }
+        true => secrets::inspect(&request),
+        false if names.is_empty() => secrets::load_env_file(&request),
+        false => secrets::resolve(&request, &mut SystemRandom),
+    };
+    let resolved = resolved.map_err(failed)?;
+    let span = process.env_file.as_ref().and_then(|path| path.span.clone());
     for warning in &resolved.warnings {
-        let span = process.env_file.as_ref().and_then(|path| path.span.clone());
-        out.findings.push(
-            Finding::warning("secrets", format!("[program:{}] {warning}", program.name)).at(span),
-        );
+        let text = format!("[program:{}] {warning}", program.name);
+        let span = span.clone().or_else(|| of_key(program, warning));
+        tell(out, Finding::warning("secrets", text).at(span));
+    }
+    for name in &program.secrets {
+        if resolved.keys.iter().all(|key| key.name != name.value) {
+            tell(out, to_be_made(program, name, &request));
+        }
     }
     for key in &resolved.keys {
         let what = if key.made {
@@ -142,6 +133,49 @@ pub(super) fn environment(
         }
     }
     Ok(made)
+}
+
+/// Once, however many processes it has.
+fn tell(out: &mut Resolved, finding: Finding) {
+    if !out.findings.contains(&finding) {
+        out.findings.push(finding);
+    }
+}
+
+/// Where a program without an env file names the key that a warning is about.
+fn of_key(program: &conf::Program, warning: &secrets::Warning) -> Option<finding::Span> {
+    let of = warning.key()?;
+    let name = program.secrets.iter().find(|name| name.value == of)?;
+    name.span.clone()
+}
+
+/// A dry run finds no key: one that the app has elsewhere would lose against a new one.
+fn to_be_made(
+    program: &conf::Program,
+    name: &conf::Spanned<String>,
+    request: &Request<'_>,
+) -> Finding {
+    let file = request.env_file.map(|path| {
+        let gone = if path.exists() {
+            ""
+        } else {
+            ", which does not exist"
+        };
+        format!(" nor in {}{gone}", path.display())
+    });
+    let message = format!(
+        "[program:{}] {} is not in its environment{}: it will be made at the first start, and tokens signed with \
+         another value stop counting",
+        program.name,
+        name.value,
+        file.unwrap_or_default()
+    );
+    Finding::note("secrets", message)
+        .at(name.span.clone())
+        .hint(format!(
+            "to keep the value that the app has now: steadfast secrets import {} --stdin",
+            name.value
+        ))
 }
 
 /// Older values that still verify, the newest first, as the app reads them.

@@ -87,7 +87,13 @@ pub(super) fn definition(
     };
     out.sessions = super::tokens::sessions(model, owner, context.dry, resolved);
     for upstream in &model.upstreams {
-        let jwt = super::tokens::upstream(upstream, context, resolved);
+        let jwt = match super::tokens::upstream(upstream, context, resolved) {
+            Ok(jwt) => jwt,
+            Err(finding) => {
+                resolved.findings.push(*finding);
+                continue;
+            }
+        };
         out.jwts.extend(jwt.map(|jwt| (upstream.name.clone(), jwt)));
         let at = match &upstream.connect.value {
             UpstreamAddr::Unix(path) => format!("unix:{path}"),

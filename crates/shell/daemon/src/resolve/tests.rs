@@ -550,6 +550,116 @@ fn there_is_no_way_past_the_sign_in_but_one_that_the_file_names() {
     assert_eq!(asked(&open), (Some(Off), Some(Off), vec![]));
 }
 
+#[test]
+fn a_dry_run_says_what_is_wrong_with_keys() {
+    let case = case();
+    let said = |text: &str| {
+        let resolved = case.dry(&format!(
+            "[program:app]\ncommand = cat\nstdout_logfile = NONE\nstderr_logfile = NONE\nsecrets = SECRET_KEY\n{text}"
+        ));
+        let words = resolved.findings.iter().filter(|it| it.code == "secrets");
+        words.map(|it| it.message.clone()).collect::<Vec<_>>()
+    };
+    let made = said("env_file = DIR/gone\nnumprocs = 2\nprocess_name = %(process_num)d\n");
+    assert_eq!(made.len(), 1, "{made:#?}");
+    assert!(
+        made[0].contains("gone, which does not exist: it will be made"),
+        "{made:#?}"
+    );
+    std::fs::write(case.dir.path().join(".env"), "SECRET_KEY=changeme\n").expect("written");
+    let weak = said("env_file = DIR/.env\n").join("\n");
+    assert!(
+        weak.contains("SECRET_KEY is weak: it is an example"),
+        "{weak}"
+    );
+    let differ = said("env_file = DIR/.env\nenvironment = SECRET_KEY=\"other\"\n").join("\n");
+    assert!(
+        differ.contains("SECRET_KEY differs between the environment and"),
+        "{differ}"
+    );
+}
+
+#[test]
+fn the_key_of_an_upstream_is_never_made() {
+    let case = case();
+    let text = "[gateway:web]\nlisten = 127.0.0.1:80\nroute = / -> legacy\n[upstream:legacy]\nconnect = 127.0.0.1:81\n\
+                env_file = DIR/legacy.env\nsecrets = SECRET_KEY\n";
+    for dry in [true, false] {
+        let resolved = case.resolved(text, dry);
+        let error = resolved.findings.iter().find(|it| it.is_error());
+        let error = error.expect("an error");
+        assert!(
+            error.message.contains("nobody here knows its SECRET_KEY"),
+            "{error:?}"
+        );
+        assert!(resolved.active.gateway.upstreams.is_empty());
+        assert!(!case.dir.path().join("legacy.env").exists());
+    }
+    let key = "8d1f5b2c9a7e4630".repeat(4);
+    std::fs::write(
+        case.dir.path().join("legacy.env"),
+        format!("SECRET_KEY={key}\n"),
+    )
+    .expect("written");
+    let resolved = case.resolve(text);
+    assert!(
+        !resolved.findings.iter().any(finding::Finding::is_error),
+        "{:#?}",
+        resolved.findings
+    );
+    assert_eq!(resolved.active.gateway.upstreams.len(), 1);
+}
+
+#[test]
+fn what_signing_in_needs_is_said() {
+    let case = case();
+    let said = |gateway: &str| {
+        let resolved = case.dry(&format!(
+            "[program:app]\ncommand = uvicorn server:app --host 0.0.0.0 --port 8001\nlisten = gateway\n\
+             secrets = SECRET_KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n[gateway:web]\nroute = / -> app\n{gateway}"
+        ));
+        let notes = resolved.findings.iter();
+        let notes = notes.filter(|found| found.code == "sign-in");
+        notes
+            .map(|found| found.message.clone())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    for (gateway, words) in [
+        (
+            "auth = required\n",
+            &[
+                "POST /_steadfast/login",
+                "SECRET_KEY is a 401",
+                "on 0.0.0.0:8001",
+            ][..],
+        ),
+        (
+            "auth = required\nlisten = 127.0.0.1:80\n",
+            &["POST /_steadfast/login", "SECRET_KEY is a 401"],
+        ),
+        (
+            "auth = required\nlogin = /login\ntrust = 10.0.0.1\n",
+            &["SECRET_KEY is a 401"],
+        ),
+        (
+            "login = /login\nlisten = [::1]:80 0.0.0.0:81\n",
+            &["on 0.0.0.0:81"],
+        ),
+        (
+            "auth = optional\nlogin = /login\nlisten = unix:/run/x.sock\n",
+            &[],
+        ),
+        ("auth = off\n", &[]),
+    ] {
+        let said = said(gateway);
+        assert_eq!(said.lines().count(), words.len(), "{gateway}{said}");
+        for word in words {
+            assert!(said.contains(word), "{gateway}{said}");
+        }
+    }
+}
+
 /// Addresses that are opened although the file has an error, and who is left out.
 fn opened(case: &Case, text: &str) -> BTreeSet<String> {
     let mut resolved = case.resolved_with(text, true, true);
@@ -595,6 +705,12 @@ fn what_a_gateway_with_an_error_would_guard_is_not_opened_without_it() {
 #[test]
 fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
     let case = case();
+    let key = "8d1f5b2c9a7e4630".repeat(4);
+    std::fs::write(
+        case.dir.path().join("legacy.env"),
+        format!("THEIRS={key}\n"),
+    )
+    .expect("written");
     let mut resolved = case.resolve(
         "[program:app]\ncommand = uvicorn server:app --port 8001\nsecrets = KEY\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
          [upstream:legacy]\nconnect = 127.0.0.1:9000\nready = http:/health\nsecrets = THEIRS\nenv_file = DIR/legacy.env\nclaims = nonsense\n\
@@ -639,8 +755,7 @@ fn a_proxy_may_ask_about_a_program_that_keeps_its_port_and_about_an_upstream() {
         (ready.path.as_str(), ready.host.as_str()),
         ("/health", "localhost")
     );
-    let written = std::fs::read_to_string(case.dir.path().join("legacy.env")).expect("made");
-    assert_eq!(written, format!("THEIRS={}\n", jwt.keys[0].secret));
+    assert_eq!(jwt.keys[0].secret, key);
 }
 
 /// Two apps behind gateways with sessions; `{forum}` and `{billing}` are what each section says beside.

@@ -84,13 +84,20 @@ fn claims(section: &str, tokens: &Tokens, findings: &mut Vec<Finding>) -> String
     String::new()
 }
 
-/// The tokens of an upstream, whose key is found or made like a program's.
+/// The tokens of an upstream. Its key is found like a program's, and never made: its program has one already, and would
+/// refuse whatever another one signs.
+///
+/// # Errors
+/// If a key of it is in no place; then it has no place behind a gateway.
 pub(super) fn upstream(
     upstream: &conf::Upstream,
     context: &Context<'_>,
     out: &mut Resolved,
-) -> Option<Jwt> {
-    let signer = upstream.tokens.signer(&upstream.secrets)?.to_owned();
+) -> Result<Option<Jwt>, Box<Finding>> {
+    let Some(signer) = upstream.tokens.signer(&upstream.secrets) else {
+        return Ok(None);
+    };
+    let signer = signer.to_owned();
     let section = format!("upstream:{}", upstream.name);
     let names: Vec<String> = upstream
         .secrets
@@ -113,8 +120,13 @@ pub(super) fn upstream(
         life_s: life_s(&upstream.tokens),
         in_use: context.in_use,
     };
+    for name in &upstream.secrets {
+        if let Ok(None) = secrets::find(&request, &name.value) {
+            return Err(Box::new(without_key(upstream, name, &request)));
+        }
+    }
     let resolved = if context.dry {
-        secrets::load_env_file(&request)
+        secrets::inspect(&request)
     } else {
         secrets::resolve(&request, &mut SystemRandom)
     };
@@ -128,30 +140,50 @@ pub(super) fn upstream(
             out.findings
                 .push(Finding::warning("secrets", text).at(span));
         }
-        for key in resolved.keys.iter().filter(|key| key.made) {
-            out.keys
-                .push(format!("{}  made, kept in {}", key.name, key.origin));
-        }
         secrets::ring(&request, &signer)
     });
     match ring {
         Ok(ring) => {
             let reads_all = upstream.tokens.fallbacks.is_some();
-            jwt(
+            Ok(jwt(
                 &section,
                 &upstream.tokens,
                 &ring,
                 reads_all,
                 &mut out.findings,
-            )
+            ))
         }
         Err(why) => {
             let span = upstream.secrets.first().and_then(|name| name.span.clone());
-            out.findings
-                .push(Finding::error("secrets", format!("[{section}] {why}")).at(span));
-            None
+            let finding = Finding::error("secrets", format!("[{section}] {why}")).at(span);
+            Err(Box::new(finding))
         }
     }
+}
+
+fn without_key(
+    upstream: &conf::Upstream,
+    name: &Spanned<String>,
+    request: &Request<'_>,
+) -> Finding {
+    let place = request.env_file.map_or_else(
+        || "and it names no env_file".to_owned(),
+        |path| match path.exists() {
+            true => format!("and {} does not set it", path.display()),
+            false => format!("and {} does not exist", path.display()),
+        },
+    );
+    let message = format!(
+        "[upstream:{}] nobody here knows its {}, {place}",
+        upstream.name, name.value
+    );
+    Finding::error("secrets", message)
+        .at(name.span.clone())
+        .effect("its program would refuse every token that another key signs, so the upstream is left out")
+        .hint(format!(
+            "name the file that its program reads (env_file = /path/.env), or give the value: steadfast secrets set {} --program upstream:{}",
+            name.value, upstream.name
+        ))
 }
 
 /// Where sessions are kept; None where nothing asks for them. The database's directory belongs to the gateway's user.
