@@ -219,6 +219,8 @@ struct Cutter<'a> {
     open_value: bool,
     /// Whether the missing first header was reported.
     said_headless: bool,
+    /// Whether the lines stand below a header without its closing bracket: whose keys they are is not known.
+    below_broken: bool,
     indent: usize,
 }
 
@@ -234,6 +236,7 @@ impl<'a> Cutter<'a> {
             in_section: false,
             open_value: false,
             said_headless: false,
+            below_broken: false,
             indent: 0,
         }
     }
@@ -346,6 +349,15 @@ impl<'a> Cutter<'a> {
             });
             self.in_section = true;
             self.open_value = false;
+            self.below_broken = false;
+            return;
+        }
+        if let Some(meant) = unclosed_header(value) {
+            self.broken_header(range, &meant);
+            return;
+        }
+        if self.below_broken {
+            self.token(TokenKind::Junk, range.end);
             return;
         }
         if !self.in_section {
@@ -373,6 +385,19 @@ impl<'a> Cutter<'a> {
                 self.items.insert(at, Item::Junk);
             }
         }
+    }
+
+    /// `[program:x`. Python takes it for a key `[program` of the section above and its keys for that section's: one
+    /// message about the line is worth more than one about each of them.
+    fn broken_header(&mut self, range: Range<usize>, meant: &str) {
+        let finding = Finding::error("conf.syntax", "the closing `]` of the section is missing")
+            .at(self.text.span(range.clone()))
+            .effect("the lines up to the next section are not used")
+            .hint(format!("write: [{meant}]"));
+        self.complain(finding);
+        self.token(TokenKind::Junk, range.end);
+        self.open_value = false;
+        self.below_broken = true;
     }
 
     fn option(&mut self, range: &Range<usize>, key: &str, delimiter: usize) {
@@ -441,6 +466,14 @@ impl<'a> Cutter<'a> {
 fn header_end(value: &str) -> Option<usize> {
     let end = value.rfind(']')?;
     (value.starts_with('[') && end >= 2).then_some(end + 1)
+}
+
+/// The name of the section that a stripped line without its closing bracket was to begin. Only kinds that are known: a
+/// key may begin with a bracket.
+fn unclosed_header(value: &str) -> Option<String> {
+    let name = strip(value.strip_prefix('[')?);
+    let known = !name.contains([']', '=']) && crate::known::section(name).is_some();
+    known.then(|| name.to_owned())
 }
 
 /// Where the comment of a line begins, found in rounds as Python does (see the module's documentation). Linear: each round goes on

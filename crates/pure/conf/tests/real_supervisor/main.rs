@@ -141,6 +141,12 @@ fn the_corpus_means_the_same() {
     compare(&common::corpus());
 }
 
+/// Whether a line may be a section without its closing bracket, which we refuse and Python takes for a key.
+fn unclosed(files: &[(String, String)]) -> bool {
+    let lines = || files.iter().flat_map(|(_, content)| content.lines());
+    lines().any(|line| line.starts_with('[') && !line.contains(']'))
+}
+
 #[test]
 fn generated_files_mean_the_same() {
     let mut runner = TestRunner::new_with_rng(
@@ -155,7 +161,7 @@ fn generated_files_mean_the_same() {
             let files = strategy.new_tree(&mut runner).expect("a value").current();
             common::Case {
                 name: format!("generated {i}"),
-                stricter: false,
+                stricter: unclosed(&files),
                 partly: false,
                 files,
             }
