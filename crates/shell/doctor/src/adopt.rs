@@ -36,13 +36,25 @@ const HEALTH_PATHS: &[&str] = &[
 #[command(name = "steadfast adopt", disable_version_flag = true)]
 struct Words {
     /// The configuration
-    file: PathBuf,
+    #[arg(required_unless_present = "config")]
+    file: Option<PathBuf>,
+    /// The same, as other commands take it
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
     /// The file of nginx that leads to its programs
     #[arg(long, value_name = "FILE")]
     nginx: Option<PathBuf>,
     /// Writes the changes, with a copy of each old file beside it
     #[arg(long)]
     write: bool,
+}
+
+impl Words {
+    /// The file, however it was given: one of both is required.
+    fn path(&self) -> PathBuf {
+        let given = self.file.as_ref().or(self.config.as_ref());
+        given.cloned().unwrap_or_default()
+    }
 }
 
 pub(crate) fn run(words: &[String], io: &mut Io<'_>) -> u8 {
@@ -55,7 +67,7 @@ pub(crate) fn run(words: &[String], io: &mut Io<'_>) -> u8 {
         }
     };
     let args = Args {
-        config: Some(words.file.clone()),
+        config: Some(words.path()),
         files_only: true,
         ..Args::default()
     };
@@ -86,7 +98,7 @@ pub(crate) fn run(words: &[String], io: &mut Io<'_>) -> u8 {
             return 2;
         }
     }
-    let file = servers::shell_line(&[words.file.display().to_string()]);
+    let file = servers::shell_line(&[words.path().display().to_string()]);
     if words.write {
         let _ = writeln!(
             io.err,

@@ -9,6 +9,8 @@ use crate::run::{Judged, cause};
 use crate::scene::{Scene, Source, Subject};
 use crate::time::{date, duration};
 
+/// A longer cell (a path, an address) stands out of its column instead of moving those of all others.
+const CELL_COLUMNS_MAX: usize = 40;
 /// Programs named at the top; the rest is counted.
 const NAMED_MAX: usize = 20;
 
@@ -56,6 +58,7 @@ fn absent(scene: &Scene, subject: &Subject) -> &'static str {
 
 /// What was looked at.
 fn head(out: &mut String, scene: &Scene) {
+    let mut configs = Vec::new();
     for (index, config) in scene.configs.iter().enumerate() {
         let programs = scene
             .subjects
@@ -71,16 +74,21 @@ fn head(out: &mut String, scene: &Scene) {
             None => "not running".to_owned(),
         };
         let files = config.loaded.tree.len();
-        out.push_str(&format!(
-            "{}  {files} file{}, {programs} program{}, {running}\n",
-            escape(&config.shown),
+        let what = format!(
+            "{files} file{}, {programs} program{}, {running}",
             if files == 1 { "" } else { "s" },
             if programs == 1 { "" } else { "s" },
-        ));
+        );
+        configs.push([escape(&config.shown), what]);
     }
+    for line in columns(&configs) {
+        out.push_str(&format!("{line}\n"));
+    }
+    let mut rows = Vec::new();
     for subject in scene.subjects.iter().take(NAMED_MAX) {
         if subject.source == Source::Address {
-            out.push_str(&address(subject));
+            let [url, said] = address(subject);
+            rows.push([url, said, String::new()]);
             continue;
         }
         let process = subject.processes.first();
@@ -97,11 +105,10 @@ fn head(out: &mut String, scene: &Scene) {
         let command = subject
             .main_layer()
             .map_or_else(String::new, |l| mask_line(&l.line()));
-        let room = WIDTH_COLUMNS_MAX.saturating_sub(8);
-        let line: String = escape(&format!("{}  {state}  {command}", subject.name))
-            .chars()
-            .take(room)
-            .collect();
+        rows.push([escape(&subject.name), state, escape(&command)]);
+    }
+    for line in columns(&rows) {
+        let line: String = line.chars().take(WIDTH_COLUMNS_MAX - 8).collect();
         out.push_str(&format!("  {}\n", line.trim_end()));
     }
     if scene.subjects.len() > NAMED_MAX {
@@ -110,10 +117,13 @@ fn head(out: &mut String, scene: &Scene) {
             scene.subjects.len() - NAMED_MAX
         ));
     }
-    for (was, is) in crate::before::pairs(scene) {
-        for (word, of) in [("before", &was), ("now   ", &is)] {
+    let pairs: Vec<_> = crate::before::pairs(scene).into_iter().collect();
+    let names = pairs.iter().map(|(was, _)| was.program.chars().count());
+    let wide = names.max().unwrap_or(0);
+    for (was, is) in &pairs {
+        for (word, of) in [("before", was), ("now   ", is)] {
             let line = format!(
-                "{} {word}  pid {:<7} watches {:<4} {}",
+                "{:wide$} {word}  pid {:<7} watches {:<4} {}",
                 of.program, of.pid, of.watches, of.argv
             );
             let cut: String = escape(&line).chars().take(WIDTH_COLUMNS_MAX - 2).collect();
@@ -123,8 +133,29 @@ fn head(out: &mut String, scene: &Scene) {
     out.push('\n');
 }
 
-/// `  https://a.example/api/health  200 after 12 ms, certificate until 2027-01-31`.
-fn address(subject: &Subject) -> String {
+/// Rows as lines, each column as wide as its widest cell, but for cells that no other should make room for.
+fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let mut wide = [0; N];
+    for row in rows {
+        for (wide, cell) in wide.iter_mut().zip(row) {
+            let columns = cell.chars().count();
+            if columns <= CELL_COLUMNS_MAX {
+                *wide = columns.max(*wide);
+            }
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row
+            .iter()
+            .zip(wide)
+            .map(|(cell, wide)| format!("{cell:wide$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `https://a.example/api/health` and `200 after 12 ms, certificate until 2027-01-31`.
+fn address(subject: &Subject) -> [String; 2] {
     let health = subject.health.as_ref();
     let url = health.map_or(subject.name.as_str(), |h| h.url.as_str());
     let said = match health.map(|h| &h.answer) {
@@ -142,10 +173,7 @@ fn address(subject: &Subject) -> String {
     let until = subject.certificate.as_ref().map_or_else(String::new, |c| {
         format!(", certificate until {}", date(c.until_unix_s))
     });
-    format!(
-        "  {}\n",
-        escape(&mask_line(&format!("{url}  {said}{until}")))
-    )
+    [url, &format!("{said}{until}")].map(|cell| escape(&mask_line(cell)))
 }
 
 fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> String {
@@ -258,5 +286,29 @@ fn summary(judged: &Judged) -> String {
         "healthy: no findings\n".to_owned()
     } else {
         format!("{}; steadfast explain CODE says more\n", parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let long = "x".repeat(CELL_COLUMNS_MAX + 1);
+        let rows = [
+            row(["backend", "pid 7 up 2d", "uvicorn"]),
+            row(["db", "not running", "postgres -D"]),
+            row([&long, "200", ""]),
+        ];
+        assert_eq!(
+            columns(&rows),
+            [
+                "backend  pid 7 up 2d  uvicorn".to_owned(),
+                "db       not running  postgres -D".to_owned(),
+                format!("{long}  200"),
+            ]
+        );
     }
 }
