@@ -18,14 +18,41 @@ const CALIBRATE_MS: std::ops::RangeInclusive<u64> = 10..=5_000;
 
 /// Carries out `users …`. Returns the exit status.
 pub(crate) fn users(action: Users, config: Option<&Path>, json: bool) -> u8 {
+    // Before a password is asked for.
+    if let Users::Add { name } = &action
+        && session::UserId::parse(name).is_none()
+    {
+        printer::error(&no_name(name));
+        return 1;
+    }
     with_store(config, async |kept| {
         let accounts = Accounts::command(kept).await?;
         change_users(&accounts, action, json).await
     })
 }
 
+fn no_name(name: &str) -> String {
+    format!(
+        "{name:?} cannot be the name of a user: names are 1 to {} bytes of UTF-8, without control characters and \
+         without a blank at either end (ada, ada@example.org, Ada Lovelace)",
+        session::USER_BYTES_MAX
+    )
+}
+
 /// Carries out `sessions …`. Returns the exit status.
 pub(crate) fn sessions(action: Sessions, config: Option<&Path>, json: bool) -> u8 {
+    if let Sessions::Revoke {
+        id: None,
+        user: None,
+    } = &action
+    {
+        printer::error(
+            "nothing says what to end\n  \
+             one session:           steadfast sessions revoke ID   (steadfast sessions list shows ids)\n  \
+             all of one user:       steadfast sessions revoke --user NAME",
+        );
+        return 2;
+    }
     with_store(config, async |kept| {
         change_sessions(kept, action, json).await
     })
@@ -38,7 +65,7 @@ fn with_store(
 ) -> u8 {
     let failed = |status: u8| {
         move |text: String| {
-            printer::note(&format!("steadfast: {text}"));
+            printer::error(&text);
             status
         }
     };
@@ -69,7 +96,7 @@ fn settings(config: Option<&Path>) -> Result<routes::Sessions, String> {
     let text = text.ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
     let (kept, asked) = daemon::sessions(text, &check::environment())?;
     if !asked {
-        printer::note(&format!(
+        printer::warning(&format!(
             "no gateway of {text} asks for sessions yet; add a section [sessions] to it"
         ));
     }
@@ -250,18 +277,18 @@ fn ago(s: u64) -> String {
 /// From the terminal, twice and without echo; else the first line of standard input.
 fn password(name: &str) -> Result<String, String> {
     if !isatty(std::io::stdin()) {
-        return line();
+        return line("the password");
     }
-    let typed = hidden(&format!("password for {name}: "))?;
-    if hidden("once more: ")? == typed {
+    let typed = hidden(&format!("password for {name}: "), "the password")?;
+    if hidden("once more: ", "the password")? == typed {
         Ok(typed)
     } else {
         Err("the two were not the same; nothing was changed".to_owned())
     }
 }
 
-/// One line of standard input, byte by byte: what follows is not ours.
-fn line() -> Result<String, String> {
+/// One line of standard input, byte by byte: what follows is not ours. `what` it is, for an error.
+fn line(what: &str) -> Result<String, String> {
     let mut bytes = Vec::new();
     for byte in std::io::stdin().lock().take(LINE_BYTES_MAX).bytes() {
         match byte.map_err(|error| format!("standard input: {error}"))? {
@@ -272,11 +299,19 @@ fn line() -> Result<String, String> {
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    String::from_utf8(bytes).map_err(|_| "the password is not UTF-8".to_owned())
+    text(bytes, what)
+}
+
+/// What was read, as text. The bytes themselves are not shown: they are part of a secret.
+pub(crate) fn text(bytes: Vec<u8>, what: &str) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() + 1;
+        format!("{what} is not UTF-8 text (byte {at}); nothing was changed")
+    })
 }
 
 /// Ctrl-C is read as a byte meanwhile: a signal would leave the terminal without echo.
-pub(crate) fn hidden(question: &str) -> Result<String, String> {
+pub(crate) fn hidden(question: &str, what: &str) -> Result<String, String> {
     let said = |error: rustix::io::Errno| format!("the terminal: {error}");
     let before = tcgetattr(std::io::stdin()).map_err(said)?;
     let mut silent = before.clone();
@@ -284,7 +319,7 @@ pub(crate) fn hidden(question: &str) -> Result<String, String> {
     silent.local_modes |= LocalModes::ECHONL;
     tcsetattr(std::io::stdin(), OptionalActions::Flush, &silent).map_err(said)?;
     printer::ask(question);
-    let typed = line();
+    let typed = line(what);
     tcsetattr(std::io::stdin(), OptionalActions::Flush, &before).map_err(said)?;
     match typed {
         Ok(typed) if typed.contains('\u{3}') => Err("nothing was changed".to_owned()),

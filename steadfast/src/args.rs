@@ -150,7 +150,7 @@ pub(crate) enum Command {
     /// Show what makes Steadfast run a configuration of Supervisor's; the file stays valid for Supervisor.
     #[command(disable_help_flag = true)]
     Adopt {
-        /// FILE [--nginx FILE] [--write]; --help says more.
+        /// FILE (or -c FILE) [--nginx FILE] [--write]; --help says more.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -322,7 +322,7 @@ pub(crate) enum Sessions {
     /// End a session, or all of a user.
     Revoke {
         /// Its id, from `sessions list`.
-        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        #[arg(conflicts_with = "user")]
         id: Option<String>,
         /// All sessions of this user.
         #[arg(long, value_name = "NAME")]

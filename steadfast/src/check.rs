@@ -15,7 +15,7 @@ pub(crate) fn check(file: Option<&Path>, dev: bool, json: bool) -> u8 {
     {
         Ok(path) => path,
         Err(text) => {
-            printer::note(&format!("steadfast: {text}"));
+            printer::error(&text);
             return 2;
         }
     };
@@ -51,10 +51,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 pub(crate) fn utf8(path: &Path) -> Option<&str> {
     let text = path.to_str();
     if text.is_none() {
-        printer::note(&format!(
-            "steadfast: {}: the path is not UTF-8",
-            path.display()
-        ));
+        printer::error(&format!("{}: the path is not UTF-8", path.display()));
     }
     text
 }

@@ -211,7 +211,7 @@ fn show(done: Done, json: bool, text: impl Fn(&Body) -> Vec<String>) -> u8 {
     }
     text(&done.body).iter().for_each(|line| printer::out(line));
     if !done.error.is_empty() && !views::says_what_failed(&done.body) {
-        printer::note(&format!("steadfast: {}", done.error));
+        printer::error(&done.error);
     }
     done.exit
 }

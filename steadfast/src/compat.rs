@@ -43,8 +43,8 @@ fn prepared(words: &[String]) -> Result<Start, String> {
         Err(Stop::Usage(complaint)) => return Err(complaint),
     };
     for flag in &given.idle {
-        printer::note(&format!(
-            "supervisord: {flag} has no effect: there is no Python to profile"
+        printer::warning(&format!(
+            "{flag} has no effect: there is no Python to profile"
         ));
     }
     let config = match &given.config {

@@ -16,7 +16,7 @@ pub(crate) fn follow(path: &Path) -> u8 {
     match follow_from_end(path) {
         Ok(()) => 0,
         Err(error) => {
-            printer::note(&format!("steadfast: {}: {error}", path.display()));
+            printer::error(&format!("{}: {error}", path.display()));
             2
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn man(dir: Option<&Path>, json: bool) -> u8 {
 }
 
 fn could_not(why: &str) -> u8 {
-    printer::note(&format!("steadfast: {why}"));
+    printer::error(why);
     2
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn links(dir: Option<&Path>, remove: bool, json: bool) -> u8 {
             let row = serde_json::json!({ "path": path, "result": word, "failed": failed });
             rows.push(row);
         } else if failed {
-            printer::note(&format!("steadfast: {}: {word}", path.display()));
+            printer::error(&format!("{}: {word}", path.display()));
         } else {
             printer::out(&format!("{}  {word}", path.display()));
         }

@@ -73,6 +73,13 @@ fn main() -> ExitCode {
     code(status)
 }
 
+/// Whether the command line ends in `--`, which asks for a command.
+fn ends_in_dashes() -> bool {
+    std::env::args_os()
+        .next_back()
+        .is_some_and(|word| word == "--")
+}
+
 fn code(status: i32) -> ExitCode {
     ExitCode::from(u8::try_from(status.clamp(0, 255)).unwrap_or(2))
 }
@@ -80,6 +87,14 @@ fn code(status: i32) -> ExitCode {
 fn dispatch(cli: Cli) -> u8 {
     let config = cli.config.as_deref();
     match cli.command {
+        Command::Run(run) if run.command.is_empty() && ends_in_dashes() => {
+            printer::error(
+                "no command stands behind `--`\n  \
+                 write it there:        steadfast run -- uvicorn server:app --port 8001\n  \
+                 or run a file:         steadfast run -c supervisord.conf",
+            );
+            2
+        }
         Command::Run(run) => {
             let plan = run::Plan {
                 config: cli.config.clone(),
@@ -116,7 +131,14 @@ fn dispatch(cli: Cli) -> u8 {
             words.extend(args);
             roles::with_doctor(|io| doctor::main(&words, io))
         }
-        Command::Adopt { args } => roles::with_doctor(|io| doctor::adopt(&args, io)),
+        Command::Adopt { args } => {
+            let mut words: Vec<String> = Vec::new();
+            if let Some(config) = config {
+                words.extend(["-c".to_owned(), config.to_string_lossy().into_owned()]);
+            }
+            words.extend(args);
+            roles::with_doctor(|io| doctor::adopt(&words, io))
+        }
         Command::Explain { name } if roles::is_finding(&name) => {
             roles::with_doctor(|io| doctor::explain(&name, io))
         }

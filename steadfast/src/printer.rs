@@ -11,6 +11,10 @@ struct Machine {
     notes: Vec<String>,
 }
 
+/// What every error begins with: ours, those of findings, of the doctor and of the command line. What is no error but
+/// has to be known begins with [`WARNING`]; all else (progress, what was done, what to do next) begins with itself.
+const ERROR: &str = "error: ";
+const WARNING: &str = "warning: ";
 /// Notes that an envelope repeats.
 const NOTES_MAX: usize = 64;
 
@@ -42,7 +46,7 @@ pub(crate) fn finish(status: i32) {
     });
     let Some(notes) = left else { return };
     let text = notes.join("\n");
-    let text = text.trim_start_matches("steadfast: ").to_owned();
+    let text = text.trim_start_matches(ERROR).to_owned();
     if status == 0 {
         json("done", serde_json::json!({ "exit": 0, "text": text }));
     } else {
@@ -101,6 +105,16 @@ pub(crate) fn note(line: &str) {
     let _ = stderr
         .write_all(line.as_bytes())
         .and_then(|()| stderr.write_all(b"\n"));
+}
+
+/// Writes why a command could not do what it was asked. What says so already is not told twice.
+pub(crate) fn error(text: &str) {
+    note(&format!("{ERROR}{}", text.trim_start_matches(ERROR)));
+}
+
+/// Writes what should be known although the command goes on.
+pub(crate) fn warning(text: &str) {
+    note(&format!("{WARNING}{}", text.trim_start_matches(WARNING)));
 }
 
 /// Writes a question whose answer is typed behind it.

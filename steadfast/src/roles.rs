@@ -22,7 +22,7 @@ pub(crate) fn hidden(words: &[String]) -> Option<ExitCode> {
 
 fn daemon_role(words: &[String]) -> ExitCode {
     let Some(root) = sys::fds::take(ROOT_FD) else {
-        printer::note("steadfast: __daemon is started by `steadfast run`, not by hand");
+        printer::error("__daemon is started by `steadfast run`, not by hand");
         return ExitCode::from(2);
     };
     let mut options = daemon::DaemonOptions {
@@ -54,7 +54,7 @@ fn daemon_role(words: &[String]) -> ExitCode {
                 options.source = daemon::Source::Command(words.by_ref().cloned().collect());
             }
             other => {
-                printer::note(&format!("steadfast: __daemon does not know {other}"));
+                printer::error(&format!("__daemon does not know {other}"));
                 return ExitCode::from(2);
             }
         }
@@ -76,16 +76,14 @@ pub(crate) fn demo(demo: &args::Demo, json: bool) -> u8 {
         None => None,
         Some(Some(time)) => Some(time),
         Some(None) => {
-            printer::note("steadfast: --storm takes a time: 20s, 2m");
+            printer::error("--storm takes a time: 20s, 2m");
             return 2;
         }
     };
     let exe = match std::env::current_exe() {
         Ok(exe) => exe,
         Err(error) => {
-            printer::note(&format!(
-                "steadfast: cannot find this program's own file: {error}"
-            ));
+            printer::error(&format!("cannot find this program's own file: {error}"));
             return 2;
         }
     };

@@ -46,7 +46,7 @@ pub(crate) fn run(plan: Plan) -> i32 {
     match prepare(&plan) {
         Ok(status) => status,
         Err(text) => {
-            printer::note(&format!("steadfast: {text}"));
+            printer::error(&text);
             2
         }
     }

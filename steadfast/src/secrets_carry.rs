@@ -80,7 +80,7 @@ pub(super) fn export(
     };
     let text = serde_json::to_string_pretty(&export).map_err(|why| why.to_string())?;
     printer::out(&text);
-    printer::note("these are keys as they are: whoever reads them can sign in as anybody");
+    printer::warning("these are keys as they are: whoever reads them can sign in as anybody");
     Ok(0)
 }
 
@@ -98,7 +98,10 @@ pub(super) fn import(
                 .to_owned(),
         );
     }
-    let text = input()?;
+    let what = one.map_or("what came".to_owned(), |(name, _)| {
+        format!("the value of {name}")
+    });
+    let text = input(&what)?;
     if let Some((name, program)) = one {
         let value = Secret::new(text.trim_end_matches(['\n', '\r']));
         let request = named(requests, name, program)?;

@@ -18,7 +18,7 @@ pub(crate) fn run(action: Secrets, config: Option<&Path>, json: bool) -> u8 {
     match try_run(action, config, json) {
         Ok(status) => status,
         Err(text) => {
-            printer::note(&format!("steadfast: {text}"));
+            printer::error(&text);
             2
         }
     }
@@ -107,7 +107,7 @@ fn rotate(
             Ok(0)
         }
         Err(why) => {
-            printer::note(&format!("steadfast: {why}"));
+            printer::error(&why);
             Ok(1)
         }
     }
@@ -260,9 +260,10 @@ fn status(status: secrets::Status) -> &'static str {
 
 fn set(request: &Request<'_>, name: &str, weak: bool) -> Result<u8, String> {
     // A key that is typed is on the screen of nobody.
+    let what = format!("the value of {name}");
     let typed = match rustix::termios::isatty(std::io::stdin()) {
-        true => crate::accounts_command::hidden(&format!("value of {name}: "))?,
-        false => input()?,
+        true => crate::accounts_command::hidden(&format!("value of {name}: "), &what)?,
+        false => input(&what)?,
     };
     let value = typed.trim_end_matches(['\n', '\r']);
     if value.is_empty() {
@@ -293,16 +294,18 @@ fn kept_in(name: &str, origin: &secrets::Origin, value: &Secret) {
     ));
     secrets::strength(value.expose())
         .iter()
-        .for_each(|weak| printer::note(&format!("    weak: {weak}")));
+        .for_each(|weak| printer::warning(&format!("{name}: weak: {weak}")));
 }
 
-/// Standard input, whole.
-pub(crate) fn input() -> Result<String, String> {
-    let mut text = String::new();
+/// Standard input, whole. `what` it is, for an error.
+pub(crate) fn input(what: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
     let read = std::io::stdin()
         .lock()
         .take(VALUE_BYTES_MAX)
-        .read_to_string(&mut text);
+        .read_to_end(&mut bytes);
     read.map_err(|error| format!("standard input: {error}"))?;
-    Ok(text)
+    crate::accounts_command::text(bytes, what).map_err(|why| {
+        format!("{why}\n  an environment holds text: write the bytes of a key as base64 or hex")
+    })
 }

@@ -445,3 +445,89 @@ fn addresses_are_free_when_shutdown_has_answered() {
         }
     }
 }
+
+#[test]
+fn what_is_missing_on_a_command_line_is_said_with_the_words_to_write() {
+    let installation = with(|_| "[program:worker]\ncommand = sleep 86503\n".to_owned());
+    let check = |args: &[&str], exit: i32, words: &[&str]| {
+        let said = say(&installation, args, exit);
+        let text = said.text();
+        assert!(said.stderr.starts_with("error: "), "{args:?}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{args:?} without {word:?}: {text}");
+        }
+    };
+    check(
+        &["sessions", "revoke"],
+        2,
+        &[
+            "steadfast sessions list",
+            "steadfast sessions revoke --user NAME",
+        ],
+    );
+    check(
+        &["users", "add", " ada"],
+        1,
+        &["\" ada\"", "256 bytes", "ada@example.org"],
+    );
+    check(&["pid", "worker"], 2, &["steadfast"]);
+    let said = Said::of(Command::new(exe()).args(["run", "--"])).expect("runs");
+    assert_eq!(said.exit, 2, "{}", said.text());
+    let text = said.text();
+    assert!(
+        said.stderr.starts_with("error: ") && text.contains("steadfast run -- uvicorn"),
+        "{text}"
+    );
+}
+
+#[test]
+fn adopt_takes_the_file_as_every_other_command_does() {
+    let installation = with(|_| "[program:worker]\ncommand = sleep 86504\n".to_owned());
+    let config = installation.config().display().to_string();
+    let plain = Said::of(Command::new(exe()).args(["adopt", &config])).expect("runs");
+    assert!(plain.stdout.contains("[steadfast]"), "{}", plain.text());
+    for args in [["-c", &config, "adopt"], ["adopt", "-c", &config]] {
+        let said = Said::of(Command::new(exe()).args(args)).expect("runs");
+        assert_eq!(said.stdout, plain.stdout, "{}", said.text());
+    }
+}
+
+#[test]
+fn a_value_that_is_no_text_is_named_and_not_shown() {
+    let installation =
+        with(|_| "[program:worker]\ncommand = sleep 86505\nsecrets = API_KEY\n".to_owned());
+    let mut command = installation.command();
+    let mut child = command
+        .args(["secrets", "set", "API_KEY"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let mut input = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut input, b"hunter2\xff\n").expect("read");
+    drop(input);
+    let output = child.wait_with_output().expect("ends");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.starts_with("error: the value of API_KEY is not UTF-8 text (byte 8)"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_session_store_that_is_away_is_named_without_its_password() {
+    let port = free_port();
+    let installation = with(|_| {
+        format!(
+            "[program:worker]\ncommand = sleep 86506\n[sessions]\nstore = postgres://bob:hunter2@127.0.0.1:{port}/app\n"
+        )
+    });
+    let said = say(&installation, &["sessions", "list"], 1);
+    let text = said.text();
+    assert!(
+        text.contains(&format!("127.0.0.1:{port}/app")),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+}

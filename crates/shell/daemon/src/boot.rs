@@ -72,14 +72,14 @@ pub(crate) async fn main(options: DaemonOptions, printer: crate::options::Printe
     let welcome = match root::welcome(root).await {
         Ok(welcome) => welcome,
         Err(why) => {
-            printer(Say::Err(format!("steadfast: {why}")));
+            printer(Say::Err(format!("error: {why}")));
             return COULD_NOT;
         }
     };
     let run_dir = match RunDir::open(&run_dir) {
         Ok(run_dir) => run_dir,
         Err(why) => {
-            printer(Say::Err(format!("steadfast: {why}")));
+            printer(Say::Err(format!("error: {why}")));
             return COULD_NOT;
         }
     };
@@ -165,7 +165,7 @@ async fn look(daemon: &Shared) -> Result<Found, CouldNot> {
     for number in daemon
         .run_dir
         .slots()
-        .map_err(|why| CouldNot(format!("steadfast: {why}")))?
+        .map_err(|why| CouldNot(format!("error: {why}")))?
     {
         let (dir, epoch) = (daemon.run_dir.slot(number).dir, daemon.epoch);
         tasks.push(tokio::task::spawn_local(async move {
@@ -242,7 +242,7 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     crate::pools::begin(daemon);
     daemon
         .keep()
-        .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
+        .map_err(|why| CouldNot(format!("error: {why}")))?;
     let control = open_fronts(daemon, None, &parsed(daemon, &loaded)).await?;
     if daemon.as_supervisord && daemon.detached {
         daemon.log(Level::Info, "daemonizing the supervisord process");
@@ -332,13 +332,13 @@ pub(crate) async fn open_fronts(
     let (activity, error) = Activity::open(&settings);
     daemon.state.borrow_mut().activity = activity;
     if let Some(why) = error {
-        (daemon.printer)(Say::Err(format!("steadfast: {why}")));
+        (daemon.printer)(Say::Err(format!("error: {why}")));
     }
     for (level, text) in first_lines {
         daemon.log(*level, text);
     }
     let control =
-        fronts::open_control(daemon, kept).map_err(|why| CouldNot(format!("steadfast: {why}")))?;
+        fronts::open_control(daemon, kept).map_err(|why| CouldNot(format!("error: {why}")))?;
     let errors = fronts::serve_supervisor(daemon).await;
     if daemon.as_supervisord && daemon.state.borrow().keepers.is_empty() && !errors.is_empty() {
         let text = "Error: Another program is already listening on a port that one of our HTTP servers is configured to \
@@ -347,7 +347,7 @@ pub(crate) async fn open_fronts(
     }
     for why in errors {
         (daemon.printer)(Say::Err(format!(
-            "steadfast: {why}\n  everything else goes on without it; {}",
+            "warning: {why}\n  everything else goes on without it; {}",
             settle::again()
         )));
     }
@@ -368,7 +368,7 @@ pub(crate) async fn open_fronts(
     daemon
         .run_dir
         .write_info(&info)
-        .map_err(|why| CouldNot(format!("steadfast: {why}")))?;
+        .map_err(|why| CouldNot(format!("error: {why}")))?;
     if crate::rival::holds_pidfile(&settings.pidfile, daemon.root_pid) {
         let text = format!(
             "the pidfile {} is another supervisor's and stays as it is",
@@ -446,7 +446,7 @@ pub(crate) fn open_ledger(daemon: &Shared, dir: Option<&str>) {
     match made.and_then(|()| Ledger::open(&dir)) {
         Ok(ledger) => daemon.state.borrow_mut().ledger = Some(ledger),
         Err(why) => (daemon.printer)(Say::Err(format!(
-            "steadfast: no history is kept: {}: {why}",
+            "warning: no history is kept: {}: {why}",
             dir.display()
         ))),
     }

@@ -78,7 +78,7 @@ pub fn run(options: DaemonOptions, printer: Printer) -> i32 {
         Ok(runtime) => runtime,
         Err(why) => {
             printer(Say::Err(format!(
-                "steadfast: cannot start the daemon's loop: {why}"
+                "error: cannot start the daemon's loop: {why}"
             )));
             return 2;
         }

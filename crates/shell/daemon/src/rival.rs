@@ -157,7 +157,7 @@ impl Rival {
             false => format!("supervisorctl -c {file} shutdown"),
         };
         format!(
-            "steadfast: {config} is run by {who} already (found by {})\n  \
+            "error: {config} is run by {who} already (found by {})\n  \
              everything would run twice, so nothing was started. End the other one first:\n    {end}\n  \
              what Steadfast would do with the file: steadfast adopt {file}",
             self.found_by

@@ -100,7 +100,7 @@ pub fn run(options: KeeperOptions) -> i32 {
         Err(error) => {
             let _ = rustix::io::write(
                 sys::fds::standard(2),
-                format!("steadfast: keeper: {error}\n").as_bytes(),
+                format!("error: keeper: {error}\n").as_bytes(),
             );
             2
         }

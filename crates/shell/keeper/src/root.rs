@@ -97,7 +97,7 @@ pub fn run(options: RootOptions) -> i32 {
     let signals = match Signals::new(&[15, 2, 3, 1, 12, 17, 10]) {
         Ok(signals) => signals,
         Err(error) => {
-            (options.say)(&format!("steadfast: cannot receive signals: {error}"));
+            (options.say)(&format!("error: cannot receive signals: {error}"));
             return EXIT_COULD_NOT;
         }
     };
@@ -152,12 +152,12 @@ impl Root {
         if self.daemon_at_ms.is_some_and(|at| at <= now_ms) && !self.ending {
             self.daemon_at_ms = None;
             if let Err(error) = self.start_daemon() {
-                self.say(&format!("steadfast: cannot start the daemon: {error}"));
+                self.say(&format!("error: cannot start the daemon: {error}"));
                 self.daemon_at_ms = Some(now_ms + DAEMON_PAUSE_MS);
             }
         }
         if self.answer_by_ms.is_some_and(|at| at <= now_ms) && !self.ending {
-            self.say("steadfast: the daemon does not answer; root ends the programs itself");
+            self.say("warning: the daemon does not answer; root ends the programs itself");
             self.ending = true;
             if let Some(daemon) = &self.daemon {
                 let _ = sys::signal::send(daemon.pid, 9);

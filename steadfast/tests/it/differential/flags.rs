@@ -17,6 +17,12 @@ command = sh -c 'pwd; umask; echo $TOLD; id -un; exec sleep 86460'
 startsecs = 0
 ";
 
+/// What only Steadfast says beside Supervisor's words. An error of supervisorctl names a class of Python's.
+fn of_ours(line: &str) -> bool {
+    let error = line.starts_with("error: ") && !line.starts_with("error: <class");
+    error || line.starts_with("warning: ")
+}
+
 /// One of the two as people start it: by its name, from a directory of its own.
 pub(super) struct Started {
     dir: tempfile::TempDir,
@@ -74,7 +80,7 @@ impl Started {
         };
         let lines: Vec<String> = text
             .lines()
-            .filter(|line| line.trim() != "self.warnings.warn(" && !line.starts_with("steadfast:"))
+            .filter(|line| line.trim() != "self.warnings.warn(" && !of_ours(line))
             .map(line)
             .collect();
         self.transcript += &super::mask(&(lines.join("\n") + "\n"));
