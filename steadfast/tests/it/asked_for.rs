@@ -214,6 +214,55 @@ command = sleep 1000
     );
 }
 
+/// The next request with a body of JSON, not answered yet.
+fn posted(listener: &TcpListener) -> (std::net::TcpStream, String) {
+    let (mut client, _) = listener.accept().expect("a request");
+    client
+        .set_read_timeout(Some(wait::PATIENCE))
+        .expect("a time-out");
+    let mut request = Vec::new();
+    let mut buffer = [0u8; 4096];
+    while !request.ends_with(b"}") {
+        let count = client.read(&mut buffer).expect("read");
+        assert!(count > 0, "{}", String::from_utf8_lossy(&request));
+        request.extend_from_slice(&buffer[..count]);
+    }
+    (client, String::from_utf8_lossy(&request).into_owned())
+}
+
+#[test]
+fn news_under_way_outlive_the_daemon() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let tree = started(&format!(
+        "[program:broken]
+command = sh -c 'exit 9'
+startretries = 0
+notify = http://127.0.0.1:{port}/
+"
+    ));
+    let (_unanswered, first) = posted(&listener);
+    let daemon = tree.daemon_pid().expect("a daemon");
+    assert!(storm::procfs::signal(daemon, rustix::process::Signal::KILL));
+    let (mut client, again) = posted(&listener);
+    client
+        .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+        .expect("answered");
+    let body = |request: &str| {
+        request
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+    };
+    assert_eq!(body(&first), body(&again), "the same news");
+    let runs = std::fs::read_dir(tree.path("run")).expect("a run directory");
+    let file = runs.flatten().map(|run| run.path().join("news.json"));
+    let file = file
+        .into_iter()
+        .find(|file| file.exists())
+        .expect("news.json");
+    until("nothing is under way", || read(&file) == "[]");
+}
+
 #[test]
 fn trouble_is_told_by_command_and_by_url() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -229,18 +278,10 @@ startretries = 0
 notify = sh -c 'cat > DIR/mail.tmp && mv DIR/mail.tmp DIR/mail'
 "
     ));
-    let (mut client, _) = listener.accept().expect("a request");
-    let mut request = Vec::new();
-    let mut buffer = [0u8; 4096];
-    while !request.ends_with(b"}") {
-        let count = client.read(&mut buffer).expect("read");
-        assert!(count > 0, "{}", String::from_utf8_lossy(&request));
-        request.extend_from_slice(&buffer[..count]);
-    }
+    let (mut client, request) = posted(&listener);
     client
         .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
         .expect("answered");
-    let request = String::from_utf8_lossy(&request).into_owned();
     let (head, body) = request.split_once("\r\n\r\n").expect("a body");
     assert!(head.starts_with("POST /T0KEN HTTP/1.1\r\n"), "{head}");
     let news: serde_json::Value = serde_json::from_str(body).expect("JSON");

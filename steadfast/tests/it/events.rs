@@ -93,6 +93,53 @@ fn kill_daemon_for_good(installation: &Installation) {
 }
 
 #[test]
+fn who_gives_up_while_the_daemon_is_away_is_told_of_once() {
+    let config = "
+[program:fails]
+command = sh -c 'while [ ! -e {dir}/gate ]; do sleep 0.05; done; exit 7'
+startsecs = 1000
+startretries = 0
+[eventlistener:hears]
+command = {listener} {dir}/heard
+events = PROCESS_STATE_FATAL,REMOTE_COMMUNICATION
+";
+    let installation = running(config, &[]);
+    settle(&installation, "hears", "RUNNING");
+    settle(&installation, "fails", "STARTING");
+    let pid = installation.pid("fails").expect("it starts");
+    kill_daemon_for_good(&installation);
+    std::fs::write(installation.path("gate"), "").expect("written");
+    eventually("its end", seconds(20), || {
+        (!procfs::lives(pid)).then_some(())
+    });
+    assert_eq!(installation.daemon_pid(), None);
+    assert!(procfs::signal(installation.root_pid(), Signal::CONT));
+    settle(&installation, "fails", "FATAL");
+    // Another daemon, which finds in the ledger what the one before it has told.
+    wait_file(&installation, "heard", "PROCESS_STATE_FATAL");
+    let daemon = installation.daemon_pid().expect("a daemon");
+    assert!(procfs::signal(daemon, Signal::KILL));
+    eventually("the next daemon", seconds(20), || {
+        installation.daemon_pid().filter(|pid| *pid != daemon)
+    });
+    settle(&installation, "hears", "RUNNING");
+    remote(&installation, "last");
+    let heard = wait_file(&installation, "heard", "last");
+    assert_eq!(
+        heard.matches("eventname:PROCESS_STATE_FATAL").count(),
+        1,
+        "{heard}"
+    );
+    let said = installation
+        .say(&["history", "fails", "--json"])
+        .expect("runs");
+    let value: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let entries = value["entries"].as_array().expect("entries");
+    let fatal = entries.iter().filter(|entry| entry["what"]["to"] == "FATAL");
+    assert_eq!(fatal.count(), 1, "{}", said.text());
+}
+
+#[test]
 fn what_happens_while_the_daemon_is_away_is_heard_with_its_time() {
     let config = "
 [program:cat]

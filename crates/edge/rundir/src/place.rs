@@ -256,14 +256,32 @@ impl RunDir {
         read(&self.path.join("events.json"))
     }
 
-    /// Removes it: a first start owes nobody anything.
-    pub fn remove_events(&self) {
-        let _ = std::fs::remove_file(self.path.join("events.json"));
+    /// Removes what was owed to somebody, events and news: a first start owes nobody anything.
+    pub fn remove_owed(&self) {
+        for name in ["events.json", "news.json"] {
+            let _ = std::fs::remove_file(self.path.join(name));
+        }
+    }
+
+    /// Writes the news that are under way to somebody; like [`RunDir::write_events`] for those who live on.
+    pub fn write_news(&self, bytes: &[u8]) -> Result<(), Error> {
+        crate::write::replace(&self.path.join("news.json"), bytes, false)
+    }
+
+    /// Reads them; None if there are none.
+    pub fn read_news(&self) -> Result<Option<Vec<u8>>, Error> {
+        read(&self.path.join("news.json"))
     }
 
     /// Takes away what says that something runs: the end of a shutdown.
     pub fn clear(&self) -> Result<(), Error> {
-        for name in ["active.json", "info.json", "events.json", "control.sock"] {
+        for name in [
+            "active.json",
+            "info.json",
+            "events.json",
+            "news.json",
+            "control.sock",
+        ] {
             let path = self.path.join(name);
             match std::fs::remove_file(&path) {
                 Ok(()) => {}

@@ -45,6 +45,7 @@ pub(crate) async fn adopted(
         .collect();
     daemon.state.borrow_mut().active = active;
     crate::pools::restore(daemon);
+    crate::news::restore(daemon);
     let kept = take_kept(daemon);
     let mut keys = Vec::new();
     for (number, opened) in alive {

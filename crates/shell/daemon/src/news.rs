@@ -3,12 +3,17 @@
 //! News come from the reports of keepers, once each (a replayed transition that the ledger knows is none). They are
 //! sent beside everything else: a dead hook costs a line in the log. The same news of one process is sent at most
 //! every [`AGAIN_MS`], so that a loop of a night is some lines in a chat and not ten thousand.
+//!
+//! The ledger makes sure that the next daemon takes a transition for known, so news are written down before the ledger
+//! has it, and taken out when they have arrived: what is under way when a daemon dies is sent by the next one. Whoever is
+//! told may therefore hear the same (`at_ms`) twice, and never not at all.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use control::Progress;
 use plan::Key;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wire::{Autorestart, Fact, State as Shown, Transition, Why};
 
@@ -38,15 +43,54 @@ pub(crate) struct News {
     /// Ends by itself of each process, newest last.
     ends: BTreeMap<Key, VecDeque<u64>>,
     /// When which news was sent.
-    sent: BTreeMap<(Key, &'static str), u64>,
+    sent: BTreeMap<(Key, String), u64>,
     /// How the last life of each process ended.
     exits: BTreeMap<Key, i32>,
-    waiting: usize,
+    /// What is under way, by number.
+    waiting: BTreeMap<u64, Waiting>,
+    next: u64,
     outside: Outside,
     pings: Outside,
 }
 
+/// News under way, as they stand in `news.json`. Not to whom: an address may be a secret, and the model has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    group: String,
+    process: String,
+    event: String,
+    at_ms: u64,
+    body: String,
+}
+
+impl Waiting {
+    fn key(&self) -> Key {
+        Key::new(self.group.clone(), self.process.clone())
+    }
+}
+
 impl News {
+    /// One more under way, and its number; None: there are too many.
+    fn take(&mut self, waiting: Waiting) -> Option<u64> {
+        if self.waiting.len() >= WAITING_MAX {
+            return None;
+        }
+        self.next += 1;
+        self.waiting.insert(self.next, waiting);
+        Some(self.next)
+    }
+
+    /// What the last daemon had not got rid of. It counts as told: its transition may come again.
+    fn put_back(&mut self, all: Vec<Waiting>) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        for waiting in all {
+            let what = (waiting.key(), waiting.event.clone());
+            self.sent.insert(what, waiting.at_ms);
+            numbers.extend(self.take(waiting));
+        }
+        numbers
+    }
+
     /// Places for news.
     pub(crate) fn outside(&self) -> Outside {
         self.outside.clone()
@@ -58,12 +102,13 @@ impl News {
     }
 
     /// Takes the news unless it was told lately.
-    fn is_new(&mut self, key: &Key, event: &'static str, now_ms: u64) -> bool {
-        let last = self.sent.get(&(key.clone(), event)).copied();
+    fn is_new(&mut self, key: &Key, event: &str, now_ms: u64) -> bool {
+        let what = (key.clone(), event.to_owned());
+        let last = self.sent.get(&what).copied();
         if last.is_some_and(|at| now_ms.saturating_sub(at) < AGAIN_MS) {
             return false;
         }
-        self.sent.insert((key.clone(), event), now_ms);
+        self.sent.insert(what, now_ms);
         true
     }
 
@@ -78,12 +123,11 @@ impl News {
     }
 }
 
-/// A transition that was not known before.
+/// A transition that was not known before, and that the ledger does not have yet.
 pub(crate) fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
     if daemon.state.borrow().mood == Mood::Shutdown {
         return;
     }
-    essential(daemon, key, transition);
     let by_itself = matches!(
         (transition.from, transition.to),
         (Shown::Running, Shown::Exited) | (Shown::Starting, Shown::Backoff)
@@ -137,33 +181,21 @@ fn reason(transition: &Transition) -> String {
 }
 
 /// Sends the news to whoever the program, or `[steadfast]`, names.
-pub(crate) fn tell(
-    daemon: &Shared,
-    key: &Key,
-    event: &'static str,
-    text: &str,
-    transition: &Transition,
-) {
-    let (to, program, config) = {
+pub(crate) fn tell(daemon: &Shared, key: &Key, event: &str, text: &str, transition: &Transition) {
+    let number = {
         let mut state = daemon.state.borrow_mut();
         let state = &mut *state;
         let Some(slot) = state.active.slot(key) else {
             return;
         };
-        let Some(to) = slot.extras.notify.clone() else {
+        if slot.extras.notify.is_none() {
             return;
-        };
+        }
+        let (program, config) = (slot.program.clone(), state.active.config.clone());
         if !state.news.is_new(key, event, transition.wall_ms) {
             return;
         }
-        if state.news.waiting >= WAITING_MAX {
-            state.news.sent.remove(&(key.clone(), event));
-            return;
-        }
-        state.news.waiting += 1;
-        (to, slot.program.clone(), state.active.config.clone())
-    };
-    let body = json!({
+        let body = json!({
         "steadfast": 1,
         "kind": "news",
         "event": event,
@@ -177,12 +209,77 @@ pub(crate) fn tell(
         "at_ms": transition.wall_ms,
         "host": crate::machine::hostname(),
         "config": config,
-    })
-    .to_string();
-    let (daemon, key) = (daemon.clone(), key.clone());
+        });
+        let taken = state.news.take(Waiting {
+            group: key.group.clone(),
+            process: key.process.clone(),
+            event: event.to_owned(),
+            at_ms: transition.wall_ms,
+            body: body.to_string(),
+        });
+        let Some(number) = taken else {
+            state.news.sent.remove(&(key.clone(), event.to_owned()));
+            return;
+        };
+        number
+    };
+    keep(daemon);
+    send(daemon, number);
+}
+
+/// A daemon has come: what the last one did not get rid of goes on its way again.
+pub(crate) fn restore(daemon: &Shared) {
+    let bytes = daemon.run_dir.read_news().ok().flatten();
+    let all = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let numbers = {
+        let mut state = daemon.state.borrow_mut();
+        state.news.put_back(all.unwrap_or_default())
+    };
+    numbers.into_iter().for_each(|number| send(daemon, number));
+}
+
+/// Writes down what is under way.
+fn keep(daemon: &Shared) {
+    let bytes = {
+        let state = daemon.state.borrow();
+        let all: Vec<&Waiting> = state.news.waiting.values().collect();
+        // Strings and numbers always serialize.
+        serde_json::to_vec(&all).unwrap_or_default()
+    };
+    if let Err(why) = daemon.run_dir.write_news(&bytes) {
+        daemon.log(
+            Level::Error,
+            &format!("news that are under way cannot be kept: {why}"),
+        );
+    }
+}
+
+/// Sends what is under way, and takes it out when that has ended.
+fn send(daemon: &Shared, number: u64) {
+    let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
-        let result = deliver(&daemon, &to, &body).await;
-        daemon.state.borrow_mut().news.waiting -= 1;
+        let (key, event, result, to) = {
+            let (waiting, to) = {
+                let state = daemon.state.borrow();
+                let Some(waiting) = state.news.waiting.get(&number).cloned() else {
+                    return;
+                };
+                let slot = state.active.slot(&waiting.key());
+                (waiting, slot.and_then(|slot| slot.extras.notify.clone()))
+            };
+            // Nobody is to be told of it any more.
+            let result = match &to {
+                Some(to) => deliver(&daemon, to, &waiting.body).await,
+                None => Ok(()),
+            };
+            (waiting.key(), waiting.event, result, to)
+        };
+        daemon.state.borrow_mut().news.waiting.remove(&number);
+        // At the end of everything the file is gone, and stays so.
+        if daemon.state.borrow().mood != Mood::Shutdown {
+            keep(&daemon);
+        }
+        let Some(to) = to else { return };
         if let Err(why) = result {
             let whom = match &to {
                 Notify::Url(url) => url.host().to_owned(),
@@ -216,7 +313,10 @@ async fn deliver(daemon: &Shared, to: &Notify, body: &str) -> Result<(), String>
 }
 
 /// The end of an essential program is the end of everything, with its exit status.
-fn essential(daemon: &Shared, key: &Key, transition: &Transition) {
+pub(crate) fn essential(daemon: &Shared, key: &Key, transition: &Transition) {
+    if daemon.state.borrow().mood == Mood::Shutdown {
+        return;
+    }
     let over = {
         let mut state = daemon.state.borrow_mut();
         let state = &mut *state;
@@ -290,6 +390,25 @@ fn end_all(daemon: &Shared, key: &Key, exit: Option<i32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_under_way_goes_on_and_counts_as_told() {
+        let (mut news, key) = (News::default(), Key::new("a", "b"));
+        let waiting = Waiting {
+            group: "a".to_owned(),
+            process: "b".to_owned(),
+            event: "fatal".to_owned(),
+            at_ms: 7,
+            body: "{}".to_owned(),
+        };
+        assert_eq!(
+            news.put_back(vec![waiting.clone(); WAITING_MAX + 1]).len(),
+            WAITING_MAX
+        );
+        assert_eq!(news.take(waiting), None, "there is no place");
+        assert!(!news.is_new(&key, "fatal", 7), "the transition, once more");
+        assert!(news.is_new(&key, "hang", 7));
+    }
 
     #[test]
     fn three_ends_in_ten_minutes_are_a_loop_and_are_told_once() {

@@ -75,7 +75,7 @@ impl Default for Pools {
 
 /// A first start: nobody is owed anything.
 pub(crate) fn begin(daemon: &Shared) {
-    daemon.run_dir.remove_events();
+    daemon.run_dir.remove_owed();
     daemon.state.borrow_mut().pools.anew = true;
     refresh(daemon);
 }

@@ -109,6 +109,7 @@ fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
     if !known {
         // Before the ledger has it: what the ledger knows has been told.
         crate::pools::happened(daemon, key, transition, id);
+        crate::news::happened(daemon, key, transition);
     }
     let written = match &mut daemon.state.borrow_mut().ledger {
         Some(ledger) => ledger.append(&entry, sys::clock::wall_ms()),
@@ -135,7 +136,7 @@ fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
 }
 
 fn say(daemon: &Shared, key: &Key, transition: &Transition) {
-    crate::news::happened(daemon, key, transition);
+    crate::news::essential(daemon, key, transition);
     crate::commands::count_restart(&mut daemon.state.borrow_mut().restarts, key, transition);
     let start_secs = daemon
         .state
