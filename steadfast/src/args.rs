@@ -49,7 +49,8 @@ pub(crate) enum Command {
         #[arg(required = true)]
         names: Vec<String>,
     },
-    /// Replace processes; requests wait meanwhile.
+    /// Replace processes; requests wait meanwhile. A program that reloads itself (reload_signal) is replaced like any
+    /// other: `reload NAME` sends the signal.
     Restart {
         /// Processes, or `all`.
         #[arg(required = true)]

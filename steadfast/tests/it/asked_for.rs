@@ -205,6 +205,11 @@ command = sleep 1000
         read(&tree.path("said")).contains("reloaded")
     });
     assert_eq!(tree.pid("web"), Some(pid), "the same process");
+    // Whoever restarts wants another process: for the signal there is reload.
+    say(&tree, &["restart", "web"]);
+    assert_ne!(tree.pid("web"), Some(pid), "another process");
+    let signals = read(&tree.path("said"));
+    assert_eq!(signals.matches("reloaded").count(), 1, "{signals}");
     let refused = tree.say(&["reload", "plain"]).expect("said");
     assert_eq!(refused.exit, 1);
     assert!(

@@ -49,7 +49,7 @@ pub enum Command {
         /// Requests may still wait for `restart_window` after the answer (Supervisor's stop).
         window: bool,
     },
-    /// Replace as configured. Body: [`Body::Outcomes`].
+    /// Replace as configured; a `reload_signal` is never sent instead. Body: [`Body::Outcomes`].
     Restart {
         /// Which.
         names: Names,
