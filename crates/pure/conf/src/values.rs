@@ -4,6 +4,7 @@
 //! key: "`abc` is not a whole number".
 
 use std::time::Duration;
+use wire::signals::NAMES;
 
 use crate::model::{AutoRestart, LogLevel, Signal};
 use crate::tree::strip;
@@ -158,56 +159,16 @@ pub(crate) fn log_level(text: &str) -> Result<LogLevel, String> {
     })
 }
 
-/// The signals that Python names on Linux, first name first.
-const SIGNALS: [(i32, &str); 36] = [
-    (1, "HUP"),
-    (2, "INT"),
-    (3, "QUIT"),
-    (4, "ILL"),
-    (5, "TRAP"),
-    (6, "ABRT"),
-    (6, "IOT"),
-    (7, "BUS"),
-    (8, "FPE"),
-    (9, "KILL"),
-    (10, "USR1"),
-    (11, "SEGV"),
-    (12, "USR2"),
-    (13, "PIPE"),
-    (14, "ALRM"),
-    (15, "TERM"),
-    (16, "STKFLT"),
-    (17, "CHLD"),
-    (17, "CLD"),
-    (18, "CONT"),
-    (19, "STOP"),
-    (20, "TSTP"),
-    (21, "TTIN"),
-    (22, "TTOU"),
-    (23, "URG"),
-    (24, "XCPU"),
-    (25, "XFSZ"),
-    (26, "VTALRM"),
-    (27, "PROF"),
-    (28, "WINCH"),
-    (29, "IO"),
-    (29, "POLL"),
-    (30, "PWR"),
-    (31, "SYS"),
-    (34, "RTMIN"),
-    (64, "RTMAX"),
-];
-
 impl Signal {
     /// SIGTERM.
     pub const TERM: Signal = Signal(15);
 
     /// The name without `SIG`: `TERM`.
     pub fn name(self) -> &'static str {
-        SIGNALS
+        NAMES
             .iter()
-            .find(|(number, _)| *number == self.0)
-            .map_or("?", |(_, name)| name)
+            .find(|(_, number)| *number == self.0)
+            .map_or("?", |(name, _)| name)
     }
 }
 
@@ -216,12 +177,12 @@ pub(crate) fn signal(text: &str) -> Result<Signal, String> {
     let name = strip(text).to_uppercase();
     let bare = name.strip_prefix("SIG").unwrap_or(&name);
     let found = match int(text, 10) {
-        Ok(wanted) => SIGNALS
+        Ok(wanted) => NAMES
             .iter()
-            .find(|(number, _)| i64::from(*number) == wanted),
-        Err(_) => SIGNALS.iter().find(|(_, known)| *known == bare),
+            .find(|(_, number)| i64::from(*number) == wanted),
+        Err(_) => NAMES.iter().find(|(known, _)| *known == bare),
     };
-    found.map(|(number, _)| Signal(*number)).ok_or_else(|| {
+    found.map(|(_, number)| Signal(*number)).ok_or_else(|| {
         format!(
             "{} is not a signal like TERM, INT, QUIT or HUP",
             shown(text)

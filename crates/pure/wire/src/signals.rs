@@ -1,13 +1,15 @@
 //! Names of signals, by the numbers of Linux on x86 and ARM (signal(7)).
 
-/// Names without SIG, by number (signal(7), x86 and ARM).
-const NAMES: [(&str, i32); 32] = [
+/// Every name of a signal without SIG, those that Python knows: where a number has several, the first is what we call it
+/// (signal(7), x86 and ARM).
+pub const NAMES: [(&str, i32); 36] = [
     ("HUP", 1),
     ("INT", 2),
     ("QUIT", 3),
     ("ILL", 4),
     ("TRAP", 5),
     ("ABRT", 6),
+    ("IOT", 6),
     ("BUS", 7),
     ("FPE", 8),
     ("KILL", 9),
@@ -19,6 +21,7 @@ const NAMES: [(&str, i32); 32] = [
     ("TERM", 15),
     ("STKFLT", 16),
     ("CHLD", 17),
+    ("CLD", 17),
     ("CONT", 18),
     ("STOP", 19),
     ("TSTP", 20),
@@ -31,9 +34,11 @@ const NAMES: [(&str, i32); 32] = [
     ("PROF", 27),
     ("WINCH", 28),
     ("IO", 29),
+    ("POLL", 29),
     ("PWR", 30),
     ("SYS", 31),
-    ("CLD", 17),
+    ("RTMIN", 34),
+    ("RTMAX", 64),
 ];
 
 /// `HUP`, `SIGHUP`, `hup` or `1` as a number.
@@ -50,10 +55,26 @@ pub fn number(text: &str) -> Option<i32> {
         .map(|(_, number)| *number)
 }
 
-/// `SIGTERM`; real-time signals have no name: `SIG34`.
+/// `SIGTERM`; one without a name by its number: `SIG40`.
 pub fn name(number: i32) -> String {
     match NAMES.iter().find(|(_, known)| *known == number) {
         Some((name, _)) => format!("SIG{name}"),
         None => format!("SIG{number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_a_number_and_the_first_is_what_we_say() {
+        for (known, number_of) in NAMES {
+            assert_eq!(number(&format!("sig{known}")), Some(number_of), "{known}");
+        }
+        assert_eq!((number("CLD"), name(17)), (Some(17), "SIGCHLD".to_owned()));
+        assert_eq!((number("IOT"), name(6)), (Some(6), "SIGABRT".to_owned()));
+        assert_eq!((number("40"), name(40)), (Some(40), "SIG40".to_owned()));
+        assert_eq!((number("NOPE"), number("65")), (None, None));
     }
 }

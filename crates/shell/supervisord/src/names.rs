@@ -1,5 +1,7 @@
 //! Supervisor's names and sets of states (options.py `split_namespec`, `make_namespec`; states.py).
 
+use wire::signals::NAMES;
+
 /// A name as people write it: `(group, Some(process))`, or `(group, None)` for `group:*` and `group:`.
 pub fn split(name: &str) -> (&str, Option<&str>) {
     match name.split_once(':') {
@@ -37,52 +39,13 @@ pub fn is_signallable(state: i32) -> bool {
 /// with or without `SIG`, in any case. Linux's numbers.
 pub fn signal_number(text: &str) -> Option<i32> {
     if let Ok(number) = text.trim().parse::<i32>() {
-        let known = number == 0 || SIGNALS.iter().any(|(_, n)| *n == number);
+        let known = number == 0 || NAMES.iter().any(|(_, n)| *n == number);
         return known.then_some(number);
     }
     let name = text.trim().to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
-    SIGNALS.iter().find(|(n, _)| *n == name).map(|(_, n)| *n)
+    NAMES.iter().find(|(n, _)| *n == name).map(|(_, n)| *n)
 }
-
-const SIGNALS: [(&str, i32); 36] = [
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ILL", 4),
-    ("TRAP", 5),
-    ("ABRT", 6),
-    ("IOT", 6),
-    ("BUS", 7),
-    ("FPE", 8),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("SEGV", 11),
-    ("USR2", 12),
-    ("PIPE", 13),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("STKFLT", 16),
-    ("CHLD", 17),
-    ("CLD", 17),
-    ("CONT", 18),
-    ("STOP", 19),
-    ("TSTP", 20),
-    ("TTIN", 21),
-    ("TTOU", 22),
-    ("URG", 23),
-    ("XCPU", 24),
-    ("XFSZ", 25),
-    ("VTALRM", 26),
-    ("PROF", 27),
-    ("WINCH", 28),
-    ("IO", 29),
-    ("POLL", 29),
-    ("PWR", 30),
-    ("SYS", 31),
-    ("RTMIN", 34),
-    ("RTMAX", 64),
-];
 
 #[cfg(test)]
 mod tests {
