@@ -174,18 +174,16 @@ fn only_one(surroundings: &Surroundings) -> Found {
             all.push(last);
             Found::Several(all)
         }
-        (_, None) if !Installation::kept_in(None, surroundings).is_empty() => {
-            Found::NotRunning(of_kept(&Installation::kept_in(None, surroundings)))
-        }
-        (_, None) => Found::NotRunning(
-            "nothing is running for this user; start it with: steadfast run -c supervisord.conf"
-                .to_string(),
-        ),
+        (_, None) => Found::NotRunning(of_kept(&Installation::kept_in(None, surroundings))),
     }
 }
 
-/// The words for programs that lost their supervisor.
+/// The words where nothing runs: for programs that lost their supervisor, if there are some.
 fn of_kept(all: &[Installation]) -> String {
+    if all.is_empty() {
+        return "nothing is running for this user; start it with: steadfast run -c supervisord.conf"
+            .to_owned();
+    }
     let mut text = String::from("no supervisor runs for this user, but programs are still kept:");
     for one in all {
         let name = one.name();

@@ -5,7 +5,6 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -14,6 +13,9 @@ use crate::Error;
 
 /// A starter waits so long: a root that is just ending, or a child of it between fork and close, lets go within that.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Pause between two tries: a start is held up by no more than that, and 2 s cost 200 system calls.
+const TRY_AGAIN_NS: i64 = 10_000_000;
 
 /// The lock, held until it is dropped in every process that has it open: children close it first of all.
 #[derive(Debug)]
@@ -33,24 +35,19 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => {}
             Err(why) => return Err(failed(why.into())),
         }
-        // flock knows no time limit, so a thread waits for it and we wait for the thread. It has ended before anything
-        // is forked; if we give up, the process ends with it.
-        let (send, receive) = mpsc::channel();
-        let waiting = file.try_clone().map_err(failed)?;
-        std::thread::spawn(move || {
-            let result = loop {
-                match rustix::fs::flock(&waiting, FlockOperation::LockExclusive) {
-                    Err(rustix::io::Errno::INTR) => {}
-                    other => break other,
-                }
-            };
-            drop(waiting);
-            let _ = send.send(result);
-        });
-        match receive.recv_timeout(wait) {
-            Ok(Ok(())) => Lock::taken(file).map_err(failed),
-            Ok(Err(why)) => Err(failed(why.into())),
-            Err(_) => Err(taken_by(file)),
+        // flock knows no time limit. A thread that waits in it would take the lock after we have given up, and whoever
+        // looks then sees one that nobody has; so it is tried again and again.
+        let by_ms = sys::clock::mono_ms().saturating_add(wait.as_millis() as u64);
+        loop {
+            pause();
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Lock::taken(file).map_err(failed),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+                Err(why) => return Err(failed(why.into())),
+            }
+            if sys::clock::mono_ms() >= by_ms {
+                return Err(taken_by(file));
+            }
         }
     }
 
@@ -83,6 +80,14 @@ impl AsFd for Lock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+fn pause() {
+    let time = rustix::time::Timespec {
+        tv_sec: 0,
+        tv_nsec: TRY_AGAIN_NS,
+    };
+    let _ = rustix::event::poll(&mut [], Some(&time));
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -129,11 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn who_has_given_up_takes_nothing_later() {
+        let dir = tempfile::tempdir().expect("directory");
+        for _ in 0..20 {
+            let lock = Lock::take(dir.path(), Duration::ZERO).expect("free");
+            assert!(Lock::take(dir.path(), Duration::from_millis(1)).is_err());
+            drop(lock);
+            assert_eq!(Lock::holder(dir.path()), None);
+        }
+    }
+
+    #[test]
     fn a_starter_waits_for_one_that_is_ending() {
         let dir = tempfile::tempdir().expect("directory");
         let lock = Lock::take(dir.path(), LOCK_WAIT).expect("free");
         let path = dir.path().to_path_buf();
-        let (begun, wait) = mpsc::channel();
+        let (begun, wait) = std::sync::mpsc::channel();
         let second = std::thread::spawn(move || {
             begun.send(()).expect("main waits");
             Lock::take(&path, Duration::from_secs(20)).is_ok()
