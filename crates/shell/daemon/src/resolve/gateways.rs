@@ -326,23 +326,8 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
             active.next_slot += 1;
             active.next_slot - 1
         });
-        let mut slot = gateway_slot(active, &config, process, number, run_dir);
-        lend(&mut slot, &lent);
+        let slot = gateway_slot(active, &config, &lent, process, number, run_dir);
         active.slots.push(slot);
-    }
-}
-
-/// Groups of directories that still belong to the gateway of another user.
-fn lend(slot: &mut Slot, groups: &BTreeSet<u32>) {
-    let Some(credentials) = &mut slot.spec.credentials else {
-        return;
-    };
-    let own = credentials.groups.clone();
-    let more = groups.iter().filter(|group| !own.contains(group));
-    credentials.groups.extend(more);
-    if credentials.groups != own {
-        slot.spec.hash = String::new();
-        slot.spec.hash = super::hash(&slot.spec.to_bytes());
     }
 }
 
@@ -464,19 +449,29 @@ fn slots_of<'a>(active: &'a Active, name: &str) -> Vec<&'a Slot> {
     of(&|slot| slot.key().to_string() == name)
 }
 
+/// One worker. `lent` are groups of directories that still belong to the gateway of another user.
 fn gateway_slot(
     active: &Active,
     config: &Config,
+    lent: &BTreeSet<u32>,
     process: String,
     number: u32,
     run_dir: &Path,
 ) -> Slot {
     let user = active.gateway.user.clone();
-    let credentials = user.map(|(name, uid, gid, groups)| Credentials {
-        name,
-        uid,
-        gid,
-        groups,
+    let credentials = user.map(|(name, uid, gid, mut groups)| {
+        let more: Vec<u32> = lent
+            .iter()
+            .filter(|it| !groups.contains(it))
+            .copied()
+            .collect();
+        groups.extend(more);
+        Credentials {
+            name,
+            uid,
+            gid,
+            groups,
+        }
     });
     let keys: Vec<String> = config
         .listeners
