@@ -135,7 +135,9 @@ events = PROCESS_STATE_FATAL,REMOTE_COMMUNICATION
         .expect("runs");
     let value: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
     let entries = value["entries"].as_array().expect("entries");
-    let fatal = entries.iter().filter(|entry| entry["what"]["to"] == "FATAL");
+    let fatal = entries
+        .iter()
+        .filter(|entry| entry["what"]["to"] == "FATAL");
     assert_eq!(fatal.count(), 1, "{}", said.text());
 }
 

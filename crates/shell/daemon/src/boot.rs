@@ -197,7 +197,7 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
     before.config = config_path(daemon);
     let loaded = commands::load(daemon, &before.base_env);
     let own = &loaded.model.supervisord;
-    let rival = rival(daemon, &loaded, &before);
+    let rival = rival(daemon, &loaded, &before).await;
     if let Some(rival) = rival.as_ref().filter(|_| !daemon.as_supervisord) {
         return Err(CouldNot(rival.words(&before.config)));
     }
@@ -282,12 +282,16 @@ async fn first(daemon: &Shared) -> Result<tokio::net::UnixListener, CouldNot> {
 }
 
 /// Whoever runs this file already.
-fn rival(daemon: &Shared, loaded: &conf::Loaded, before: &Active) -> Option<crate::rival::Rival> {
+async fn rival(
+    daemon: &Shared,
+    loaded: &conf::Loaded,
+    before: &Active,
+) -> Option<crate::rival::Rival> {
     if loaded.unreadable || before.config.is_empty() {
         return None;
     }
     let settings = crate::resolve::settings_of(&loaded.model, &daemon.state_dir);
-    crate::rival::look(&settings, &before.config, daemon.root_pid)
+    crate::rival::look(&settings, &before.config, daemon.root_pid).await
 }
 
 /// What Supervisor's activity log begins with: as whom it runs, which files it read.

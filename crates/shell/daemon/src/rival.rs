@@ -20,14 +20,6 @@ use crate::model::{Server, Settings};
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a command line that are looked at.
 const ARGV_BYTES_MAX: usize = 16 * 1024;
-/// Where Supervisor looks for its file when it is given none, from its working directory (options.py).
-const SEARCHED: [&str; 4] = [
-    "supervisord.conf",
-    "etc/supervisord.conf",
-    "/etc/supervisord.conf",
-    "/etc/supervisor/supervisord.conf",
-];
-
 /// Somebody who runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rival {
@@ -38,16 +30,16 @@ pub(crate) struct Rival {
 }
 
 /// Whoever runs `config` already. `own_root` is not meant.
-pub(crate) fn look(settings: &Settings, config: &str, own_root: i32) -> Option<Rival> {
-    let mut answering = settings.servers.iter().filter_map(answers);
-    let named = || by_pidfile(&settings.pidfile, config);
-    answering
-        .next()
-        .or_else(named)
-        .filter(|rival| rival.pid != own_root)
+pub(crate) async fn look(settings: &Settings, config: &str, own_root: i32) -> Option<Rival> {
+    for server in &settings.servers {
+        if let Some(rival) = answers(server).await {
+            return Some(rival).filter(|rival| rival.pid != own_root);
+        }
+    }
+    by_pidfile(&settings.pidfile, config).filter(|rival| rival.pid != own_root)
 }
 
-fn answers(server: &Server) -> Option<Rival> {
+async fn answers(server: &Server) -> Option<Rival> {
     let (url, found_by) = if server.unix.is_empty() {
         (format!("http://{}", server.tcp), server.tcp.clone())
     } else {
@@ -55,7 +47,7 @@ fn answers(server: &Server) -> Option<Rival> {
     };
     let login = Some((server.username.as_str(), server.password.as_str()));
     let login = login.filter(|(user, _)| !user.is_empty());
-    let pid = match supervisord::pid_at(&url, login, ANSWER_MAX) {
+    let pid = match supervisord::pid_at(&url, login, ANSWER_MAX).await {
         Answered::Pid(pid) => pid,
         // Behind another password, at a path that only a supervisor of this file would take.
         Answered::Locked if !server.unix.is_empty() => 0,
@@ -91,15 +83,9 @@ pub(crate) fn is_own_pidfile(pidfile: &str, own_root: i32) -> bool {
 
 /// The file that a supervisor was started with; None if the process is none, or is gone.
 fn runs(pid: i32) -> Option<PathBuf> {
-    let argv = argv(pid);
     let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
-    let path = config_of(&argv)?;
-    let candidates: Vec<&str> = match &path {
-        Some(path) => vec![path],
-        None => SEARCHED.to_vec(),
-    };
-    let mut there = candidates.iter().map(|path| cwd.join(path));
-    there.find_map(|path| path.canonicalize().ok())
+    let file = supervisord::command::file_of(&argv(pid), &cwd)?;
+    file.canonicalize().ok()
 }
 
 fn argv(pid: i32) -> Vec<String> {
@@ -109,35 +95,6 @@ fn argv(pid: i32) -> Vec<String> {
     words
         .map(|word| String::from_utf8_lossy(word).into_owned())
         .collect()
-}
-
-/// The file of a supervisor's command line: None = it is no supervisor, Some(None) = the one that it finds.
-fn config_of(argv: &[String]) -> Option<Option<String>> {
-    let base = |word: &String| word.rsplit('/').next().unwrap_or("").to_owned();
-    // `python3 /usr/bin/supervisord …`, `supervisord …`, `steadfast run …`.
-    let at = argv
-        .iter()
-        .take(3)
-        .position(|word| matches!(base(word).as_str(), "supervisord" | "steadfast"))?;
-    if base(&argv[at]) == "steadfast" && argv.get(at + 1).map(String::as_str) != Some("run") {
-        return None;
-    }
-    let mut rest = argv[at + 1..].iter();
-    while let Some(word) = rest.next() {
-        match word.as_str() {
-            "-c" | "--configuration" | "--config" => return Some(rest.next().cloned()),
-            word => {
-                let joined = word
-                    .strip_prefix("--configuration=")
-                    .or_else(|| word.strip_prefix("--config="))
-                    .or_else(|| word.strip_prefix("-c"));
-                if let Some(path) = joined.filter(|path| !path.is_empty()) {
-                    return Some(Some(path.to_owned()));
-                }
-            }
-        }
-    }
-    Some(None)
 }
 
 impl Rival {
@@ -168,26 +125,6 @@ impl Rival {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(line: &str) -> Option<Option<String>> {
-        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        config_of(&argv)
-    }
-
-    #[test]
-    fn the_file_of_a_supervisor_is_in_its_command_line() {
-        let file = |path: &str| Some(Some(path.to_owned()));
-        assert_eq!(check("supervisord -n -c x.conf"), file("x.conf"));
-        assert_eq!(
-            check("/usr/bin/python3 /usr/bin/supervisord -c/etc/x.conf"),
-            file("/etc/x.conf")
-        );
-        assert_eq!(check("supervisord --configuration=/x"), file("/x"));
-        assert_eq!(check("/opt/steadfast run -c y.conf"), file("y.conf"));
-        assert_eq!(check("supervisord -n"), Some(None));
-        assert_eq!(check("steadfast status -c y.conf"), None);
-        assert_eq!(check("sleep 100"), None);
-    }
 
     #[test]
     fn a_pid_that_is_no_supervisor_holds_nothing() {

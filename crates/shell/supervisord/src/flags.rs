@@ -239,6 +239,14 @@ fn absolute(path: &str, cwd: &str, home: Option<&str>) -> String {
     }
 }
 
+/// The file that options name, as they name it; whatever else is wrong with them.
+pub(crate) fn named(args: &[String]) -> Option<String> {
+    let known: Vec<Opt> = KNOWN.iter().map(|(opt, _)| *opt).collect();
+    let (given, _) = getopt(&known, args).ok()?;
+    let mut files = given.into_iter().filter(|it| known[it.index].short == 'c');
+    files.next().map(|it| it.value)
+}
+
 /// Where the file is, if none was named: the first of Supervisor's places that exists, or the complaint.
 pub fn search(program: &str, cwd: &str) -> Result<String, String> {
     crate::getopt::search(program, cwd).ok_or_else(|| {

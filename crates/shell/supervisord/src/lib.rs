@@ -13,6 +13,7 @@
 //! *Invariant*: nothing is looked up by a name from outside but in the table of methods and in the list of
 //! processes. *Invariant*: no body, head, depth, count, connection or time without a bound.
 
+pub mod command;
 pub mod ctl;
 pub mod flags;
 mod getopt;

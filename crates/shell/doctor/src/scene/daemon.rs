@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use supervisord::command::is_supervisor;
+
 use crate::disk::Disk;
 use crate::scene::{Daemon, procs, rpc};
 
@@ -15,20 +17,13 @@ pub(crate) fn of_pidfile(pidfile: &Path) -> Option<Daemon> {
 }
 
 pub(crate) fn of_pid(pid: i32) -> Option<Daemon> {
-    let process = procs::read(pid).filter(|p| is_supervisord(&p.argv))?;
+    let process = procs::read(pid).filter(|p| is_supervisor(&p.argv))?;
     Some(Daemon {
         pid,
         start_unix_s: process.start_unix_s,
         env: process.env,
         answers: false,
     })
-}
-
-/// Whether a command line is supervisord's, ours under that name included.
-pub(crate) fn is_supervisord(argv: &[String]) -> bool {
-    let base = |word: &String| word.rsplit('/').next().unwrap_or(word).to_owned();
-    argv.iter().take(3).any(|word| base(word) == "supervisord")
-        || argv.first().is_some_and(|w| base(w) == "steadfast") && argv.iter().any(|w| w == "run")
 }
 
 /// The supervisord above the processes that were told.

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use finding::Span;
+use supervisord::command;
 
 use crate::disk::Disk;
 use crate::model::Env;
 use crate::scene::app::Apps;
 use crate::scene::config::{self, Look};
-use crate::scene::daemon;
 use crate::scene::layers::{self, Layer};
 use crate::scene::{Owner, Scene, Source, Subject, keys, procs};
 
@@ -29,32 +29,16 @@ pub(crate) fn configurations() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     let pids = sys::proc::pids();
     for pid in pids.into_iter().take(PROCESSES_MAX) {
-        let Some(process) = procs::read(pid).filter(|p| daemon::is_supervisord(&p.argv)) else {
+        let Some(process) = procs::read(pid).filter(|p| command::is_supervisor(&p.argv)) else {
             continue;
         };
         let cwd = process.cwd.clone().unwrap_or_else(|| "/".into());
-        if let Some(path) = option_c(&process.argv) {
-            found.push(cwd.join(path));
-        }
+        found.extend(command::file_of(&process.argv, &cwd));
     }
     found.extend(PLACES.iter().map(PathBuf::from).filter(|p| p.is_file()));
     let mut seen = BTreeSet::new();
     found.retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
     found
-}
-
-/// The value of `-c` or `--configuration`.
-fn option_c(argv: &[String]) -> Option<&str> {
-    argv.iter().enumerate().find_map(|(i, word)| {
-        let next = || argv.get(i + 1).map(String::as_str);
-        match word.as_str() {
-            "-c" | "--configuration" | "--config" => next(),
-            _ => word.strip_prefix("--configuration=").or_else(|| {
-                word.strip_prefix("-c")
-                    .filter(|rest| !rest.is_empty() && !rest.starts_with('-'))
-            }),
-        }
-    })
 }
 
 /// A process as a subject, with what is below it.
@@ -103,14 +87,14 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
 fn owner(process: &procs::Proc) -> Option<Owner> {
     let env = process.env.as_ref();
     let of = |name: &str| env.and_then(|e| e.get(name)).filter(|v| !v.is_empty());
-    let parent = procs::read(process.parent).filter(|p| daemon::is_supervisord(&p.argv));
+    let parent = procs::read(process.parent).filter(|p| command::is_supervisor(&p.argv));
     if let (Some(group), Some(name), Some(parent)) = (
         of("SUPERVISOR_GROUP_NAME"),
         of("SUPERVISOR_PROCESS_NAME"),
         parent,
     ) {
         let base = parent.cwd.clone().unwrap_or_else(|| "/".into());
-        let file = option_c(&parent.argv).map(|path| base.join(path).display().to_string());
+        let file = command::named(&parent.argv).map(|path| base.join(path).display().to_string());
         let ctl = match (file, of("SUPERVISOR_SERVER_URL")) {
             (Some(file), _) => format!("supervisorctl -c {}", servers::shell_line(&[file])),
             (None, Some(url)) => format!("supervisorctl -s {}", servers::shell_line(&[url])),
@@ -335,19 +319,6 @@ mod tests {
             "[Unit]\n",
         ] {
             assert!(read(text).subjects.is_empty(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_configuration_of_a_running_supervisord() {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        for (text, want) in [
-            ("python supervisord -n -c /a.conf", Some("/a.conf")),
-            ("supervisord --configuration=/a.conf", Some("/a.conf")),
-            ("supervisord -c/a.conf", Some("/a.conf")),
-            ("supervisord -n", None),
-        ] {
-            assert_eq!(option_c(&words(text)), want, "{text}");
         }
     }
 }

@@ -131,18 +131,18 @@ pub enum Answered {
 }
 
 /// Asks whoever listens at `url` for his pid, for at most `within`.
-pub fn pid_at(url: &str, login: Option<(&str, &str)>, within: std::time::Duration) -> Answered {
+pub async fn pid_at(
+    url: &str,
+    login: Option<(&str, &str)>,
+    within: std::time::Duration,
+) -> Answered {
     let client = Client {
         url: url.to_owned(),
         username: login.map(|(user, _)| user.to_owned()),
         password: login.map(|(_, password)| password.to_owned()),
     };
-    // One that is stopped takes the connection and never answers: the thread waits for it, we do not.
-    let (send, receive) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = send.send(client.call("getPID", &[]));
-    });
-    match receive.recv_timeout(within) {
+    // One that is stopped takes the connection and never answers.
+    match tokio::time::timeout(within, client.ask("getPID", &[])).await {
         Ok(Ok(Value::Int(pid))) => i32::try_from(pid).map_or(Answered::Nobody, Answered::Pid),
         Ok(Err(CallError::Protocol(401, _))) => Answered::Locked,
         // It holds the address and says nothing.
