@@ -525,9 +525,6 @@ fn a_session_store_that_is_away_is_named_without_its_password() {
     });
     let said = say(&installation, &["sessions", "list"], 1);
     let text = said.text();
-    assert!(
-        text.contains(&format!("127.0.0.1:{port}/app")),
-        "{text}"
-    );
+    assert!(text.contains(&format!("127.0.0.1:{port}/app")), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
