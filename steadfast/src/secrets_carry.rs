@@ -6,7 +6,7 @@
 use secrets::{Request, Secret, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use super::{input, kept_in, named, refuse_weak};
+use super::{input, is_so, kept_in, named, refuse_weak};
 use crate::printer;
 
 /// Version of the format; a reader refuses a newer one.
@@ -159,6 +159,9 @@ pub(super) fn import(
 
 /// Keeps a value that has signed tokens elsewhere.
 fn keep(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String> {
+    if is_so(request, name, value)? {
+        return Ok(());
+    }
     let kept = secrets::import(request, name, value, &mut SystemRandom);
     kept_in(name, &kept.map_err(|error| error.to_string())?, value);
     Ok(())

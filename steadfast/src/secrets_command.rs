@@ -209,6 +209,7 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
     let state = |row: &secrets::Listed| match row.id {
         0 if row.origin.is_none() => "no key yet".to_owned(),
         0 => status(row.status).to_owned(),
+        id if row.unused => format!("key {id}  signs after the next update"),
         id => format!("key {id}  {}", status(row.status)),
     };
     let until = |row: &secrets::Listed| {
@@ -271,6 +272,9 @@ fn set(request: &Request<'_>, name: &str, weak: bool) -> Result<u8, String> {
     }
     let value = Secret::new(value);
     refuse_weak(name, &value, weak)?;
+    if is_so(request, name, &value)? {
+        return Ok(0);
+    }
     let kept = secrets::set(request, name, &value, &mut SystemRandom);
     kept_in(name, &kept.map_err(|error| error.to_string())?, &value);
     Ok(0)
@@ -281,10 +285,30 @@ fn refuse_weak(name: &str, value: &Secret, weak: bool) -> Result<(), String> {
     let wrong = secrets::strength(value.expose());
     match wrong.first() {
         Some(first) if !weak => Err(format!(
-            "{name} was not changed: {first}. Make a strong one with: steadfast secrets rotate {name}; or say --weak"
+            "{name} was not changed: {first}. A strong one: openssl rand -hex 32. To take this one all the same: --weak"
         )),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether a key has this value already; then that is said, and nothing is to be done.
+fn is_so(request: &Request<'_>, name: &str, value: &Secret) -> Result<bool, String> {
+    let found = secrets::find(request, name).map_err(|error| error.to_string())?;
+    let Some(found) = found.filter(|found| found.secret == *value) else {
+        return Ok(false);
+    };
+    // One that stands in the environment is kept nowhere, and one that is kept elsewhere has to come here.
+    let here = match (&found.origin, request.env_file) {
+        (secrets::Origin::EnvFile(_), _) | (secrets::Origin::StateDir(_), None) => true,
+        (secrets::Origin::StateDir(_), Some(_)) | (secrets::Origin::Environment, _) => false,
+    };
+    if here {
+        printer::note(&format!(
+            "{name} in {} has this value already",
+            found.origin
+        ));
+    }
+    Ok(here)
 }
 
 /// Says where a value is kept, and what is wrong with it.

@@ -343,6 +343,14 @@ fn a_key_with_two_homes_is_named_with_its_program_and_a_weak_one_is_refused() {
         let set = say(&["set", "SECRET_KEY", "--program", program], value);
         assert_eq!(set.0, 0, "{}", set.2);
     }
+    let again = say(&["set", "SECRET_KEY", "--program", "a"], &first);
+    assert!(
+        again.0 == 0 && again.2.contains("has this value already"),
+        "{}",
+        again.2
+    );
+    let listed = say(&["list"], "").1;
+    assert!(listed.contains("signs after the next update"), "{listed}");
     for (program, value) in [("a", &first), ("b", &second)] {
         let shown = say(&["show", "SECRET_KEY", "--program", program], "");
         assert_eq!(shown.1.trim(), value, "{}", shown.2);

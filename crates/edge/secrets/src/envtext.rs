@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub(crate) struct EnvText {
     pub(crate) path: Option<PathBuf>,
     exists: bool,
+    is_link: bool,
     pub(crate) text: String,
     parsed: EnvFile,
 }
@@ -22,10 +23,13 @@ impl EnvText {
             return Ok(Self {
                 path: None,
                 exists: false,
+                is_link: false,
                 text: String::new(),
                 parsed: EnvFile::default(),
             });
         };
+        let meta = std::fs::symlink_metadata(path);
+        let is_link = meta.is_ok_and(|meta| meta.is_symlink());
         // A link keeps being one: what it leads to is read and replaced, unless root would do that for somebody who may
         // not do it himself.
         let path = match sys::files::real(path) {
@@ -50,6 +54,7 @@ impl EnvText {
         Ok(Self {
             path: Some(path),
             exists,
+            is_link,
             parsed: envfile::parse(&text),
             text,
         })
@@ -93,6 +98,19 @@ impl EnvText {
         }
     }
 
+    /// A key can be put there: where a link leads nowhere, what it leads to is not there yet (a mount), and has a key.
+    pub(crate) fn may_be_made(&self) -> Result<(), Error> {
+        match &self.path {
+            Some(path) if !self.exists && self.is_link => Err(Error::NotAnEnvFile {
+                path: path.clone(),
+                why: "it is a link that leads nowhere, and a key that is made now is not the one that comes with what it \
+                      leads to; make that file, or remove the link"
+                    .to_owned(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Replaces the file, by rename where possible.
     pub(crate) fn write(
         &mut self,
@@ -103,6 +121,7 @@ impl EnvText {
         let Some(path) = self.path.clone() else {
             return Ok(());
         };
+        self.may_be_made()?;
         let fail = |e: std::io::Error| Error::io(Step::WriteEnvFile, &path, &e);
         match replace::by_rename(&path, text, request.owner, random) {
             Ok(()) => {}

@@ -270,4 +270,6 @@ pub struct Listed {
     pub since_unix_s: Option<u64>,
     /// Until when it verifies, in seconds since 1970; `None`: no end yet.
     pub until_unix_s: Option<u64>,
+    /// It was set, and no program was given it yet: that is what `steadfast update` is for.
+    pub unused: bool,
 }

@@ -86,6 +86,7 @@ pub fn inspect(request: &Request<'_>) -> Result<Resolved, Error> {
         .retain(|name, _| !request.names.contains(name));
     for name in request.names {
         let Some(found) = find(request, name)? else {
+            EnvText::read(request)?.may_be_made()?;
             continue;
         };
         let losers = found.losers.iter().map(|(_, loses)| Warning::Disagree {
@@ -231,6 +232,7 @@ pub fn list(requests: &[Request<'_>]) -> Result<Vec<Listed>, Error> {
                         },
                         since_unix_s: Some(old.since_unix_s),
                         until_unix_s: Some(old.until_unix_s).filter(|until| *until != 0),
+                        unused: false,
                     },
                 );
             }
@@ -507,6 +509,7 @@ fn signing_row(
         weak: found.map_or_else(Vec::new, |f| strength(f.secret.expose())),
         since_unix_s: kept.map(|k| k.since_unix_s),
         until_unix_s: None,
+        unused: kept.is_some_and(|k| k.unused),
     }
 }
 

@@ -343,6 +343,7 @@ fn a_list_says_what_is_weak_also_of_what_only_verifies_and_nothing_of_what_is_no
     site.resolve();
     site.set(OTHER).unwrap();
     let rows = site.with(|r| list(&[*r])).unwrap();
+    assert_eq!((rows[0].unused, rows[1].unused), (true, false));
     let weak: Vec<(Status, usize)> = rows
         .iter()
         .map(|row| (row.status, row.weak.len()))
@@ -514,6 +515,35 @@ fn a_link_stays_a_link() {
         fs::read_to_string(&real).unwrap(),
         format!("A=1\nSECRET_KEY={key}\n")
     );
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_not_replaced_by_a_new_key() {
+    let site = site();
+    let link = site.root.join(".env");
+    std::os::unix::fs::symlink(site.root.join("not-mounted-yet"), &link).unwrap();
+    let site = Site {
+        env_file: Some(link.clone()),
+        ..site
+    };
+    for tried in [
+        site.with(|r| resolve(r, &mut SystemRandom)).map(|_| ()),
+        site.with(inspect).map(|_| ()),
+        site.set(OLD).map(|_| ()),
+    ] {
+        let words = tried.unwrap_err().to_string();
+        assert!(words.contains("a link that leads nowhere"), "{words}");
+    }
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    // A key that is known is no new one.
+    fs::write(
+        site.root.join("not-mounted-yet"),
+        format!("SECRET_KEY={OLD}\n"),
+    )
+    .unwrap();
+    assert_eq!(site.key(), (OLD.to_owned(), false));
+    fs::remove_file(site.root.join("not-mounted-yet")).unwrap();
+    assert_eq!(site.key(), (OLD.to_owned(), false));
 }
 
 #[test]

@@ -160,7 +160,13 @@ fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
         );
         let finding = Finding::error("conf.forward-auth", message)
             .at(address.span.clone())
-            .fix("write: listen = 127.0.0.1:9011, or listen = unix:/run/steadfast-auth.sock");
+            .fix(format!(
+                "write: listen = 127.0.0.1:{}, or listen = unix:/run/steadfast-auth.sock",
+                match &address.value {
+                    ListenAddr::Tcp { port, .. } => *port,
+                    ListenAddr::Unix(_) => 9011,
+                }
+            ));
         keys.reader.findings.push(finding);
         keys.failed = true;
     }

@@ -5,6 +5,7 @@ use super::{Keys, Reader, here_vars, ours};
 use crate::expand::Vars;
 use crate::load::EnvMap;
 use crate::model::Spanned;
+use crate::suggest::did_you_mean;
 use crate::tokens::{Auth, Fallbacks, Sessions, Tokens};
 use crate::tree::strip;
 use crate::values::shown;
@@ -56,9 +57,14 @@ fn check_signing(keys: &mut Keys<'_, '_>, tokens: &Tokens, secrets: &[Spanned<St
             "`signing` of [{section}] names {}, which is not among its `secrets`",
             signing.value
         );
+        let names = || secrets.iter().map(|key| key.value.as_str());
+        let fix = match did_you_mean(&signing.value, names()).or_else(|| names().next()) {
+            Some(known) => format!("write: signing = {known}"),
+            None => format!("write: secrets = {}", signing.value),
+        };
         let finding = finding::Finding::error("conf.signing", message)
             .at(signing.span.clone())
-            .fix(format!("write: secrets = {}", signing.value));
+            .fix(fix);
         keys.reader.findings.push(finding);
         keys.failed = true;
         return;
@@ -112,6 +118,10 @@ pub(super) fn which_signs(
 
 /// `prove`: a path that the program answers with 2xx for a token that it accepts.
 pub(super) fn path(text: &str) -> Result<String, String> {
+    path_like(text, "/api/auth/verify")
+}
+
+fn path_like(text: &str, example: &str) -> Result<String, String> {
     let text = strip(text);
     let fits = text.starts_with('/')
         && !text.starts_with("//")
@@ -119,16 +129,17 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     if fits {
         Ok(text.to_owned())
     } else {
-        Err(format!(
-            "{} is not a path like `/api/auth/verify`",
-            shown(text)
-        ))
+        Err(format!("{} is not a path like `{example}`", shown(text)))
     }
 }
 
 /// A path without a query, for `login` and `logout`.
 pub(super) fn plain_path(text: &str) -> Result<String, String> {
-    let path = path(text)?;
+    plain(text, "/api/login")
+}
+
+fn plain(text: &str, example: &str) -> Result<String, String> {
+    let path = path_like(text, example)?;
     if path.contains('?') {
         return Err(format!("{} has a query; write the path alone", shown(text)));
     }
@@ -259,7 +270,7 @@ fn store(text: &str) -> Result<String, String> {
 }
 
 fn prefix(text: &str) -> Result<String, String> {
-    let path = plain_path(text)?;
+    let path = plain(text, "/_steadfast")?;
     let path = path.strip_suffix('/').unwrap_or(&path);
     let segments = path.split('/').skip(1);
     let fits = !path.is_empty()

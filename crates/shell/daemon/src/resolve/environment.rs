@@ -173,8 +173,8 @@ fn to_be_made(
     Finding::note("secrets", message)
         .at(name.span.clone())
         .hint(format!(
-            "to keep the value that the app has now: steadfast secrets import {} --stdin",
-            name.value
+            "to keep the value that the app has now: steadfast secrets import {} --program {} --stdin",
+            name.value, program.name
         ))
 }
 
