@@ -340,6 +340,11 @@ pub(crate) fn is_about_sign_in(name: &str) -> bool {
     GATEWAY_AUTH.contains(&name)
 }
 
+/// The key about signing in that was probably meant.
+pub(crate) fn near_sign_in(name: &str) -> Option<&'static str> {
+    did_you_mean(name, GATEWAY_AUTH)
+}
+
 /// The sections in which a key of ours belongs, as people write them: `[gateway:x]`.
 pub(crate) fn where_it_belongs(name: &str) -> Vec<String> {
     let kinds = SECTIONS

@@ -28,6 +28,8 @@ pub(crate) struct Wrong {
     pub(crate) asking_all: bool,
 }
 
+const NOBODY_ASKED: &str = "as it is, nobody would be asked to sign in, so nobody is let in";
+
 /// A longer kind is none of ours, mistyped.
 const KIND_BYTES_MAX: usize = 24;
 
@@ -89,9 +91,20 @@ pub(super) fn check(reader: &mut Reader<'_>) {
     }
     for (key, entry) in ini.defaults.iter().filter(|(key, _)| !known::any_key(key)) {
         let message = format!("`{key}` in [DEFAULT] is a key of no section");
-        reader
+        let full = reader
             .findings
-            .push(Finding::warning("conf.unknown-key", message).at(entry.key_span()));
+            .is_full("conf.unknown-key", Severity::Warning);
+        let near = known::near_sign_in(key).filter(|_| ours && !full);
+        wrong.asking_all |= near.is_some();
+        let finding = match near {
+            Some(near) => Finding::error(
+                "conf.unknown-key",
+                format!("{message}; did you mean `{near}`?"),
+            )
+            .effect(NOBODY_ASKED),
+            None => Finding::warning("conf.unknown-key", message),
+        };
+        reader.findings.push(finding.at(entry.key_span()));
     }
     reader.wrong = wrong;
 }
@@ -184,9 +197,7 @@ fn unknown_key(kind: Kind, section: &str, key: &str, entry: &Entry, findings: &m
         Kind::Gateway => finding.effect("the gateway stays closed"),
         Kind::Upstream => finding.effect("the upstream is left out"),
         Kind::Sessions => finding.effect("gateways that ask for a sign-in stay closed"),
-        _ if known::is_about_sign_in(key) => {
-            finding.effect("as it is, nobody would be asked to sign in, so nobody is let in")
-        }
+        _ if known::is_about_sign_in(key) => finding.effect(NOBODY_ASKED),
         _ => finding,
     };
     let mut span = entry.key_span();
