@@ -112,11 +112,7 @@ pub(crate) fn run() -> Result<(), String> {
 }
 
 pub(super) fn free_port() -> Result<u16, String> {
-    let bound =
-        std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    bound
-        .map(|address| address.port())
-        .map_err(|error| format!("no free port: {error}"))
+    storm::ports::free().ok_or_else(|| "no free port".to_owned())
 }
 
 fn upstream_config(tcp: &str, socket: &str) -> String {

@@ -188,7 +188,11 @@ pub(crate) fn look(args: &Args, io: &Io<'_>, disk: &Disk) -> Result<Scene, Strin
 
 /// A server of which only the address is known.
 fn at_url(scene: &mut Scene, url: &str, env: &Env) -> Result<(), String> {
-    let (target, authority, path) = http::address(url, env)?;
+    let http::Place {
+        target,
+        host: authority,
+        path,
+    } = http::address(url, env)?;
     let path = Some(path).filter(|p| p != "/");
     let certificate = http::certificate(&target, scene.now_unix_s);
     let refused = certificate.as_ref().is_some_and(|c| c.refused.is_some());
@@ -202,22 +206,10 @@ fn at_url(scene: &mut Scene, url: &str, env: &Env) -> Result<(), String> {
         ));
     }
     scene.subjects.push(Subject {
-        name: authority,
-        source: Source::Address,
-        program: None,
-        layers: Vec::new(),
-        env_span: None,
-        env_is_whole: false,
-        dir: None,
-        app: Default::default(),
-        keys: Vec::new(),
-        processes: Vec::new(),
-        logs: Vec::new(),
         health,
         was_asked: true,
         certificate,
-        happened: Vec::new(),
-        owner: None,
+        ..Subject::new(authority, Source::Address)
     });
     Ok(())
 }

@@ -24,9 +24,7 @@ pub(crate) fn clock(at: i64) -> String {
 
 /// `2026-01-31`, of seconds since 1970.
 pub(crate) fn date(unix_s: u64) -> String {
-    let days = i64::try_from(unix_s / 86_400).unwrap_or(i64::MAX);
-    let (year, month, day) = sys::clock::civil(days);
-    format!("{year}-{month:02}-{day:02}")
+    ledger::Zone::UTC.date(unix_s.saturating_mul(1000))
 }
 
 /// `2026-01-31 21:14:02` (also with `T`) at the start of a text, as seconds since 1970 without regard to the time zone.

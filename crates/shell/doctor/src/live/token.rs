@@ -10,7 +10,7 @@ use crate::Io;
 use crate::args::Args;
 use crate::live::shell;
 use crate::model::Env;
-use crate::scene::http::{self, Answer, Target};
+use crate::scene::http::{self, Answer};
 
 /// Where the password may be, so that it stands in no argv.
 const PASSWORD: &str = "STEADFAST_DOCTOR_PASSWORD";
@@ -19,24 +19,18 @@ const PASSWORD_BYTES_MAX: u64 = 1 << 10;
 /// A command that prints a token.
 const COMMAND_S_MAX: u64 = 20;
 
-/// An address.
+/// An address, also as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     url: String,
-    target: Target,
-    host: String,
-    path: String,
+    at: http::Place,
 }
 
 impl Place {
     fn new(url: &str, env: &Env) -> Result<Place, String> {
-        let (target, host, path) = http::address(url, env)?;
-        let url = url.to_owned();
         Ok(Place {
-            url,
-            target,
-            host,
-            path,
+            url: url.to_owned(),
+            at: http::address(url, env)?,
         })
     }
 }
@@ -123,12 +117,8 @@ impl Token {
     /// # Errors
     /// Why it could not be asked: no answer, or one that says neither.
     pub(crate) fn is_valid(&self) -> Result<bool, String> {
-        let Place {
-            url,
-            target,
-            host,
-            path,
-        } = &self.verify;
+        let Place { url, at } = &self.verify;
+        let http::Place { target, host, path } = at;
         let request = http::head("GET", host, path, self.line.expose());
         let answer =
             http::ask(target, request.as_bytes()).map_err(|why| format!("{url}: {why}"))?;
@@ -215,8 +205,11 @@ fn login(at: &Place, user: &str, password: &Secret) -> Result<String, String> {
 
 fn post(at: &Place, kind: &str, body: &str) -> Result<Answer, String> {
     let more = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
-    let request = format!("{}{body}", http::head("POST", &at.host, &at.path, &more));
-    http::ask(&at.target, request.as_bytes()).map_err(|why| format!("{}: {why}", at.url))
+    let request = format!(
+        "{}{body}",
+        http::head("POST", &at.at.host, &at.at.path, &more)
+    );
+    http::ask(&at.at.target, request.as_bytes()).map_err(|why| format!("{}: {why}", at.url))
 }
 
 /// The token of an answer, under the names that people give it.

@@ -180,26 +180,13 @@ mod tests {
             changed: None,
         };
         Subject {
-            name: "backend".to_owned(),
-            source: Source::Process,
-            program: None,
-            layers: Vec::new(),
-            env_span: None,
-            env_is_whole: false,
             dir: Some(dir.to_path_buf()),
             app: std::sync::Arc::new(App {
                 dir: Some(dir.to_path_buf()),
                 files: files.iter().map(file).collect(),
                 ..App::default()
             }),
-            keys: Vec::new(),
-            processes: Vec::new(),
-            logs: Vec::new(),
-            health: None,
-            was_asked: false,
-            certificate: None,
-            happened: Vec::new(),
-            owner: None,
+            ..Subject::new("backend".to_owned(), Source::Process)
         }
     }
 

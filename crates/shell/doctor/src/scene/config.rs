@@ -217,8 +217,6 @@ fn subject(
     let ledger = gather.ledger.as_deref();
     let happened = ledger.map_or_else(Vec::new, |dir| history::of(dir, program, scene.now_unix_s));
     Some(Subject {
-        name: program.name.clone(),
-        source: Source::Supervisor(gather.index),
         program: Some(program.clone()),
         layers,
         env_span: process.environment_span.clone(),
@@ -228,11 +226,8 @@ fn subject(
         keys,
         processes,
         logs,
-        health: None,
-        was_asked: false,
-        certificate: None,
         happened,
-        owner: None,
+        ..Subject::new(program.name.clone(), Source::Supervisor(gather.index))
     })
 }
 

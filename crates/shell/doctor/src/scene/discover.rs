@@ -63,22 +63,14 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
     let app = config::app_of(dir.as_deref(), disk, apps);
     let keys = keys::find(&app, &[], &env, None, &app.env_files);
     scene.subjects.push(Subject {
-        name,
-        source: Source::Process,
-        program: None,
         layers: layers::follow(layer, dir.as_deref(), &env, disk),
         env_is_whole: first.env.is_some(),
-        env_span: None,
         dir,
         app,
         keys,
         processes: tree,
-        logs: Vec::new(),
-        health: None,
-        was_asked: false,
-        certificate: None,
-        happened: Vec::new(),
         owner,
+        ..Subject::new(name, Source::Process)
     });
     true
 }
@@ -236,22 +228,13 @@ pub(crate) fn unit(
         Vec::new()
     };
     scene.subjects.push(Subject {
-        name,
-        source: Source::Systemd,
-        program: None,
         layers,
         env_span,
-        env_is_whole: false,
         dir,
         app,
         keys,
         processes,
-        logs: Vec::new(),
-        health: None,
-        was_asked: false,
-        certificate: None,
-        happened: Vec::new(),
-        owner: None,
+        ..Subject::new(name, Source::Systemd)
     });
 }
 

@@ -211,7 +211,7 @@ pub(crate) fn head(method: &str, host: &str, path: &str, more: &str) -> String {
 }
 
 /// An address in its parts: whom to ask, `HOST:PORT` as written, the path (`/` if there is none).
-pub(crate) fn address(url: &str, env: &Env) -> Result<(Target, String, String), String> {
+pub(crate) fn address(url: &str, env: &Env) -> Result<Place, String> {
     let (is_tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
         (Some(rest), _) => (false, rest),
         (None, Some(rest)) => (true, rest),
@@ -238,7 +238,11 @@ pub(crate) fn address(url: &str, env: &Env) -> Result<(Target, String, String), 
         true => Target::Tls(host, port, Trust::system(env)?),
         false => Target::Tcp(host, port),
     };
-    Ok((target, authority.to_owned(), path))
+    Ok(Place {
+        target,
+        host: authority.to_owned(),
+        path,
+    })
 }
 
 fn is_late(error: &io::Error) -> bool {
@@ -414,15 +418,15 @@ mod tests {
     #[test]
     fn addresses_in_their_parts() {
         let address = |url: &str| address(url, &Env::new());
-        let (target, host, path) = address("http://[::1]:80/a/b").expect("an address");
+        let Place { target, host, path } = address("http://[::1]:80/a/b").expect("an address");
         assert_eq!(target, Target::Tcp("::1".to_owned(), 80));
         assert_eq!(target.shown(), "http://[::1]");
         assert_eq!((host.as_str(), path.as_str()), ("[::1]:80", "/a/b"));
         assert_eq!(
-            address("http://h").expect("an address").0,
+            address("http://h").expect("an address").target,
             Target::Tcp("h".to_owned(), 80)
         );
-        let (target, _, _) = address("https://h/a").expect("an address");
+        let target = address("https://h/a").expect("an address").target;
         assert_eq!(target.shown(), "https://h");
         for wrong in [
             "ftp://h/",

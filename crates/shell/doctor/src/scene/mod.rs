@@ -184,6 +184,28 @@ pub(crate) enum Owner {
 }
 
 impl Subject {
+    /// One of which nothing else is known.
+    pub(crate) fn new(name: String, source: Source) -> Subject {
+        Subject {
+            name,
+            source,
+            program: None,
+            layers: Vec::new(),
+            env_span: None,
+            env_is_whole: false,
+            dir: None,
+            app: Arc::default(),
+            keys: Vec::new(),
+            processes: Vec::new(),
+            logs: Vec::new(),
+            health: None,
+            was_asked: false,
+            certificate: None,
+            happened: Vec::new(),
+            owner: None,
+        }
+    }
+
     /// The layer that says most: the innermost that is a server, else the command.
     pub(crate) fn main_layer(&self) -> Option<&Layer> {
         self.layers

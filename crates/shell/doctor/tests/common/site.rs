@@ -1,7 +1,7 @@
 //! A real supervisord with one real server below it, in a directory of its own.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,10 +41,9 @@ pub(crate) fn venv(program: &str) -> String {
     path.display().to_string()
 }
 
-/// A port that is free now.
+/// A port that is nobody else's until this process ends.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    storm::ports::free().expect("a free port")
 }
 
 /// The site.
