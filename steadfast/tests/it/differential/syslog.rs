@@ -35,9 +35,10 @@ fn message(text: &str) -> (String, String) {
     )
 }
 
-fn play(ours: bool) -> String {
+/// Starts it with a socket of ours as its `/dev/log`.
+fn started(ours: bool, config: impl Fn(&Path) -> String) -> (Side, UnixDatagram) {
     let mut installation = Installation::new(Path::new("/usr/bin/unshare")).expect("a directory");
-    let config = head(installation.dir()) + PROGRAMS;
+    let config = config(installation.dir());
     let dir = installation.dir().display().to_string();
     let config = config.replace("{dir}", &dir);
     installation.configure(&config).expect("written");
@@ -55,23 +56,29 @@ fn play(ours: bool) -> String {
         args.splice(0..0, ["--user", "--map-root-user"]);
     }
     installation.run_with(&args).expect("unshare starts");
-    let mut side = Side {
+    let side = Side {
         installation,
         ours,
         transcript: String::new(),
     };
+    (side, socket)
+}
+
+/// The next message.
+fn received(side: &Side, socket: &UnixDatagram) -> (String, String) {
+    let mut bytes = [0; 1024];
+    let count = socket
+        .recv(&mut bytes)
+        .unwrap_or_else(|why| panic!("{}: {why}\n{}", side.name(), side.installation.output()));
+    message(&String::from_utf8_lossy(&bytes[..count]))
+}
+
+fn play(ours: bool) -> String {
+    let (mut side, socket) = started(ours, |dir| head(dir) + PROGRAMS);
     side.wait_up();
     side.settle("plain", "RUNNING");
     // Both channels have their own order; all five lines come.
-    let mut messages: Vec<(String, String)> = (0..5)
-        .map(|_| {
-            let mut bytes = [0; 1024];
-            let count = socket.recv(&mut bytes).unwrap_or_else(|why| {
-                panic!("{}: {why}\n{}", side.name(), side.installation.output())
-            });
-            message(&String::from_utf8_lossy(&bytes[..count]))
-        })
-        .collect();
+    let mut messages: Vec<(String, String)> = (0..5).map(|_| received(&side, &socket)).collect();
     messages.sort();
     for (priority, text) in messages {
         side.note(&format!("{priority}{text}|"));
@@ -86,5 +93,33 @@ fn play(ours: bool) -> String {
 fn lines_reach_the_systems_log_in_the_same_words() {
     let (real, ours) = both(play);
     assert!(real.contains("talks three|"), "{real}");
+    same(&real, &ours);
+}
+
+/// The activity log in the system's: what is said from the first line to the program's RUNNING.
+fn activity(ours: bool) -> String {
+    let (mut side, socket) = started(ours, |dir| {
+        let file = format!("logfile = {}/supervisord.log", dir.display());
+        head(dir).replace(&file, "logfile = syslog")
+            + "[program:plain]\ncommand = sleep 86511\nstartsecs = 0\n"
+    });
+    side.wait_up();
+    side.settle("plain", "RUNNING");
+    loop {
+        let (priority, text) = received(&side, &socket);
+        // Ours warns of that only under the name supervisord.
+        if !text.contains("Supervisor is running as root") {
+            side.note(&format!("{priority}{text}|"));
+        }
+        if text.contains("entered RUNNING state") {
+            return side.transcript;
+        }
+    }
+}
+
+#[test]
+fn the_activity_log_reaches_the_systems_log_in_the_same_words() {
+    let (real, ours) = both(activity);
+    assert!(real.contains("entered RUNNING state"), "{real}");
     same(&real, &ours);
 }
