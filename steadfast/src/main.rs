@@ -47,9 +47,6 @@ fn main() -> ExitCode {
         Err(error) => {
             let status = if error.use_stderr() { 2 } else { 0 };
             let for_machine = status != 0 && words.iter().any(|word| word == "--json");
-            if !for_machine {
-                let _ = error.print();
-            }
             if for_machine {
                 printer::for_machine();
                 let text = error.to_string();
@@ -60,6 +57,8 @@ fn main() -> ExitCode {
                     "error",
                     serde_json::json!({ "exit": status, "error": text }),
                 );
+            } else {
+                let _ = error.print();
             }
             return ExitCode::from(status);
         }

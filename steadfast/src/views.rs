@@ -187,21 +187,22 @@ fn outcome(outcome: &Outcome) -> String {
     let first = match lines.next().filter(|line| *line != word) {
         None => word.to_owned(),
         // The name and the kind of failure are in it.
-        Some(line) if outcome.status == Fault::BadName => return format_lines(line, lines),
+        Some(line) if outcome.status == Fault::BadName => return indented(line, lines),
         // Where a start failed the words for it say more than the kind of failure.
         Some(line) if word.starts_with("failed") => line.to_owned(),
         Some(line) => format!("{word}: {line}"),
     };
-    let rest: String = lines.map(|line| format!("\n    {line}")).collect();
+    let all = indented(&first, lines);
     let hint = if text.contains(GOES_ON) {
         format!("\n    nothing was lost. Mend it and run: steadfast restart {name}")
     } else {
         String::new()
     };
-    format!("{name}  {first}{rest}{hint}")
+    format!("{name}  {all}{hint}")
 }
 
-fn format_lines<'a>(first: &str, rest: impl Iterator<Item = &'a str>) -> String {
+/// Lines below the first, indented.
+fn indented<'a>(first: &str, rest: impl Iterator<Item = &'a str>) -> String {
     let rest: String = rest.map(|line| format!("\n    {line}")).collect();
     format!("{first}{rest}")
 }
