@@ -62,6 +62,12 @@ impl Count {
             .map_err(Failure::at(Step::Count))
     }
 
+    /// What stands in the file that is there now; 0 where that cannot be read, as in one that was cut short: a raise mends it,
+    /// or fails.
+    pub(crate) fn held(&self) -> u64 {
+        self.follow().and_then(|_| self.read()).unwrap_or(0)
+    }
+
     /// Raises it to `number`, unless another process has raised it further.
     pub(crate) fn raise_to(&self, number: u64) -> Result<(), Failure> {
         self.opened()

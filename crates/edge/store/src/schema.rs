@@ -114,11 +114,14 @@ pub(crate) fn open_writer(path: &Path, create: bool) -> Result<Connection, Dumb>
     let db = open(path, more)?;
     db.busy_timeout(Duration::from_millis(WRITE_WAIT_MS))
         .map_err(dumb)?;
-    // Read before anything is set: a file that is no database, or another application's, must not be touched.
+    // Read before anything is set: a file that is no database, or another application's, must not be touched. One that says
+    // nothing yet may be in the making: [`migrate`] waits for that.
     let (_, application) = versions(&db)?;
-    whose(application, create)?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
-        .map_err(dumb)?;
+    whose(application, application == 0)?;
+    if create || application == APPLICATION_ID {
+        db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+            .map_err(dumb)?;
+    }
     db.pragma_update(None, "synchronous", "FULL")
         .map_err(dumb)?;
     db.pragma_update(None, "foreign_keys", false)

@@ -154,15 +154,9 @@ impl Writer {
             return (writes.into_iter().map(refused).collect(), Err(failure));
         }
         let mut latest_ms = touches.values().copied().max().unwrap_or(0);
-        let held = match self.count.follow().and_then(|_| self.count.read()) {
-            Ok(held) => held,
-            Err(failure) => {
-                drop(open);
-                return (writes.into_iter().map(refused).collect(), Err(failure));
-            }
-        };
         let mut revocations = Raised {
-            above: held,
+            count: &self.count,
+            above: 0,
             number: None,
         };
         let answers = writes
@@ -179,18 +173,23 @@ impl Writer {
             let Some(number) = revocations.number else {
                 return open.commit().map_err(Failure::at(Step::Commit));
             };
-            if number <= held {
+            if number <= revocations.above {
                 let text = "the count of revocations is not as we write it";
                 return Err(Failure::new(Step::Count, text));
             }
-            let moved = noted(&open, self.count.follow()?).map_err(Failure::at(Step::Write))?;
+            let file = self.count.follow()?;
+            let mut moved = noted(&open, file).map_err(Failure::at(Step::Write))?;
             open.commit().map_err(Failure::at(Step::Commit))?;
             // Between commit and acknowledgement.
-            let raised = self.count.raise_to(number);
+            self.count.raise_to(number)?;
+            if self.count.follow()? != file {
+                self.count.raise_to(number)?;
+                moved = true;
+            }
             if moved {
                 settles();
             }
-            raised
+            Ok(())
         };
         (answers, finish())
     }
@@ -255,7 +254,7 @@ fn apply(
     open: &mut Transaction<'_>,
     write: Write,
     latest_ms: &mut u64,
-    revocations: &mut Raised,
+    revocations: &mut Raised<'_>,
 ) -> Answer {
     match write {
         Write::Insert(row, reply) => {
@@ -295,9 +294,10 @@ fn apply(
 }
 
 /// The number of the last revocation of a group.
-struct Raised {
-    /// What stands in the file already. A database that was put back from a copy, beside a clock that was set back, would
-    /// else count where the file has been.
+struct Raised<'a> {
+    count: &'a Count,
+    /// What stood in the file before. A database that was put back from a copy, beside a clock that was set back, would else
+    /// count where the file has been.
     above: u64,
     number: Option<u64>,
 }
@@ -324,10 +324,11 @@ fn noted(db: &Connection, (_, inode): FileId) -> rusqlite::Result<bool> {
 /// In a savepoint of its own. A number that was rolled back is made again, so it must not reach the count.
 fn alone<T>(
     open: &mut Transaction<'_>,
-    revocations: &mut Raised,
-    work: impl FnOnce(&Connection, &mut Raised) -> rusqlite::Result<T>,
+    revocations: &mut Raised<'_>,
+    work: impl FnOnce(&Connection, &mut Raised<'_>) -> rusqlite::Result<T>,
 ) -> Result<T, Failure> {
     let mut raised = Raised {
+        count: revocations.count,
         above: revocations.above,
         number: None,
     };
@@ -340,6 +341,7 @@ fn alone<T>(
     let done = run().map_err(|error: rusqlite::Error| Failure::new(Step::Write, error));
     if done.is_ok() {
         revocations.number = raised.number.or(revocations.number);
+        revocations.above = raised.above;
     }
     done
 }
@@ -353,7 +355,7 @@ fn insert(db: &Connection, row: &Row) -> rusqlite::Result<()> {
 fn refreshed(
     db: &Connection,
     asked: &RefreshAsk,
-    raised: &mut Raised,
+    raised: &mut Raised<'_>,
 ) -> rusqlite::Result<Refreshed> {
     let id = asked.ask.token.session;
     let row = rows::by_id(db, id)?;
@@ -375,7 +377,7 @@ fn revoke(
     scope: &Scope,
     why: Why,
     at_ms: u64,
-    raised: &mut Raised,
+    raised: &mut Raised<'_>,
 ) -> rusqlite::Result<Revoked> {
     let meant = match scope {
         Scope::One(id) => vec![*id],
@@ -408,7 +410,7 @@ fn change_user(
     name: &UserId,
     change: &UserChange,
     at_ms: u64,
-    raised: &mut Raised,
+    raised: &mut Raised<'_>,
 ) -> rusqlite::Result<bool> {
     let done = users::change(db, name, change, at_ms)?;
     if let (true, Some(why)) = (done, change.ends()) {
@@ -436,9 +438,10 @@ fn sweep(db: &Connection, limits: Sweep) -> rusqlite::Result<usize> {
 
 /// The next number of the count: made in the transaction, so that each is used once. Never below the clock, so that a
 /// database that was put back from a copy, or made anew beside an older count, does not count where it has been.
-fn raise(db: &Connection, raised: &mut Raised) -> rusqlite::Result<u64> {
+fn raise(db: &Connection, raised: &mut Raised<'_>) -> rusqlite::Result<u64> {
     let sql = "UPDATE meta SET value = max(value + 1, ?2, CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)) \
                WHERE name = ?1 RETURNING value";
+    raised.above = raised.above.max(raised.count.held());
     let next: i64 = db.prepare_cached(sql)?.query_row(
         params![meta::REVOCATIONS, ms(raised.above.saturating_add(1))],
         |row| row.get(0),

@@ -319,6 +319,22 @@ async fn a_revocation_is_heard_after_the_file_of_the_count_was_replaced() {
 }
 
 #[tokio::test]
+async fn a_count_that_was_cut_short_keeps_nobody_from_signing_in_and_is_mended_by_a_revocation() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let path = dir.path().join("sessions.count");
+    let file = fs::OpenOptions::new().write(true).open(&path);
+    file.and_then(|file| file.set_len(0)).expect("cut");
+    assert!(store.line().is_err(), "nothing cached is believed");
+    let (row, token) = session(1, Kind::Cookie, "ada");
+    store.insert(row.clone()).await.expect("kept");
+    assert!(signed_in(&store, &token).await);
+    let done = store.revoke(Scope::One(row.id), Why::Revoked, NOW_MS).await;
+    let count = done.expect("acknowledged").count;
+    assert_eq!(store.line(), Ok(Line::Local { count }));
+}
+
+#[tokio::test]
 async fn a_count_that_is_further_than_database_and_clock_is_counted_on_from() {
     let dir = tempfile::tempdir().expect("a directory");
     let far = (1_u64 << 60).to_le_bytes();

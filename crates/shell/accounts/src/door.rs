@@ -225,6 +225,7 @@ impl Door {
                 .await
                 .is_ok_and(|gone| gone >= store::SWEEP_ROWS_MAX)
             {
+                kept.tend();
                 tokio::task::yield_now().await;
             }
         }

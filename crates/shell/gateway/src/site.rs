@@ -68,12 +68,15 @@ impl Gate {
         let Some(logout) = &self.logout else {
             return false;
         };
-        let logout = logout.trim_end_matches('/');
+        let logout = logout.strip_suffix('/').unwrap_or(logout).as_bytes();
         let (path, mut may) = (path(head, buf), false);
-        let mut hear = |it: &str| may |= it.trim_end_matches('/').eq_ignore_ascii_case(logout);
+        let mut hear = |it: &str| {
+            let (front, rest) = it.as_bytes().split_at(logout.len().min(it.len()));
+            may |= front.eq_ignore_ascii_case(logout) && matches!(rest, b"" | b"/");
+        };
         hear(path);
-        readings(path, &mut hear);
-        may
+        let all = readings(path, &mut hear);
+        may || !all
     }
 
     fn is_plain(&self) -> bool {
@@ -190,7 +193,7 @@ impl Site {
     }
 
     /// What a request of this route needs. None: its program may read the path as one of another realm, and nobody can
-    /// be of both.
+    /// be of both; or it can be read in more ways than anybody needs.
     fn needs(&self, at: usize, host: &str, path: &str) -> Option<Needs<'_>> {
         let needs = |at: usize| {
             let (route, gate) = (self.config.routes.get(at)?, self.gates.get(at)?);
@@ -226,8 +229,8 @@ impl Site {
         };
         // As it is: a route may be written in capitals.
         hear(path);
-        readings(path, &mut hear);
-        (!torn).then_some(strictest)
+        let all = readings(path, &mut hear);
+        (all && !torn).then_some(strictest)
     }
 
     /// The realm of a path that no program gets.

@@ -350,6 +350,11 @@ impl Target {
     pub(crate) fn told(&self, room: &RefCell<Room>, slot: usize, fact: &Fact) -> Turn {
         let turn = self.program.borrow_mut().told(slot, fact);
         self.sides[slot].heard.set(true);
+        if let Some(tokens) = &self.tokens {
+            let leaving = fact.leaving.as_ref().map_or(0, |leaving| leaving.key);
+            let keys = [fact.key, fact.next_key, leaving];
+            tokens.runs(slot, keys, sys::clock::wall_ms() / 1000);
+        }
         if turn.close_idle {
             self.sides[slot].idle.borrow_mut().clear();
         }

@@ -8,6 +8,7 @@
 //! it says what a new one would say. Whether the session still lives was asked before, for each request.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use routes::{Jwt, JwtKey};
 use session::Admission;
@@ -34,8 +35,10 @@ pub(crate) struct Tokens {
     until_s: u64,
     /// See [`Jwt::life_s`].
     life_s: u64,
-    /// When a request left for a generation with a retired key that has no end yet, at the latest: the rotation that
-    /// retired it replaced this gateway first, and nobody tells it the end. Unix seconds; at the beginning, now.
+    /// The keys of the generations of each slot, as its keeper told them.
+    runs: RefCell<BTreeMap<usize, [u32; 3]>>,
+    /// When the last generation with a retired key that has no end yet was gone: the rotation that retired it replaced
+    /// this gateway first, and nobody tells it the end. Unix seconds; at the beginning, now.
     used: RefCell<Vec<(u32, u64)>>,
     /// A cookie in which the program keeps a token of its own.
     pub(crate) cookie: Option<String>,
@@ -70,6 +73,7 @@ impl Tokens {
                 .min()
                 .unwrap_or(u64::MAX),
             life_s: jwt.life_s,
+            runs: RefCell::default(),
             used: RefCell::new(endless.iter().map(|key| (key.id, now_s)).collect()),
             keys: jwt.keys.clone(),
             ring,
@@ -83,11 +87,14 @@ impl Tokens {
         KeyId(self.fixed.unwrap_or(told))
     }
 
-    /// A request leaves for a generation with this key.
-    fn uses(&self, told: u32, now_s: u64) {
+    /// The generations of a slot have these keys from now on; 0 is none.
+    pub(crate) fn runs(&self, slot: usize, keys: [u32; 3], now_s: u64) {
+        let before = self.runs.borrow_mut().insert(slot, keys);
         let mut used = self.used.borrow_mut();
-        if let Some((_, at_s)) = used.iter_mut().find(|(id, _)| *id == told) {
-            *at_s = now_s;
+        for (id, at_s) in used.iter_mut() {
+            if before.is_some_and(|before| before.contains(id)) {
+                *at_s = now_s;
+            }
         }
     }
 
@@ -95,6 +102,14 @@ impl Tokens {
     fn end_s(&self, key: &JwtKey) -> u64 {
         match key.until_s {
             _ if key.signs => u64::MAX,
+            0 if self
+                .runs
+                .borrow()
+                .values()
+                .any(|keys| keys.contains(&key.id)) =>
+            {
+                u64::MAX
+            }
             0 => {
                 let used = self.used.borrow();
                 let at_s = used.iter().find(|(id, _)| *id == key.id);
@@ -115,7 +130,6 @@ impl Tokens {
         now_s: u64,
     ) -> bool {
         let key = self.key(told);
-        self.uses(told, now_s);
         let mut minted = self.minted.borrow_mut();
         if let Some(line) = minted.get(admission, key, now_s) {
             lines.extend_from_slice(line);
@@ -141,7 +155,6 @@ impl Tokens {
             return None;
         }
         let target = self.key(told);
-        self.uses(told, now_s);
         let outcome = if now_s < self.until_s {
             self.ring.towards(text, target)
         } else {
@@ -236,17 +249,14 @@ mod tests {
         let old = sign(Alg::Hs256, b"secret-1", r#"{"sub":"ada"}"#);
         let verifies = |now_s| tokens.signed_again(&old, 2, now_s).is_some();
         assert!(verifies(1049) && !verifies(1050), "nothing ran with it");
-        // A generation that stayed because its replacement failed.
-        assert_eq!(tokens.signed_again(&old, 1, 1060), None, "its own");
-        assert!(verifies(1109) && !verifies(1110));
-        let ada = Admission {
-            session: session::Sid([1; 16]),
-            user: session::UserId::parse("ada").expect("a user"),
-            at_ms: 0,
-            touch: None,
-        };
-        assert!(tokens.authorize(&mut Vec::new(), &ada, 1, 1200));
-        assert!(verifies(1249) && !verifies(1250));
+        // A generation that stayed because its replacement failed, however long nobody asked it for anything.
+        tokens.runs(0, [1, 2, 0], 1060);
+        tokens.runs(1, [2, 0, 0], 1060);
+        assert!(verifies(9000));
+        tokens.runs(0, [2, 0, 0], 9000);
+        assert!(verifies(9049) && !verifies(9050));
+        tokens.runs(0, [2, 0, 0], 9100);
+        assert!(!verifies(9100));
     }
 
     #[test]

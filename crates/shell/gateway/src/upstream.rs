@@ -24,9 +24,16 @@ use crate::worker::Worker;
 
 /// Asks whenever it is away, for good.
 pub(crate) async fn follow(worker: Rc<Worker>, target: Rc<Target>, address: String, ready: Ready) {
+    let (mut since, mut back_ms) = (0, None);
     loop {
         target.goes_away().await;
-        let since = sys::clock::mono_ms();
+        let now_ms = sys::clock::mono_ms();
+        if again(back_ms, now_ms) {
+            // It says that it is ready and takes no connection all the same: no question without a pause.
+            tokio::time::sleep(Duration::from_millis(pause_ms(now_ms - since))).await;
+        } else {
+            since = now_ms;
+        }
         let waited = || sys::clock::mono_ms().saturating_sub(since);
         let mut told = false;
         while let Err(why) = in_time(&address, &ready).await {
@@ -44,7 +51,13 @@ pub(crate) async fn follow(worker: Rc<Worker>, target: Rc<Target>, address: Stri
             worker.notes.say(&text);
         }
         target.back(&worker.room);
+        back_ms = Some(sys::clock::mono_ms());
     }
+}
+
+/// Whether it was back so short a time ago that it is the same time away.
+fn again(back_ms: Option<u64>, now_ms: u64) -> bool {
+    back_ms.is_some_and(|back_ms| now_ms.saturating_sub(back_ms) < READY_PAUSE_MS.1)
 }
 
 fn pause_ms(waited_ms: u64) -> u64 {
@@ -113,5 +126,10 @@ mod tests {
     fn it_is_asked_soon_and_then_at_every_eighth_of_the_time_waited() {
         let pauses = [0, 400, 4_000, 60_000].map(pause_ms);
         assert_eq!(pauses, [20, 50, 500, 1_000]);
+        let flaps = [(None, 5), (Some(0), 999), (Some(0), 1_000)];
+        assert_eq!(
+            flaps.map(|(back, now)| again(back, now)),
+            [false, true, false]
+        );
     }
 }

@@ -100,7 +100,11 @@ pub(crate) fn begin(
     pass.cookie = sent != InCookie::None;
     let bearer_only = !pass.cookie && matches!(bearer, InHeader::Ours(_) | InHeader::Bearer);
     let safe = matches!(head.method, Method::Get | Method::Head | Method::Options);
-    let signs_out = way == Way::Logout || (way == Way::Plain && gate.may_sign_out(head, buf));
+    let signs_out = match way {
+        Way::Logout => true,
+        Way::Plain => safe && gate.may_sign_out(head, buf),
+        Way::Login => false,
+    };
     let act = Act {
         login: way == Way::Login || (signs_out && safe),
         bearer_only,

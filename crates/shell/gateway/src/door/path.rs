@@ -11,11 +11,23 @@
 /// Decoded that often programs read it behind a proxy that decodes, and one more: more is nobody's.
 const DECODES_MAX: usize = 3;
 
-/// Tells every reading of a path, in lower case. None where there is nothing to read in two ways.
-pub(crate) fn readings(path: &str, mut tell: impl FnMut(&str)) {
+/// Readings of one path: an honest one has some dozens, and who sends thousands wants them to be looked at.
+const READINGS_MAX: usize = 4096;
+
+/// Tells every reading of a path, in lower case; none where there is nothing to read in two ways. False: there are more
+/// than anybody needs, and not all were told.
+pub(crate) fn readings(path: &str, mut hear: impl FnMut(&str)) -> bool {
+    let mut told = 0;
+    let mut tell = |reading: &str| {
+        told += 1;
+        if told <= READINGS_MAX {
+            hear(reading);
+        }
+        told <= READINGS_MAX
+    };
     let odd = |byte: u8| b"%\\;".contains(&byte) || byte.is_ascii_uppercase();
     if !path.bytes().any(odd) && !path.contains("//") && !path.contains("/.") {
-        return;
+        return true;
     }
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=DECODES_MAX {
@@ -28,16 +40,19 @@ pub(crate) fn readings(path: &str, mut tell: impl FnMut(&str)) {
                         parameters,
                         empty,
                     };
-                    way.walk(&text, &mut tell);
+                    if !way.walk(&text, &mut tell) {
+                        return false;
+                    }
                 }
             }
         }
         let decoded = decode(&bytes);
         if decoded == bytes {
-            return;
+            return true;
         }
         bytes = decoded;
     }
+    true
 }
 
 fn lower(bytes: &[u8]) -> String {
@@ -53,9 +68,10 @@ struct Walk {
 }
 
 impl Walk {
-    /// Goes along the segments. What is kept grows and shrinks in place: a long path with many dots is walked once.
-    fn walk(&self, text: &str, tell: &mut impl FnMut(&str)) {
-        let root = |path: &str, tell: &mut dyn FnMut(&str)| match path {
+    /// Goes along the segments, while `tell` wants more. What is kept grows and shrinks in place: a long path with many dots is
+    /// walked once.
+    fn walk(&self, text: &str, tell: &mut impl FnMut(&str) -> bool) -> bool {
+        let root = |path: &str, tell: &mut dyn FnMut(&str) -> bool| match path {
             "" => tell("/"),
             path => tell(path),
         };
@@ -82,9 +98,11 @@ impl Walk {
             match segment {
                 "." => {}
                 ".." => {
-                    root(&path, tell);
+                    let before = root(&path, tell);
                     path.truncate(ends.pop().unwrap_or(0));
-                    root(&path, tell);
+                    if !before || !root(&path, tell) {
+                        return false;
+                    }
                 }
                 other => {
                     ends.push(path.len());
@@ -93,8 +111,7 @@ impl Walk {
                 }
             }
         }
-        root(&path, tell);
-        root(&dotted, tell);
+        root(&path, tell) && root(&dotted, tell)
     }
 }
 
@@ -127,8 +144,17 @@ mod tests {
 
     fn all(path: &str) -> Vec<String> {
         let mut all = Vec::new();
-        readings(path, |reading| all.push(reading.to_owned()));
+        assert!(readings(path, |reading| all.push(reading.to_owned())));
         all
+    }
+
+    #[test]
+    fn who_sends_thousands_of_readings_is_told_apart() {
+        let long = format!("/%2525252561{}{}", "/".repeat(4500), "/..".repeat(1220));
+        let mut told = 0;
+        assert!(!readings(&long, |_| told += 1));
+        assert_eq!(told, READINGS_MAX);
+        assert!(readings(&format!("/x{}", "/../y".repeat(60)), |_| ()));
     }
 
     #[test]
