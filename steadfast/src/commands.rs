@@ -226,7 +226,7 @@ fn explain(config: Option<&Path>, json: bool, name: String) -> u8 {
             left_out: false,
         },
     );
-    let Body::Status { processes } = &status.body else {
+    let Body::Status { processes, .. } = &status.body else {
         return show(status, json, |_| Vec::new());
     };
     let Some(info) = processes.first().cloned() else {
@@ -296,7 +296,7 @@ fn logs(
                 left_out: false,
             },
         );
-        let Body::Status { processes } = &done.body else {
+        let Body::Status { processes, .. } = &done.body else {
             return show(done, json, |_| Vec::new());
         };
         names = processes

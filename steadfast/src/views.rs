@@ -53,7 +53,7 @@ pub(crate) fn duration(ms: u64) -> String {
 
 /// One line a process: `backend  ready  pid 1067  up 3d 02h  restarts 2 (operator)  waited 41  failed 0`.
 pub(crate) fn status(body: &Body) -> Vec<String> {
-    let Body::Status { processes } = body else {
+    let Body::Status { processes, store } = body else {
         return Vec::new();
     };
     let width = processes
@@ -61,10 +61,11 @@ pub(crate) fn status(body: &Body) -> Vec<String> {
         .map(|process| label(&process.group, &process.name).chars().count())
         .max()
         .unwrap_or(0);
-    processes
+    let lines = processes.iter().map(|process| status_line(process, width));
+    let store = store
         .iter()
-        .map(|process| status_line(process, width))
-        .collect()
+        .map(|store| format!("session store  {}: {}", store.kind, store.text));
+    lines.chain(store).collect()
 }
 
 fn status_line(process: &ProcessInfo, width: usize) -> String {
@@ -220,6 +221,7 @@ pub(crate) fn changes(body: &Body) -> Vec<String> {
         removed,
         detail,
         findings,
+        beside,
         outcomes,
     } = body
     else {
@@ -247,7 +249,8 @@ pub(crate) fn changes(body: &Body) -> Vec<String> {
         !**told && !whole
     });
     lines.extend(rest.map(|(line, _)| format!("    {line}")));
-    if added.is_empty() && changed.is_empty() && removed.is_empty() && outcomes.is_empty() {
+    let groups = added.len() + changed.len() + removed.len();
+    if groups == 0 && outcomes.is_empty() && beside.is_empty() {
         let broken = findings.iter().any(|text| text.starts_with("error: "));
         lines.push(match broken {
             true => "nothing was changed: mend the errors first".into(),
@@ -255,6 +258,7 @@ pub(crate) fn changes(body: &Body) -> Vec<String> {
         });
     }
     lines.extend(outcomes.iter().map(outcome));
+    lines.extend(beside.iter().cloned());
     lines
 }
 
@@ -322,7 +326,7 @@ pub(crate) fn root_pid(body: &Body) -> Vec<String> {
 /// Pids of processes, 0 for one that does not run, as Supervisor prints them.
 pub(crate) fn pids(body: &Body) -> Vec<String> {
     match body {
-        Body::Status { processes } => processes
+        Body::Status { processes, .. } => processes
             .iter()
             .map(|process| process.pid.to_string())
             .collect(),
@@ -415,6 +419,7 @@ mod tests {
         };
         let text = status(&Body::Status {
             processes: vec![process],
+            store: None,
         });
         let expected = "backend  ready  pid 1067  up 3d 02h  restarts 2 (operator)  requests 1200  waited 41 (longest 1.6 s)  failed 0";
         assert_eq!(text, [expected]);
@@ -463,6 +468,7 @@ mod tests {
             removed: vec![],
             detail: vec![],
             findings: vec![finding.to_owned()],
+            beside: vec![],
             outcomes: vec![],
         };
         let last = |finding: &str| changes(&body(finding)).pop().unwrap_or_default();

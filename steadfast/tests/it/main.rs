@@ -23,6 +23,7 @@ mod pid1;
 mod replace;
 mod restarts;
 mod signed_in;
+mod stores;
 mod storm_itself;
 mod systemd;
 mod users;

@@ -46,7 +46,7 @@ mod writer;
 
 pub use error::{Failure, OpenError, Step};
 pub use limits::*;
-pub use place::forget;
+pub use place::{forget, named};
 pub use postgres::{News, Postgres, Renewed};
 pub use sqlite::Sqlite;
 pub use store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};

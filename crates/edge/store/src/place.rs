@@ -225,6 +225,16 @@ impl Place {
     }
 }
 
+/// Which store a configuration means, for people: the file of `sqlite:DIRECTORY`, or `postgres HOST:PORT/DATABASE` of a
+/// URL. No user, no password: two that are named alike are the same store.
+#[must_use]
+pub fn named(store: &str) -> String {
+    match store.strip_prefix("sqlite:") {
+        Some(dir) => Place::new(Path::new(dir)).database().display().to_string(),
+        None => crate::postgres::said::name_of(store),
+    }
+}
+
 /// `sessions forget-store`: what stands there now is the store, and tokens of any other are invalid from now on.
 /// This signs people out, by command. A database that cannot be read is set aside, not deleted. Returns the store's id.
 ///

@@ -229,6 +229,9 @@ pub enum Body {
     Status {
         /// In Supervisor's order (group priority, then name).
         processes: Vec<ProcessInfo>,
+        /// What is wrong with the session store, if all processes are meant.
+        #[serde(default)]
+        store: Option<StoreTrouble>,
     },
     /// One outcome for each process that was meant.
     Outcomes {
@@ -247,6 +250,9 @@ pub enum Body {
         detail: Vec<String>,
         /// Findings of the file, rendered for people.
         findings: Vec<String>,
+        /// What differs, or was done, beside programs, for people: the gateway, the session store, the daemon's own settings.
+        #[serde(default)]
+        beside: Vec<String>,
         /// What was done for each process (update only).
         outcomes: Vec<Outcome>,
     },
@@ -480,6 +486,16 @@ pub struct ProcessInfo {
     /// It runs to its end (`oneshot`).
     #[serde(default)]
     pub oneshot: bool,
+}
+
+/// The session store cannot be used.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StoreTrouble {
+    /// `unreachable`, `missing`, `empty`, `foreign` or `unreadable`.
+    pub kind: String,
+    /// Which store it is, what is wrong, what to do.
+    pub text: String,
 }
 
 /// One process of the file, as Supervisor's getAllConfigInfo.

@@ -116,7 +116,8 @@ impl Slot {
         }
     }
 
-    /// What is true now. `seq`, `slot` and the address of a port are the shell's to fill in.
+    /// What is true now. `seq`, `slot`, the address of a port and what a role of ours says is wrong are the shell's to
+    /// fill in.
     pub fn fact(&self) -> Fact {
         let (phase, window_until_ms, next_try_wall_ms) = match &self.current {
             Current::Live(life) => match life.stage {
@@ -178,6 +179,7 @@ impl Slot {
                 .or(life)
                 .map_or_else(String::new, Life::waiting),
             next_key: self.next.as_ref().map_or(0, |life| life.spec.key),
+            trouble: None,
             seq: 0,
             slot: 0,
         }

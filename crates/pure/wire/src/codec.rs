@@ -136,6 +136,16 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
+/// What is seldom there, out of the way of what is.
+impl<T: Field> Field for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        T::put(self, out);
+    }
+    fn get(input: &mut &[u8]) -> Result<Self, Error> {
+        T::get(input).map(Box::new)
+    }
+}
+
 impl<A: Field, B: Field> Field for (A, B) {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);

@@ -105,6 +105,16 @@ record! {
 }
 
 record! {
+    /// What a gateway's process says is wrong with the session store; it goes on all the same.
+    pub struct Trouble {
+        /// `unreachable`, `missing`, `empty`, `foreign`, `unreadable`.
+        1 => kind: String,
+        /// For people: which store, what is wrong, what to do.
+        2 => text: String,
+    }
+}
+
+record! {
     /// See the module. Each one published has a higher `seq` than the last.
     pub struct Fact {
         /// Number of the publication.
@@ -168,5 +178,7 @@ record! {
         29 => waiting: String,
         /// As `key`, of a second generation that is starting.
         30 => next_key: u32,
+        /// Of a gateway: the session store cannot be used.
+        31 => trouble: Option<Box<Trouble>>,
     }
 }

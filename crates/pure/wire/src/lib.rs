@@ -20,7 +20,7 @@ pub mod signals;
 pub mod spec;
 
 pub use codec::{Error, Field};
-pub use fact::{Counts, Fact, Leaving, Phase, State};
+pub use fact::{Counts, Fact, Leaving, Phase, State, Trouble};
 pub use message::*;
 pub use spec::{Address, Autorestart, Credentials, Prove, Ready, Replace, Sink, Spec, Text};
 

@@ -5,18 +5,19 @@
 //!     ▲  └─ every 250 ms     └─ every second: lease, identity; every hour: sweep
 //!     └── the first start finds nothing to believe
 //! ```
-//! An open store that stops answering stays open: each of its answers is *unknown* until it answers again.
+//! An open store that stops answering stays open: each of its answers is *unknown* until it answers again. Either is
+//! *trouble*, which operators are told of when it begins and when it ends.
 
 use crate::Role;
 use crate::kept::{Kept, Place};
 use crate::limits::{CACHE_ENTRIES_MAX, FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
 use crate::verdicts::{Entry, Key};
-use session::judge::sweep;
-use session::{Alarm, Clocks, Halves, Policy, Reading, Time, Unsure};
+use session::judge::{Shelf, sweep};
+use session::{Alarm, Clocks, Halves, Policy, Reading, StoreId, Time, Unsure};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use store::{OpenError, Store as _};
+use store::{Failure, OpenError, Store as _};
 
 pub(crate) struct Door {
     pub(crate) place: Place,
@@ -25,6 +26,10 @@ pub(crate) struct Door {
     pub(crate) state: Mutex<State>,
     pub(crate) cache: Mutex<Halves<Key, Entry>>,
     clocks: Mutex<Now>,
+    /// What is wrong with the store.
+    trouble: tokio::sync::watch::Sender<Option<Trouble>>,
+    /// The store whose sessions count here: one that takes its place without a command is trouble.
+    known: Mutex<Option<StoreId>>,
     /// Counts up when sessions may have ended.
     news: tokio::sync::watch::Sender<u64>,
     /// The lease was given up.
@@ -42,7 +47,16 @@ struct Now {
 
 pub(crate) enum State {
     Open(Arc<Kept>),
-    Shut { unsure: Unsure, said: String },
+    Shut { unsure: Unsure },
+}
+
+/// What is wrong with the store, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// `unreachable`, `missing`, `empty`, `foreign` or `unreadable`.
+    pub kind: &'static str,
+    /// Which store it is, what is wrong, and what to do about it.
+    pub text: String,
 }
 
 impl State {
@@ -59,6 +73,15 @@ pub(crate) fn steady_ms() -> u64 {
     sys::clock::boottime_ns() / 1_000_000
 }
 
+const fn kind_of(alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::Missing => "missing",
+        Alarm::Empty => "empty",
+        Alarm::Foreign => "foreign",
+        Alarm::Unreadable => "unreadable",
+    }
+}
+
 /// What a panic of another thread left is as good as before: nothing here is changed in two steps.
 pub(crate) fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,8 +95,9 @@ impl Door {
             policy,
             state: Mutex::new(State::Shut {
                 unsure: Unsure::Unreachable,
-                said: String::new(),
             }),
+            trouble: tokio::sync::watch::Sender::new(None),
+            known: Mutex::default(),
             cache: Mutex::new(Halves::new(CACHE_ENTRIES_MAX)),
             clocks: Mutex::new(Now {
                 clocks: None,
@@ -97,7 +121,7 @@ impl Door {
     pub(crate) fn kept(&self) -> Result<Arc<Kept>, Unsure> {
         match &*locked(&self.state) {
             State::Open(kept) => Ok(Arc::clone(kept)),
-            State::Shut { unsure, .. } => Err(*unsure),
+            State::Shut { unsure } => Err(*unsure),
         }
     }
 
@@ -114,10 +138,53 @@ impl Door {
 
     /// What is wrong, in a sentence for operators.
     pub(crate) fn trouble(&self) -> Option<String> {
-        match &*locked(&self.state) {
-            State::Shut { said, .. } => Some(said.clone()),
-            State::Open(_) => None,
+        let trouble = self.trouble.borrow();
+        trouble.as_ref().map(|trouble| trouble.text.clone())
+    }
+
+    pub(crate) fn troubles(&self) -> tokio::sync::watch::Receiver<Option<Trouble>> {
+        self.trouble.subscribe()
+    }
+
+    fn tell(&self, now: Option<Trouble>) {
+        self.trouble.send_if_modified(|told| {
+            let news = *told != now;
+            *told = now;
+            news
+        });
+    }
+
+    fn tell_error(&self, error: &OpenError) {
+        let (kind, mut text) = match error {
+            OpenError::Distrusted { alarm, .. } => (kind_of(*alarm), error.to_string()),
+            OpenError::Failed(failure) => ("unreachable", failure.to_string()),
+        };
+        let name = self.place.named();
+        if !text.contains(&name) {
+            text = format!("{text} ({name})");
         }
+        self.tell(Some(Trouble { kind, text }));
+    }
+
+    fn tell_failure(&self, failure: Failure) {
+        self.tell_error(&OpenError::Failed(failure));
+    }
+
+    /// It answers. Whether it is the one that counted here.
+    fn tell_answers(&self, shelf: Shelf) {
+        let mut known = locked(&self.known);
+        let before = *known.get_or_insert(shelf.ours);
+        if before == shelf.ours || shelf.others_forgotten {
+            *known = Some(shelf.ours);
+            drop(known);
+            return self.tell(None);
+        }
+        drop(known);
+        self.tell_error(&OpenError::Distrusted {
+            alarm: Alarm::Foreign,
+            store: self.place.named(),
+            detail: format!("store {}, not {before}", shelf.ours),
+        });
     }
 
     pub(crate) async fn try_open(&self) {
@@ -133,6 +200,7 @@ impl Door {
         let next = match opened {
             Ok(kept) => {
                 let kept = Arc::new(kept);
+                self.tell_answers(kept.shelf());
                 self.renew(&kept).await;
                 let mut time = locked(&self.clocks);
                 let reading = time.reading();
@@ -145,15 +213,18 @@ impl Door {
             }
             // What is open is better than nothing, and a file that was moved away still says what is true. What stands
             // there and is not our store any more says nothing.
-            Err(OpenError::Failed(_)) if !shut => return,
-            Err(OpenError::Distrusted { alarm, .. }) if !shut && alarm == Alarm::Missing => return,
-            Err(error) => State::Shut {
-                unsure: match &error {
-                    OpenError::Distrusted { alarm, .. } => Unsure::Distrusted(*alarm),
+            Err(error) => {
+                self.tell_error(&error);
+                let unsure = match error {
+                    OpenError::Failed(_) if !shut => return,
+                    OpenError::Distrusted { alarm, .. } if !shut && alarm == Alarm::Missing => {
+                        return;
+                    }
+                    OpenError::Distrusted { alarm, .. } => Unsure::Distrusted(alarm),
                     OpenError::Failed(_) => Unsure::Unreachable,
-                },
-                said: error.to_string(),
-            },
+                };
+                State::Shut { unsure }
+            }
         };
         *locked(&self.state) = next;
     }
@@ -183,7 +254,14 @@ impl Door {
                 self.try_open().await;
                 true
             }
-            Ok(_) | Err(_) => false,
+            Ok(shelf) => {
+                self.tell_answers(shelf);
+                false
+            }
+            Err(failure) => {
+                self.tell_failure(failure);
+                false
+            }
         }
     }
 

@@ -39,6 +39,14 @@ impl Place {
         }
     }
 
+    /// Which store it is, for people.
+    pub(crate) fn named(&self) -> String {
+        match self {
+            Place::Sqlite(dir) => store::named(&format!("sqlite:{}", dir.display())),
+            Place::Postgres { url, .. } => store::named(url),
+        }
+    }
+
     /// The directory of what is kept about sessions on this machine.
     pub(crate) fn dir(&self) -> &Path {
         match self {

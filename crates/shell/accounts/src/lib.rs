@@ -41,6 +41,7 @@ use std::time::Duration;
 use store::Store as _;
 use throttle::Throttle;
 
+pub use door::Trouble;
 pub use session::Kind;
 pub use store::Listed;
 pub use users::Account;
@@ -222,10 +223,16 @@ impl Accounts {
         self.door.leave().await;
     }
 
-    /// What is wrong with the store, in a sentence for operators. None: it is open.
+    /// What is wrong with the store, in a sentence for operators. None: it is open and answers.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.door.trouble()
+    }
+
+    /// The same, and when it begins and ends.
+    #[must_use]
+    pub fn troubles(&self) -> tokio::sync::watch::Receiver<Option<Trouble>> {
+        self.door.troubles()
     }
 
     /// Counts up whenever a session may have ended, here or at another gateway, and at least once a minute: open

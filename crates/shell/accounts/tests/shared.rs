@@ -95,6 +95,10 @@ async fn gateways_share_sessions_users_and_ends() {
     let unseen = signed_in(&one, "ada", Kind::Cookie).await.token.expose();
     server.kill();
     assert!(valid(&verdict(&one, &seen).await), "cached");
+    until("operators are told", async || one.trouble().is_some()).await;
+    let trouble = one.troubles().borrow().clone().expect("trouble");
+    assert_eq!(trouble.kind, "unreachable");
+    assert!(trouble.text.contains(":5432/postgres"), "{trouble:?}");
     // Once the lease has run out, that is enough for most routes and not for those that want fresh verdicts.
     let count = one.revocations();
     until("the lease of the one has run out", async || {
@@ -125,6 +129,7 @@ async fn gateways_share_sessions_users_and_ends() {
             valid(&verdict(gateway, &unseen).await)
         })
         .await;
+        until("it is told", || async { gateway.trouble().is_none() }).await;
     }
 }
 

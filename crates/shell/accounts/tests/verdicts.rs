@@ -3,6 +3,7 @@
 
 mod kit;
 
+use accounts::Accounts;
 use kit::{caller, config, signed_in, until, user, verdict, worker};
 use session::revoke::Scope;
 use session::{Alarm, Kind, Realm, Refusal, Token, Traffic, Unsure, Verdict, Why};
@@ -173,8 +174,15 @@ async fn a_store_that_goes_away_signs_nobody_out_and_comes_back_by_itself() {
     let kept = accounts.sign_in(user("eve"), Kind::Cookie, &caller()).await;
     assert!(kept.is_err(), "what cannot be kept is not granted");
 
+    let kind = |of: &Accounts| of.troubles().borrow().as_ref().map(|trouble| trouble.kind);
+    until("operators are told", async || {
+        kind(&accounts) == Some("missing")
+    })
+    .await;
+
     // A worker that starts now finds nothing to believe.
     let late = worker(&config).await;
+    assert_eq!(kind(&late), Some("missing"));
     assert_eq!(verdict(&late, &seen).await, missing);
     assert!(late.trouble().expect("an alarm").contains("forget-store"));
 
@@ -188,6 +196,47 @@ async fn a_store_that_goes_away_signs_nobody_out_and_comes_back_by_itself() {
     .await;
     let again = accounts.sign_in(user("eve"), Kind::Cookie, &caller()).await;
     assert!(again.is_ok(), "the writer opens the file again");
+    for gateway in [&accounts, &late] {
+        until("it is told", async || kind(gateway).is_none()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_store_in_place_of_the_old_one_is_told_until_it_is_back_or_forgotten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = config(dir.path());
+    let accounts = worker(&config).await;
+    let token = signed_in(&accounts, "ada", Kind::Cookie)
+        .await
+        .token
+        .expose();
+    for entry in fs::read_dir(dir.path()).expect("read") {
+        fs::remove_file(entry.expect("an entry").path()).expect("removed");
+    }
+    // The marker as well: nothing on the disk says that there ever was another one.
+    let kind = || {
+        accounts
+            .troubles()
+            .borrow()
+            .as_ref()
+            .map(|trouble| trouble.kind)
+    };
+    until("operators are told", async || kind() == Some("foreign")).await;
+    let text = accounts.trouble().expect("trouble");
+    assert!(
+        text.contains("sessions.db is another store than before (store "),
+        "{text}"
+    );
+    assert!(matches!(
+        verdict(&accounts, &token).await,
+        Verdict::Unknown(_)
+    ));
+    Accounts::forget(&config).await.expect("forgotten");
+    until("it is over", async || kind().is_none()).await;
+    until("people sign in again", async || {
+        matches!(verdict(&accounts, &token).await, Verdict::Invalid(_))
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -490,6 +490,7 @@ impl State {
             numbers: 0,
             rotating: None,
             news: Default::default(),
+            store: crate::stores::Told::default(),
             restarts: BTreeMap::new(),
             samples: BTreeMap::new(),
             pools: Default::default(),

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use finding::{Finding, Report};
-use rundir::{Identity, Layout, Surroundings};
+use rundir::{Identity, Layout, RunDir, Surroundings};
 use wire::{Spec, Text};
 
+use crate::commands::{ANOTHER_STORE, another_store};
 use crate::guard;
 use crate::machine::{Machine, environment};
 use crate::model::Active;
@@ -77,12 +78,29 @@ pub fn check(path: &str, env: &BTreeMap<String, String>, dev: bool) -> Checked {
             .find(|program| program.name == slot.program);
         findings.extend(on_this_machine(&resolved.active.spec(slot), place));
     }
+    findings.extend(store_in_use(model, &resolved.active, &layout.run));
     findings.dedup();
     Checked {
         report: Report::new(findings),
         unreadable: false,
         will_run: will_run(model, &resolved.active),
     }
+}
+
+/// It runs already, and keeps its sessions in another store.
+fn store_in_use(model: &conf::Model, active: &Active, run_dir: &Path) -> Option<Finding> {
+    // Somebody else's, or none: nothing is known.
+    let bytes = RunDir::open(run_dir).ok()?.read_active().ok()??;
+    let running = Active::from_bytes(&bytes).ok()?;
+    let stores = [&running, active].map(|model| model.gateway.sessions.as_ref());
+    let (old, new) = another_store(stores[0], stores[1])?;
+    let text = format!("sessions are kept in another store than the one in use: {old} -> {new}");
+    let span = model
+        .sessions
+        .as_ref()
+        .and_then(|own| own.store.span.clone());
+    let finding = Finding::warning("sessions", text).at(span);
+    Some(finding.effect(format!("after `steadfast update` {ANOTHER_STORE}")))
 }
 
 /// What is missing on this machine now; it may be there when it runs, so these are warnings.

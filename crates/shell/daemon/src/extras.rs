@@ -42,6 +42,21 @@ pub(crate) enum Notify {
     Command(Vec<String>),
 }
 
+impl Notify {
+    fn of(notify: &conf::Notify) -> Notify {
+        match notify {
+            conf::Notify::Url(url) => Notify::Url(Secret(url.clone())),
+            conf::Notify::Command(words) => Notify::Command(words.clone()),
+        }
+    }
+
+    /// Who is told where a program names nobody, and of the gateway.
+    pub(crate) fn everybody(model: &conf::Model) -> Option<Notify> {
+        let notify = model.steadfast.as_ref()?.notify.as_ref()?;
+        Some(Notify::of(&notify.value))
+    }
+}
+
 /// Text that may hold a token: never shown.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -67,11 +82,6 @@ impl Extras {
     /// What the file says of a program.
     pub(crate) fn of(model: &conf::Model, program: &conf::Program) -> Extras {
         let more = &program.extras;
-        let everybody = model
-            .steadfast
-            .as_ref()
-            .and_then(|ours| ours.notify.as_ref());
-        let notify = more.notify.as_ref().or(everybody);
         Extras {
             essential: *more.essential,
             memory_max: more.memory_max.as_ref().map_or(0, |bytes| bytes.value),
@@ -79,10 +89,10 @@ impl Extras {
                 .reload_signal
                 .as_ref()
                 .map_or(0, |signal| signal.value.0),
-            notify: notify.map(|notify| match &notify.value {
-                conf::Notify::Url(url) => Notify::Url(Secret(url.clone())),
-                conf::Notify::Command(words) => Notify::Command(words.clone()),
-            }),
+            notify: match &more.notify {
+                Some(notify) => Some(Notify::of(&notify.value)),
+                None => Notify::everybody(model),
+            },
             keepalive_url: more
                 .keepalive_url
                 .as_ref()

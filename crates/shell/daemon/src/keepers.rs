@@ -146,6 +146,7 @@ pub(crate) fn take_over(daemon: &Shared, key: &Key, number: u32, opened: Opened)
         .keepers
         .insert(key.clone(), keeper);
     crate::pools::connected(daemon, key, shown);
+    crate::stores::look(daemon);
     daemon.keys_moved.notify_one();
 }
 

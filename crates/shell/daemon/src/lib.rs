@@ -55,6 +55,7 @@ mod settle;
 mod shutdown;
 mod signals;
 mod state;
+mod stores;
 mod summary;
 mod syslog;
 mod tend;

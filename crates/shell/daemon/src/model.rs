@@ -143,6 +143,8 @@ pub(crate) struct GatewayDef {
     pub(crate) user: Option<(String, u32, u32, Vec<u32>)>,
     /// Where sessions are kept, if any are; may hold a password.
     pub(crate) sessions: Option<routes::Sessions>,
+    /// Who is told of the gateway's trouble.
+    pub(crate) notify: Option<crate::extras::Notify>,
     /// Tokens of programs and upstreams, by their name; they hold keys.
     pub(crate) jwts: BTreeMap<String, routes::Jwt>,
 }

@@ -180,20 +180,26 @@ fn reason(transition: &Transition) -> String {
     finding::escape(&text).to_string()
 }
 
-/// Sends the news to whoever the program, or `[steadfast]`, names.
-pub(crate) fn tell(daemon: &Shared, key: &Key, event: &str, text: &str, transition: &Transition) {
+/// Sends the news to whoever the program, or `[steadfast]`, names. False: not now, since the same was sent lately.
+pub(crate) fn tell(
+    daemon: &Shared,
+    key: &Key,
+    event: &str,
+    text: &str,
+    transition: &Transition,
+) -> bool {
     let number = {
         let mut state = daemon.state.borrow_mut();
         let state = &mut *state;
         let Some(slot) = state.active.slot(key) else {
-            return;
+            return true;
         };
         if slot.extras.notify.is_none() {
-            return;
+            return true;
         }
         let (program, config) = (slot.program.clone(), state.active.config.clone());
         if !state.news.is_new(key, event, transition.wall_ms) {
-            return;
+            return false;
         }
         let body = json!({
         "steadfast": 1,
@@ -219,12 +225,13 @@ pub(crate) fn tell(daemon: &Shared, key: &Key, event: &str, text: &str, transiti
         });
         let Some(number) = taken else {
             state.news.sent.remove(&(key.clone(), event.to_owned()));
-            return;
+            return false;
         };
         number
     };
     keep(daemon);
     send(daemon, number);
+    true
 }
 
 /// A daemon has come: what the last one did not get rid of goes on its way again.

@@ -30,6 +30,7 @@ pub(crate) fn came(daemon: &Shared, key: &Key, life: u64, report: Report, fds: V
                 keeper.take(fact.clone());
             }
             crate::news::fact(daemon, key, fact);
+            crate::stores::look(daemon);
             crate::pools::running(daemon, key, fact.state);
         }
         Report::Answer { op, outcome, text } => {

@@ -136,6 +136,8 @@ pub(crate) struct State {
     pub(crate) rotating: Option<String>,
     /// What was told to `notify`, and what is known for it.
     pub(crate) news: crate::news::News,
+    /// What was told of the session store.
+    pub(crate) store: crate::stores::Told,
     /// Restarts by reason, since this daemon began.
     pub(crate) restarts: crate::commands::Restarts,
     /// Memory of programs, as sampled.

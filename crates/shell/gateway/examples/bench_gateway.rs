@@ -39,12 +39,13 @@ fn main() {
         .into(),
         ..Config::default()
     };
-    let ready = || {
+    let ready = move |news: gateway::News<'_>| {
         let _ = writeln!(
             std::io::stderr(),
-            "listening on {address}, pid {}",
+            "{news:?}: {address}, pid {}",
             std::process::id()
         );
+        true
     };
     gateway::serve(config, vec![listener.into()], ready, std::future::pending()).expect("serves");
 }

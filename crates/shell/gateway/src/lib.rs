@@ -35,6 +35,7 @@ mod site;
 mod stream;
 mod successor;
 mod target;
+mod telling;
 mod tokens;
 mod tunnel;
 mod upload;
@@ -63,6 +64,8 @@ use crate::site::Site;
 use crate::target::Target;
 use crate::tokens::Tokens;
 use crate::worker::Worker;
+
+pub use crate::telling::News;
 
 /// The configuration, which stands in a crate of its own so that the daemon can write it.
 pub mod config {
@@ -143,13 +146,15 @@ fn run_from_environment() -> Result<(), Error> {
     let config = config::Config::from_bytes(&bytes).map_err(Error::Config)?;
     let ready = sys::fds::fd_from_env(READY_FD);
     raise_descriptor_limit();
-    let on_ready = move || {
-        if let Some(ready) = ready {
-            // If the keeper is gone, nobody wants to know.
-            let _ = rustix::io::write(&ready, b"ready\n");
-        }
+    if let Some(ready) = &ready {
+        // A keeper that does not read must not stop requests.
+        let _ = rustix::io::ioctl_fionbio(ready, true);
+    }
+    let tell = move |news: News<'_>| match &ready {
+        Some(ready) => telling::write(ready, news),
+        None => true,
     };
-    serve(config, listeners, on_ready, asked_to_leave())
+    serve(config, listeners, tell, asked_to_leave())
 }
 
 /// SIGTERM or SIGINT.
@@ -183,11 +188,12 @@ fn raise_descriptor_limit() {
 }
 
 /// Serves `listeners` (in the order of the configuration) on this thread until `leave` is ready and all requests are
-/// over. `on_ready` is called when connections are accepted.
+/// over. `tell` hears when connections are accepted, and of trouble with the session store; it says whether that is done, or
+/// is to be told again.
 pub fn serve(
     config: config::Config,
     listeners: Vec<OwnedFd>,
-    on_ready: impl FnOnce(),
+    tell: impl Fn(News<'_>) -> bool + 'static,
     leave: impl Future<Output = Leave>,
 ) -> Result<(), Error> {
     if listeners.len() < config.listeners.len() {
@@ -201,13 +207,13 @@ pub fn serve(
         .enable_time()
         .build()
         .map_err(|error| Error::Io("async runtime", error))?;
-    LocalSet::new().block_on(&runtime, work(config, listeners, on_ready, leave))
+    LocalSet::new().block_on(&runtime, work(config, listeners, Rc::new(tell), leave))
 }
 
 async fn work(
     config: config::Config,
     listeners: Vec<OwnedFd>,
-    on_ready: impl FnOnce(),
+    tell: Rc<dyn Fn(News<'_>) -> bool>,
     leave: impl Future<Output = Leave>,
 ) -> Result<(), Error> {
     let mut sockets = Vec::new();
@@ -230,6 +236,14 @@ async fn work(
     };
     if let Some(door) = &door {
         tokio::task::spawn_local(door::streams::follow(door.clone()));
+        let mut troubles = door.accounts.troubles();
+        // Before it is ready: what is so from the start is no news after it.
+        if let Some(trouble) = &*troubles.borrow_and_update() {
+            tell(News::Store(Some(trouble)));
+        }
+        let tell = tell.clone();
+        let tell = move |news: News<'_>| tell(news);
+        tokio::task::spawn_local(telling::follow(troubles, tell));
     }
     let bound =
         |of: fn(&config::Listener) -> u64| config.listeners.iter().map(of).max().unwrap_or(0);
@@ -257,7 +271,7 @@ async fn work(
         let accept = accept::accept(worker.clone(), site, socket);
         accepting.push(tokio::task::spawn_local(accept));
     }
-    on_ready();
+    tell(News::Ready);
     worker.for_good.set(leave.await == Leave::ForGood);
     for task in accepting {
         task.abort();

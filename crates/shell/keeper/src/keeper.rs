@@ -6,6 +6,7 @@ mod listener;
 mod publish;
 mod said;
 mod talk;
+mod words;
 
 use crate::drains::Drains;
 use crate::links::Link;
@@ -258,12 +259,11 @@ impl Keeper {
             Token::Stdout(generation) => self.read_output(generation, false),
             Token::Stderr(generation) => self.read_output(generation, true),
             Token::Ready(generation) => {
-                if self
-                    .children
-                    .iter_mut()
-                    .any(|child| child.generation == generation && child.ready_came())
-                {
-                    self.feed(Event::CheckPassed { generation });
+                let mut children = self.children.iter_mut();
+                match children.any(|child| child.generation == generation && child.ready_came()) {
+                    true => self.feed(Event::CheckPassed { generation }),
+                    // A role of ours may have said something else.
+                    false => self.publish(),
                 }
             }
             Token::Check(generation) => self.step_check(generation),

@@ -12,7 +12,7 @@
 mod group;
 mod listen;
 mod pool;
-mod said;
+pub(crate) mod said;
 mod schema;
 mod tls;
 mod touches;

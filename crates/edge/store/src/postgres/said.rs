@@ -28,6 +28,14 @@ pub(super) fn words(error: &tokio_postgres::Error) -> String {
     text
 }
 
+/// The same of a URL; nothing but its kind if it is none.
+pub(crate) fn name_of(url: &str) -> String {
+    match super::tls::split(url).map(|(url, _)| url.parse()) {
+        Ok(Ok(config)) => name(&config),
+        Ok(Err(_)) | Err(_) => "postgres".to_owned(),
+    }
+}
+
 /// `postgres HOST:PORT/DATABASE` as the URL has them, without user and password.
 pub(super) fn name(config: &Config) -> String {
     let ports = config.get_ports();

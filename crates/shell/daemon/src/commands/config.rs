@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use control::{Body, ConfigInfo, Done, Fault, Outcome};
 use plan::{Intent, line, reconcile};
-use wire::{Cause, State, Why};
+use wire::{Cause, State as Shown, Why};
 
+use super::beside;
 use super::change::{Candidate, Merge, Selected, candidate, load, merge, take_out};
 use super::done;
 use crate::model::Active;
 use crate::resolve::{difference, group_changes, refresh_gateway, wanted_addresses};
 use crate::settle::{purge_later, settle, snapshot};
-use crate::state::Shared;
+use crate::state::{Shared, State};
 
 /// Reads the file; an error of the file is the end of the command.
 pub(super) fn read_again(daemon: &Shared, dry: bool) -> Result<Candidate, Box<Done>> {
@@ -30,6 +31,7 @@ pub(super) fn read_again(daemon: &Shared, dry: bool) -> Result<Candidate, Box<Do
             removed: Vec::new(),
             detail: Vec::new(),
             findings: found.findings(),
+            beside: Vec::new(),
             outcomes: Vec::new(),
         };
         return Err(Box::new(Done {
@@ -71,7 +73,11 @@ pub(super) fn reread(daemon: &Shared) -> Done {
     };
     let state = daemon.state.borrow();
     let changes = group_changes(&state.active, &found.resolved.active);
+    let merged = merged(daemon, &state, &found);
+    let mut beside = beside::gateways(&state.active, &merged);
+    beside.extend(also(&state.active, &found));
     Done::ok(Body::Changes {
+        beside,
         detail: details(&state.active, &found.resolved.active),
         added: changes.added,
         changed: changes.changed,
@@ -88,14 +94,7 @@ pub(super) fn plan(daemon: &Shared) -> Done {
         Err(done) => return *done,
     };
     let state = daemon.state.borrow();
-    let how = Merge {
-        selected: Selected::All,
-        anew: false,
-        now_ms: sys::clock::wall_ms(),
-    };
-    let mut merged = merge(&state.active, &found.resolved.active, how);
-    let failed: BTreeSet<String> = state.failed_listeners.keys().cloned().collect();
-    refresh_gateway(&mut merged, &failed, daemon.run_dir.path());
+    let merged = merged(daemon, &state, &found);
     // The comparison looks at a state; this one differs from the real one in its model only.
     let (_, observed) = snapshot(&state);
     let desired = desired_of(&merged, &wanted_addresses(&merged));
@@ -118,14 +117,37 @@ pub(super) fn plan(daemon: &Shared) -> Done {
             None => line(step),
         })
         .collect();
+    steps.extend(also(&state.active, &found));
     if steps.is_empty() {
         steps.push("nothing to do".to_owned());
     }
     Done::ok(Body::Plan { steps })
 }
 
+/// The model as `update` would make it.
+fn merged(daemon: &Shared, state: &State, found: &Candidate) -> Active {
+    let how = Merge {
+        selected: Selected::All,
+        anew: false,
+        now_ms: sys::clock::wall_ms(),
+    };
+    let mut merged = merge(&state.active, &found.resolved.active, how);
+    let failed: BTreeSet<String> = state.failed_listeners.keys().cloned().collect();
+    refresh_gateway(&mut merged, &failed, daemon.run_dir.path());
+    merged
+}
+
+/// What differs and is no step of `update`.
+fn also(active: &Active, found: &Candidate) -> Vec<String> {
+    let candidate = &found.resolved.active;
+    let store = beside::store_line(active, candidate);
+    let mut lines: Vec<String> = store.into_iter().collect();
+    lines.extend(beside::own_due(&active.settings, &candidate.settings));
+    lines
+}
+
 /// Why a step is taken: what differs, or that there is nothing to compare with.
-fn reason(active: &Active, merged: &Active, step: &plan::Step) -> Option<String> {
+pub(super) fn reason(active: &Active, merged: &Active, step: &plan::Step) -> Option<String> {
     use plan::Step;
     let key = step.slot()?;
     let (before, after) = (
@@ -294,10 +316,10 @@ pub(super) fn remove(daemon: &Shared, name: &str) -> Done {
         let shown = state
             .keepers
             .get(key)
-            .map_or(State::Stopped, |keeper| keeper.facts.borrow().state);
+            .map_or(Shown::Stopped, |keeper| keeper.facts.borrow().state);
         matches!(
             shown,
-            State::Stopped | State::Exited | State::Fatal | State::Unknown
+            Shown::Stopped | Shown::Exited | Shown::Fatal | Shown::Unknown
         )
     };
     if !members.iter().all(stopped) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use control::{Body, Done, ProcessInfo};
-use wire::{State as Shown, Transition, Why};
+use wire::{State as Shown, Transition, Trouble, Why};
 
 use crate::state::Shared;
 
@@ -30,7 +30,7 @@ pub(crate) fn count(restarts: &mut Restarts, key: &plan::Key, transition: &Trans
 /// The metrics of now.
 pub(super) fn metrics(daemon: &Shared) -> Done {
     let names = vec!["all".to_owned()];
-    let Body::Status { processes } = super::status::status(daemon, &names, false, false).body
+    let Body::Status { processes, .. } = super::status::status(daemon, &names, false, false).body
     else {
         return Done::failed(2, "the state is not known");
     };
@@ -47,7 +47,11 @@ pub(super) fn metrics(daemon: &Shared) -> Done {
         })
         .collect();
     Done::ok(Body::Metrics {
-        text: text(&programs, state.mood.code()),
+        text: text(
+            &programs,
+            state.mood.code(),
+            crate::stores::now(&state).as_ref(),
+        ),
     })
 }
 
@@ -110,7 +114,8 @@ fn seconds(ms: u64) -> f64 {
     seconds
 }
 
-fn text(processes: &[Process<'_>], mood: i32) -> String {
+/// `store`: None where it is not known; inside, what is wrong with it.
+fn text(processes: &[Process<'_>], mood: i32, store: Option<&Option<Trouble>>) -> String {
     let mut out = String::new();
     node_exporter(&mut out, processes);
     let _ = write!(
@@ -120,6 +125,18 @@ fn text(processes: &[Process<'_>], mood: i32) -> String {
          # TYPE steadfast_state gauge\nsteadfast_state {mood}\n",
         env!("CARGO_PKG_VERSION")
     );
+    if let Some(trouble) = store {
+        let help = "Whether the session store can be used; the reason why not.";
+        let name = "steadfast_session_store_up";
+        let _ = family(&mut out, name, "gauge", help);
+        out.push_str(name);
+        if let Some(trouble) = trouble {
+            out.push('{');
+            label(&mut out, "reason", &trouble.kind);
+            out.push('}');
+        }
+        let _ = writeln!(out, " {}", u8::from(trouble.is_none()));
+    }
     let ready = "Whether it is ready: what depends on it and requests may go on.";
     let mut family_ = family(&mut out, "steadfast_ready", "gauge", ready);
     for process in processes {
@@ -244,7 +261,16 @@ mod tests {
             program: "web",
             reasons: BTreeMap::from([("operator".to_owned(), 2)]),
         };
-        let shown = text(&[process], 1);
+        let missing = Some(Trouble {
+            kind: "missing".into(),
+            text: "/x/sessions.db is missing".into(),
+        });
+        let down = text(&[], 1, Some(&missing));
+        assert!(
+            down.contains("\nsteadfast_session_store_up{reason=\"missing\"} 0\n"),
+            "{down}"
+        );
+        let shown = text(&[process], 1, Some(&None));
         for line in [
             "node_supervisord_up{name=\"we\\\"b\\\\\",group=\"g\"} 1",
             "node_supervisord_state{name=\"we\\\"b\\\\\",group=\"g\"} 20",
@@ -252,6 +278,7 @@ mod tests {
             "node_supervisord_start_time_seconds{name=\"we\\\"b\\\\\",group=\"g\"} 1.5",
             "steadfast_restarts_total{name=\"we\\\"b\\\\\",group=\"g\",reason=\"operator\"} 2",
             "steadfast_restarts_total{name=\"we\\\"b\\\\\",group=\"g\",reason=\"unknown\"} 1",
+            "steadfast_session_store_up 1",
             "steadfast_requests_total{name=\"we\\\"b\\\\\",group=\"g\"} 7",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");

@@ -3,6 +3,7 @@
 //! A front (control.sock, XML-RPC) hands a request over a channel and gets the end back; each command runs in a task of its
 //! own, so that a restart that takes a minute holds up nobody. What a command ends with is remembered for a while.
 
+mod beside;
 mod change;
 mod config;
 mod logs;
@@ -22,6 +23,7 @@ use crate::memory;
 use crate::names::{Known, resolve, suggest};
 use crate::state::{Mood, Shared};
 
+pub(crate) use beside::{ANOTHER_STORE, another_store};
 pub(crate) use change::{candidate, first_start, load};
 pub(crate) use metrics::{Restarts, count as count_restart};
 pub(crate) use reload::reload;

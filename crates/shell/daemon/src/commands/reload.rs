@@ -9,6 +9,7 @@ use ledger::Entry;
 use plan::{Intent, Key};
 use wire::{Cause, Order, Why};
 
+use super::beside;
 use super::change::{Candidate, Merge, Selected, merge};
 use super::config::{details, read_again};
 use super::progress::follow;
@@ -45,6 +46,10 @@ pub(super) async fn update(
             return Done::failed(1, format!("there is no group `{name}`"));
         }
     }
+    let own = {
+        let state = daemon.state.borrow();
+        beside::own_due(&state.active.settings, &found.resolved.active.settings)
+    };
     change(
         daemon,
         &found,
@@ -54,6 +59,7 @@ pub(super) async fn update(
             intent: Intent::Update,
             by,
             progress,
+            own,
         },
     )
     .await
@@ -84,6 +90,7 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
         }
         crate::fronts::serve_supervisor(daemon).await;
     }
+    let own = beside::own(&before, &settings).into_iter();
     let done = change(
         daemon,
         &found,
@@ -93,6 +100,7 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
             intent,
             by,
             progress,
+            own: own.map(|name| format!("{name}  applied")).collect(),
         },
     )
     .await;
@@ -131,6 +139,8 @@ struct Change<'a> {
     intent: Intent,
     by: &'a str,
     progress: &'a Progress,
+    /// About the daemon's own settings.
+    own: Vec<String>,
 }
 
 async fn change(daemon: &Shared, found: &Candidate, how: Change<'_>) -> Done {
@@ -211,7 +221,14 @@ async fn change(daemon: &Shared, found: &Candidate, how: Change<'_>) -> Done {
     if window_ms > 0 {
         purge_later(daemon, Duration::from_millis(window_ms + 10));
     }
-    ended(daemon, &results, found, changes, detail)
+    let mut beside = {
+        let active = &daemon.state.borrow().active;
+        let mut lines = beside::done_to_gateways(&before, active, &results);
+        lines.extend(beside::store_line(&before, active));
+        lines
+    };
+    beside.extend(how.own);
+    ended(daemon, &results, found, changes, (detail, beside))
 }
 
 fn ended(
@@ -219,7 +236,7 @@ fn ended(
     results: &[Ended],
     found: &Candidate,
     changes: crate::resolve::GroupChanges,
-    detail: Vec<String>,
+    (detail, beside): (Vec<String>, Vec<String>),
 ) -> Done {
     let hidden = |key: &Key| {
         daemon
@@ -256,6 +273,7 @@ fn ended(
         removed: changes.removed,
         detail,
         findings: found.findings(),
+        beside,
         outcomes,
     };
     Done { exit, error, body }

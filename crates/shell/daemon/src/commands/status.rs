@@ -1,6 +1,6 @@
 //! What is true, in Supervisor's words and ours.
 
-use control::{About, Body, Done, ProcessInfo};
+use control::{About, Body, Done, ProcessInfo, StoreTrouble};
 use plan::Key;
 use wire::{Fact, Phase, Sink, State as Shown};
 
@@ -39,10 +39,23 @@ pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool, left_out: 
         return Done {
             exit: 1,
             error: error.join("\n"),
-            body: Body::Status { processes },
+            body: Body::Status {
+                processes,
+                store: None,
+            },
         };
     }
-    Done::ok(Body::Status { processes })
+    let store = store(&state).filter(|_| names.is_empty());
+    Done::ok(Body::Status { processes, store })
+}
+
+/// What is wrong with the session store.
+fn store(state: &State) -> Option<StoreTrouble> {
+    let trouble = crate::stores::now(state)??;
+    Some(StoreTrouble {
+        kind: trouble.kind,
+        text: trouble.text,
+    })
 }
 
 /// What an error of the file left out: no process of Supervisor's, a line for people.

@@ -83,6 +83,7 @@ pub(super) fn definition(
         workers: 1,
         connections_max: routes::CONNECTIONS_MAX,
         user: user.map(|user| (user.name, user.uid, user.gid, user.groups)),
+        notify: crate::extras::Notify::everybody(model),
         ..GatewayDef::default()
     };
     out.sessions = super::tokens::sessions(model, owner, context.dry, resolved);
@@ -524,6 +525,10 @@ fn gateway_slot(
         first: true,
         shown: keys.join(", "),
         listeners: keys,
+        extras: crate::extras::Extras {
+            notify: active.gateway.notify.clone(),
+            ..Default::default()
+        },
         spec,
         ..Slot::default()
     };

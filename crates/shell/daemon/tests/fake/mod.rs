@@ -262,7 +262,7 @@ impl World {
             })
             .body
         {
-            Body::Status { processes } => processes,
+            Body::Status { processes, .. } => processes,
             other => panic!("{other:?}"),
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn processes(file: &Path, around: &conf::Environment) -> Option<Vec<T
         match serde_json::from_str(&line.ok()?).ok()? {
             Reply::Progress(_) => {}
             Reply::Done(done) => {
-                let Body::Status { processes } = done.body else {
+                let Body::Status { processes, .. } = done.body else {
                     return None;
                 };
                 return Some(processes.into_iter().map(told).collect());

@@ -79,7 +79,12 @@ impl Gateway {
             gateway::serve(
                 config,
                 vec![socket.into()],
-                move || ready.send(()).expect("awaited"),
+                move |news| {
+                    if matches!(news, gateway::News::Ready) {
+                        ready.send(()).expect("awaited");
+                    }
+                    true
+                },
                 leave,
             )
         });

@@ -1,6 +1,7 @@
 //! One process and what belongs to it: pipes, check, the last lines of its output.
 
 use super::Token;
+use super::words::Words;
 use crate::checks::{Check, Found};
 use crate::format::Lines;
 use crate::notify::{NotifySocket, Said};
@@ -13,7 +14,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use wire::{Ready, Spec};
+use wire::{Ready, Spec, Trouble};
 
 /// Bytes of output kept per process, to show the last lines of one that failed.
 const TAIL_BYTES_MAX: usize = 4096;
@@ -46,6 +47,8 @@ pub(super) struct Child {
     pub(super) stdout: Option<OwnedFd>,
     pub(super) stderr: Option<OwnedFd>,
     ready: Option<OwnedFd>,
+    /// What a role of ours says there, also after it was ready.
+    words: Option<Words>,
     /// Held open: a program that reads its stdin waits instead of ending, as under Supervisor. None once the
     /// program has closed its end.
     stdin: Option<OwnedFd>,
@@ -85,6 +88,7 @@ impl Child {
             stdout: Some(pipes.stdout),
             stderr: pipes.stderr,
             ready: pipes.ready,
+            words: spec.role_of_ours.then(Words::default),
             stdin: Some(pipes.stdin),
             unwritten: VecDeque::new(),
             notify,
@@ -255,7 +259,10 @@ impl Child {
     pub(super) fn end_checks(&mut self) {
         self.check = None;
         self.pattern = None;
-        self.ready = None;
+        match &mut self.words {
+            Some(words) => words.end_check(),
+            None => self.ready = None,
+        }
         self.probe = None;
         self.notify = None;
     }
@@ -302,17 +309,24 @@ impl Child {
     /// A byte on the readiness descriptor.
     pub(super) fn ready_came(&mut self) -> bool {
         let Some(fd) = &self.ready else { return false };
-        match rustix::io::read(fd, &mut [0u8; 64]) {
-            Ok(0) => {
+        let mut bytes = [0u8; 1024];
+        match (rustix::io::read(fd, &mut bytes), &mut self.words) {
+            (Ok(0), _) => {
                 self.ready = None;
                 false
             }
-            Ok(_) => {
+            (Ok(count), Some(words)) => words.hear(&bytes[..count]),
+            (Ok(_), None) => {
                 self.ready = None;
                 true
             }
-            Err(_) => false,
+            (Err(_), _) => false,
         }
+    }
+
+    /// What a role of ours says is wrong.
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.words.as_ref().and_then(Words::trouble)
     }
 
     /// Looks at output on its way to the log. True = the line that means ready was in it.

@@ -17,6 +17,7 @@ impl Keeper {
             .find(|child| child.generation == fact.generation && child.pid > 0)
         {
             fact.address = child.place.address.clone();
+            fact.trouble = child.trouble().cloned().map(Box::new);
         }
         if fact != self.fact {
             fact.seq += 1;

@@ -26,7 +26,7 @@ impl Rpc {
         };
         match self.done(command).await? {
             Done {
-                body: Body::Status { processes },
+                body: Body::Status { processes, .. },
                 ..
             } => Ok(processes.into_iter().filter(|info| !info.hidden).collect()),
             done => Err(failed(&done)),

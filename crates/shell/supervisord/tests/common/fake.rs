@@ -105,6 +105,7 @@ impl State {
             Command::About => Done::ok(Body::About(self.about.clone())),
             Command::Status { .. } => Done::ok(Body::Status {
                 processes: self.processes.clone(),
+                store: None,
             }),
             Command::Start { names, .. } => self.each(names, |info| {
                 let special = STARTS.iter().find(|start| start.0 == info.name);
@@ -143,6 +144,7 @@ impl State {
                     removed: self.changes.2.clone(),
                     detail: vec![],
                     findings: vec![],
+                    beside: vec![],
                     outcomes: vec![],
                 }),
             },

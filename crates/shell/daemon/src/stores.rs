@@ -1,0 +1,121 @@
+//! The session store as gateways find it: operators are told when it cannot be used, why, and when it can again.
+//!
+//! Each process of the gateway says by its keeper's fact what is wrong; one of them is enough. The log and the ledger have
+//! every change. `notify` is told the same at most every few minutes, and then what is so: the last news is never wrong for
+//! long.
+
+use std::time::Duration;
+
+use ledger::Entry;
+use plan::Key;
+use wire::{State as Shown, Transition, Trouble};
+
+use crate::lines::Level;
+use crate::state::{Mood, Shared, State};
+
+/// News that had to wait are tried again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// In the log and the ledger.
+    trouble: Option<Trouble>,
+    /// To `notify`: that it cannot be used.
+    sent: bool,
+    /// News wait.
+    waiting: bool,
+}
+
+/// What is wrong now; the outer None: no gateway that keeps sessions is ready, so it is not known.
+pub(crate) fn now(state: &State) -> Option<Option<Trouble>> {
+    state.active.gateway.sessions.as_ref()?;
+    let of_ours = state.active.slots.iter().filter(|slot| slot.first);
+    let mut known = None;
+    for slot in of_ours {
+        let Some(keeper) = state.keepers.get(&slot.key()) else {
+            continue;
+        };
+        let fact = keeper.facts.borrow();
+        match (&fact.trouble, fact.phase) {
+            (Some(trouble), _) => return Some(Some((**trouble).clone())),
+            (None, wire::Phase::Ready) => known = Some(None),
+            (None, _) => {}
+        }
+    }
+    known
+}
+
+fn kind(trouble: &Option<Trouble>) -> Option<&str> {
+    trouble.as_ref().map(|trouble| trouble.kind.as_str())
+}
+
+/// A process of the gateway has a new fact.
+pub(crate) fn look(daemon: &Shared) {
+    let (key, trouble) = {
+        let mut state = daemon.state.borrow_mut();
+        let Some(now) = now(&state).filter(|_| state.mood != Mood::Shutdown) else {
+            return;
+        };
+        if kind(&state.store.trouble) == kind(&now) {
+            // The same in other words is shown by `status`, and is no news.
+            return;
+        }
+        let Some(key) = gateway(&state) else { return };
+        state.store.trouble.clone_from(&now);
+        (key, now)
+    };
+    let (level, text) = words(&trouble);
+    daemon.log(level, &text);
+    daemon.show(format!("gateway  {text}"));
+    daemon.note(&Entry::note(sys::clock::wall_ms(), &key.to_string(), &text));
+    send(daemon);
+}
+
+fn gateway(state: &State) -> Option<Key> {
+    let mut slots = state.active.slots.iter().filter(|slot| slot.first);
+    slots.next().map(crate::model::Slot::key)
+}
+
+fn words(trouble: &Option<Trouble>) -> (Level, String) {
+    match trouble {
+        Some(trouble) => (Level::Error, finding::escape(&trouble.text).to_string()),
+        None => (Level::Info, "the session store answers again".to_owned()),
+    }
+}
+
+/// Tells `notify` what is so, if it was told otherwise.
+fn send(daemon: &Shared) {
+    let (key, trouble) = {
+        let state = daemon.state.borrow();
+        let told = &state.store;
+        if told.waiting || told.sent == told.trouble.is_some() {
+            return;
+        }
+        let Some(key) = gateway(&state) else { return };
+        (key, told.trouble.clone())
+    };
+    let event = match &trouble {
+        Some(_) => "store",
+        None => "store-back",
+    };
+    let transition = Transition {
+        to: Shown::Running,
+        wall_ms: sys::clock::wall_ms(),
+        ..Transition::default()
+    };
+    let sent = crate::news::tell(daemon, &key, event, &words(&trouble).1, &transition);
+    let mut state = daemon.state.borrow_mut();
+    if sent {
+        state.store.sent = trouble.is_some();
+        return;
+    }
+    state.store.waiting = true;
+    drop(state);
+    let daemon = daemon.clone();
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(AGAIN).await;
+        daemon.state.borrow_mut().store.waiting = false;
+        send(&daemon);
+    });
+}
