@@ -67,6 +67,12 @@ fn update_says_what_it_did_beside_programs() {
         assert!(!text.contains("nothing differs"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
+    until("operators are told", || {
+        let log = said(installation, &["logs", "--main"]);
+        let begin = "cannot open the session store: postgres 127.0.0.1:1/app: error connecting";
+        assert!(!log.contains("hunter2"), "{log}");
+        log.contains(begin) && log.contains("gets a 503; nobody is signed out\n")
+    });
     installation.configure(&backend.config).expect("written");
     let back = said(installation, &["update"]);
     let replaced = "steadfast:gateway  replaced (its listeners or routes)\n";

@@ -79,7 +79,14 @@ fn gateway(state: &State) -> Option<Key> {
 
 fn words(trouble: &Option<Trouble>) -> (Level, String) {
     match trouble {
-        Some(trouble) => (Level::Error, finding::escape(&trouble.text).to_string()),
+        Some(trouble) => {
+            let mut text = finding::escape(&trouble.text).to_string();
+            // The others say what to do.
+            if trouble.kind == "unreachable" {
+                text.push_str("; until it answers, what needs it gets a 503; nobody is signed out");
+            }
+            (Level::Error, text)
+        }
         None => (Level::Info, "the session store answers again".to_owned()),
     }
 }
