@@ -252,7 +252,9 @@ pub fn set(
     value: &Secret,
     random: &mut dyn Random,
 ) -> Result<Origin, Error> {
-    give(request, name, value, true, random)
+    // The program of an upstream was given it before, by whoever runs that.
+    let unused = !request.program.starts_with("upstream:");
+    give(request, name, value, unused, random)
 }
 
 /// Likewise, with a value that has signed tokens somewhere else.

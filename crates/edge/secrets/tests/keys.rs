@@ -305,6 +305,29 @@ fn a_value_that_was_set_and_given_to_no_program_proves_nothing_when_it_is_replac
 }
 
 #[test]
+fn the_program_of_an_upstream_has_its_value_before_it_is_set_here() {
+    let site = site().env_file(Some(""));
+    let third = OLD.chars().rev().collect::<String>();
+    let upstream = |act: &dyn Fn(&Request<'_>)| {
+        site.with(|r| {
+            act(&Request {
+                program: "upstream:legacy",
+                ..*r
+            });
+        });
+    };
+    for value in [OLD, OTHER, third.as_str()] {
+        upstream(&|r| {
+            set(r, "SECRET_KEY", &Secret::new(value), &mut SystemRandom).unwrap();
+        });
+    }
+    upstream(&|r| {
+        let resolved = resolve(r, &mut SystemRandom).unwrap();
+        assert_eq!(verify_only(&resolved), [OLD, OTHER]);
+    });
+}
+
+#[test]
 fn a_look_says_what_a_start_would_say_and_writes_nothing() {
     let site = site()
         .env_file(Some("SECRET_KEY=changeme\n"))
