@@ -147,13 +147,19 @@ fn shutdown(config: Option<&Path>, json: bool) -> u8 {
         }
     }
     let root = rundir::Installation::find(config).one().ok();
-    let root = root.and_then(|it| rustix::process::Pid::from_raw(it.info.root_pid));
+    // Whoever ends as PID 1 takes everybody in its container along, and us before it tells its end.
+    let root = root.map(|it| it.info.root_pid).filter(|pid| *pid != 1);
+    let root = root.and_then(rustix::process::Pid::from_raw);
     // Before anything ends: the number may be another's afterwards.
     let root = root.and_then(|pid| {
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
     });
     let done = ask(config, json, Command::Shutdown);
     let ended = done.exit == 0;
+    let status = show(done, json, |_| match ended {
+        true => vec!["everything has ended".into()],
+        false => Vec::new(),
+    });
     if let (true, Some(root)) = (ended, root) {
         // Whoever starts the next one now finds its addresses free.
         let timeout = rustix::time::Timespec {
@@ -163,10 +169,7 @@ fn shutdown(config: Option<&Path>, json: bool) -> u8 {
         let mut fds = [PollFd::new(&root, PollFlags::IN)];
         let _ended_or_late = rustix::event::poll(&mut fds, Some(&timeout));
     }
-    show(done, json, |_| match ended {
-        true => vec!["everything has ended".into()],
-        false => Vec::new(),
-    })
+    status
 }
 
 /// `secrets rotate`, carried out by the daemon.

@@ -159,10 +159,12 @@ pub(super) fn import(
 
 /// Keeps a value that has signed tokens elsewhere.
 fn keep(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String> {
-    if is_so(request, name, value)? {
-        return Ok(());
-    }
+    let so = is_so(request, name, value)?;
+    // Also then: it may be marked as one that no program was given.
     let kept = secrets::import(request, name, value, &mut SystemRandom);
-    kept_in(name, &kept.map_err(|error| error.to_string())?, value);
+    let kept = kept.map_err(|error| error.to_string())?;
+    if !so {
+        kept_in(name, &kept, value);
+    }
     Ok(())
 }

@@ -61,6 +61,8 @@ pub(crate) struct Ini {
     by_name: HashMap<String, usize>,
     /// `[DEFAULT]`: values for every section that does not set the key.
     pub(crate) defaults: BTreeMap<String, Entry>,
+    /// Lines that cannot be read stand in no section or in `[DEFAULT]`: they may have been for any.
+    pub(crate) has_stray: bool,
     /// Options that may contain `%(here)s` because no directory was put in since they were read.
     fresh: Vec<(usize, String)>,
     /// Files merged so far: a file that comes twice is not a contradiction.
@@ -141,8 +143,9 @@ impl Ini {
                 }
                 Item::Junk => {
                     let section = current.and_then(|index| self.sections.get_mut(index));
-                    if let Some(section) = section {
-                        section.has_junk = true;
+                    match section {
+                        Some(section) => section.has_junk = true,
+                        None => self.has_stray = true,
                     }
                 }
             }

@@ -388,16 +388,29 @@ impl<'a> Cutter<'a> {
     }
 
     /// `[program:x`. Python takes it for a key `[program` of the section above and its keys for that section's: one
-    /// message about the line is worth more than one about each of them.
+    /// message about the line is worth more than one about each of them. A section of ours is read all the same, as one with
+    /// an error: what it would have guarded has to be known to stay closed.
     fn broken_header(&mut self, range: Range<usize>, meant: &str) {
+        use crate::known::Kind;
+        let kind = crate::known::section(meant).map(|(kind, _)| kind);
+        let is_read = kind.is_some_and(|kind| kind.is_ours() || kind == Kind::Include);
         let finding = Finding::error("conf.syntax", "the closing `]` of the section is missing")
             .at(self.text.span(range.clone()))
-            .effect("the lines up to the next section are not used")
+            .effect(match is_read {
+                true => "to Supervisor it is a key of the section above",
+                false => "the lines up to the next section are not used",
+            })
             .hint(format!("write: [{meant}]"));
         self.complain(finding);
         self.token(TokenKind::Junk, range.end);
         self.open_value = false;
-        self.below_broken = true;
+        self.below_broken = !is_read;
+        if is_read {
+            let name = meant.to_owned();
+            self.items.push(Item::Header { name, range });
+            self.items.push(Item::Junk);
+            self.in_section = true;
+        }
     }
 
     fn option(&mut self, range: &Range<usize>, key: &str, delimiter: usize) {
@@ -423,6 +436,7 @@ impl<'a> Cutter<'a> {
     /// A line before the first header. Python stops there; one message is enough, and the rest is read.
     fn headless(&mut self, range: Range<usize>) {
         self.token(TokenKind::Junk, range.end);
+        self.items.push(Item::Junk);
         if std::mem::replace(&mut self.said_headless, true) {
             return;
         }

@@ -82,6 +82,24 @@ pub(super) fn close(reader: &mut Reader<'_>, model: &mut Model) {
     if all {
         closed.programs.extend(gated(model));
     }
+    if reader.wrong.asking_default {
+        let routes = model.gateways.iter().flat_map(|gateway| &gateway.routes);
+        let led: BTreeSet<&str> = routes.map(|route| route.target.as_str()).collect();
+        let programs = model.programs.iter();
+        let unled = programs.filter(|program| {
+            program.listen.value == Listen::Gateway && !led.contains(program.name.as_str())
+        });
+        for program in unled {
+            let message = format!(
+                "[DEFAULT] wants a sign-in, and no gateway leads to [program:{}] to ask for it",
+                program.name
+            );
+            let finding = Finding::error("conf.closed", message).at(program.listen.span.clone());
+            let write = format!("write: a [gateway:x] with route = / -> {}", program.name);
+            reader.findings.push(finding.fix(write));
+            closed.programs.insert(program.name.clone());
+        }
+    }
     model.gateways.retain(|gateway| {
         let targets = gateway.routes.iter();
         let meant = all || targets.clone().any(|route| asking.contains(&route.target));

@@ -209,6 +209,17 @@ pub(super) fn upstreams(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Upstream> 
             false => Ok(abspath(&expanduser(path, machine, files), here)),
         });
         let ready = keys.optional("ready", &vars, upstream_ready);
+        let ready = ready.and_then(|ready| {
+            let span = ready.span.clone();
+            let value = ready.value.map(|value| Spanned { value, span });
+            if value.is_none() {
+                let message = format!("`ready = tcp` of [{}] has no effect", section.name);
+                let finding = Finding::warning("conf.no-effect", message).at(ready.span.clone());
+                let why = "a connect is tried anyway; http:/path asks it";
+                keys.reader.findings.push(finding.hint(why));
+            }
+            value
+        });
         let ready_host = keys.value("ready_host", "localhost".to_string(), &vars, host);
         useless(&mut keys, ready.is_some());
         let secrets = tokens::secrets(&mut keys, &vars);
@@ -394,9 +405,14 @@ fn listen_addr(text: &str) -> Result<ListenAddr, String> {
     Ok(ListenAddr::Tcp { host, port })
 }
 
-fn upstream_ready(text: &str) -> Result<String, String> {
+/// None: that a connection is possible, which is tried anyway.
+fn upstream_ready(text: &str) -> Result<Option<String>, String> {
+    if text == "tcp" {
+        return Ok(None);
+    }
     text.strip_prefix("http:")
         .and_then(ready_path)
+        .map(Some)
         .ok_or_else(|| {
             format!(
                 "{} is not `http:` with a path: somebody else runs it, so it can only be asked (a connect is tried anyway)",

@@ -26,6 +26,8 @@ pub(crate) struct Wrong {
     pub(crate) asking: BTreeSet<String>,
     /// Such a key stands in a section that is no program's.
     pub(crate) asking_all: bool,
+    /// `[DEFAULT]` wants a sign-in, which is every gateway's; a program to which none leads has none.
+    pub(crate) asking_default: bool,
 }
 
 const NOBODY_ASKED: &str = "as it is, nobody would be asked to sign in, so nobody is let in";
@@ -67,7 +69,7 @@ pub(super) fn check(reader: &mut Reader<'_>) {
             if kind.is_ours() {
                 wrong.sections.insert(section.name.clone());
             }
-            if known::is_about_sign_in(key) {
+            if ours && known::is_about_sign_in(key) {
                 match kind {
                     Kind::Program | Kind::FcgiProgram | Kind::EventListener => {
                         wrong.asking.insert(own.to_owned());
@@ -86,7 +88,7 @@ pub(super) fn check(reader: &mut Reader<'_>) {
                     | Kind::Sessions => wrong.asking_all = true,
                 }
             }
-            unknown_key(kind, &section.name, key, entry, reader.findings);
+            unknown_key((kind, ours), &section.name, key, entry, reader.findings);
         }
     }
     for (key, entry) in ini.defaults.iter().filter(|(key, _)| !known::any_key(key)) {
@@ -106,20 +108,25 @@ pub(super) fn check(reader: &mut Reader<'_>) {
         };
         reader.findings.push(finding.at(entry.key_span()));
     }
+    wrong.asking_all |= ours && ini.has_stray;
+    let auth = ini.defaults.get("auth");
+    wrong.asking_default = auth.is_some_and(|entry| entry.text.as_str().trim() != "off");
     reader.wrong = wrong;
 }
 
 /// Whether the file says anything that is for us alone.
 fn has_ours(ini: &Ini) -> bool {
-    ini.sections.iter().any(|section| {
-        known::section(&section.name).is_some_and(|(kind, _)| {
-            kind.is_ours()
-                || section
-                    .options
-                    .keys()
-                    .any(|key| known::key_is_ours(kind, key))
+    let program = |key: &String| known::key_is_ours(Kind::Program, key);
+    ini.defaults.keys().any(program)
+        || ini.sections.iter().any(|section| {
+            known::section(&section.name).is_some_and(|(kind, _)| {
+                kind.is_ours()
+                    || section
+                        .options
+                        .keys()
+                        .any(|key| known::key_is_ours(kind, key))
+            })
         })
-    })
 }
 
 fn unknown_section(section: &Section, ours: bool, wrong: &mut Wrong, findings: &mut Findings) {
@@ -166,8 +173,15 @@ fn known_key(kind: Kind, key: &str, entry: &Entry, findings: &mut Findings) {
     }
 }
 
-fn unknown_key(kind: Kind, section: &str, key: &str, entry: &Entry, findings: &mut Findings) {
-    let severity = match kind.is_ours() || known::is_about_sign_in(key) {
+fn unknown_key(
+    (kind, ours): (Kind, bool),
+    section: &str,
+    key: &str,
+    entry: &Entry,
+    findings: &mut Findings,
+) {
+    let about_sign_in = ours && known::is_about_sign_in(key);
+    let severity = match kind.is_ours() || about_sign_in {
         true => Severity::Error,
         false => Severity::Warning,
     };
@@ -197,7 +211,7 @@ fn unknown_key(kind: Kind, section: &str, key: &str, entry: &Entry, findings: &m
         Kind::Gateway => finding.effect("the gateway stays closed"),
         Kind::Upstream => finding.effect("the upstream is left out"),
         Kind::Sessions => finding.effect("gateways that ask for a sign-in stay closed"),
-        _ if known::is_about_sign_in(key) => finding.effect(NOBODY_ASKED),
+        _ if about_sign_in => finding.effect(NOBODY_ASKED),
         _ => finding,
     };
     let mut span = entry.key_span();

@@ -82,16 +82,24 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
         &mut daemon.state.borrow_mut().active.settings,
         settings.clone(),
     );
+    let mut errors = Vec::new();
     if before != settings {
         let (activity, error) = Activity::open(&settings);
         daemon.state.borrow_mut().activity = activity;
         if let Some(why) = error {
             daemon.log(Level::Error, &why);
         }
-        crate::fronts::serve_supervisor(daemon).await;
+        errors = crate::fronts::serve_supervisor(daemon).await;
     }
     let own = beside::own(&before, &settings).into_iter();
-    let done = change(
+    let applied = |name: &str| {
+        let why = errors.iter().find(|why| why.starts_with(name));
+        why.map_or_else(
+            || format!("{name}  applied"),
+            |why| format!("{why}; it is tried again"),
+        )
+    };
+    let mut done = change(
         daemon,
         &found,
         Change {
@@ -100,7 +108,7 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
             intent,
             by,
             progress,
-            own: own.map(|name| format!("{name}  applied")).collect(),
+            own: own.map(applied).collect(),
         },
     )
     .await;
@@ -109,6 +117,9 @@ pub(crate) async fn reload(daemon: &Shared, all: bool, by: &str, progress: &Prog
         state.mood = Mood::Running;
     }
     drop(state);
+    if done.exit == 0 && !errors.is_empty() {
+        done.exit = 1;
+    }
     done
 }
 

@@ -586,12 +586,10 @@ fn the_key_of_an_upstream_is_never_made() {
                 env_file = DIR/legacy.env\nsecrets = SECRET_KEY\n";
     for dry in [true, false] {
         let resolved = case.resolved(text, dry);
-        let error = resolved.findings.iter().find(|it| it.is_error());
-        let error = error.expect("an error");
-        assert!(
-            error.message.contains("nobody here knows its SECRET_KEY"),
-            "{error:?}"
-        );
+        let said = |it: &&finding::Finding| it.message.contains("nobody here knows its SECRET_KEY");
+        let finding = resolved.findings.iter().find(said).expect("a finding");
+        // Asked elsewhere, it may be where it runs.
+        assert_eq!(finding.is_error(), !dry);
         assert!(resolved.active.gateway.upstreams.is_empty());
         assert!(!case.dir.path().join("legacy.env").exists());
     }
