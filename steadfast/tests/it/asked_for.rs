@@ -265,7 +265,9 @@ notify = http://127.0.0.1:{port}/
         .into_iter()
         .find(|file| file.exists())
         .expect("news.json");
-    until("nothing is under way", || read(&file) == "[]");
+    until("nothing is under way", || {
+        read(&file).contains("\"waiting\":[]")
+    });
 }
 
 #[test]

@@ -162,6 +162,15 @@ fn a_store_that_is_lost_is_told_to_operators_and_so_is_its_end() {
     installation.configure(&asked).expect("written");
     said(installation, &["update"]);
     assert_eq!(status().lines().last(), Some(line));
+    // Nor is a daemon that takes over.
+    let daemon = installation.daemon_pid().expect("a daemon");
+    storm::procfs::signal(daemon, rustix::process::Signal::KILL);
+    until("another daemon", || {
+        installation.daemon_pid().is_some_and(|pid| pid != daemon)
+    });
+    until("it knows the store", || {
+        status().lines().last() == Some(line)
+    });
 
     std::fs::rename(&aside, &store).expect("moved back");
     until("it is up", || metric("steadfast_session_store_up 1"));

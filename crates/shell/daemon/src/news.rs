@@ -21,6 +21,7 @@ use crate::extras::Notify;
 use crate::lines::Level;
 use crate::outside::{self, Outside};
 use crate::state::{Mood, Shared};
+use crate::stores;
 
 /// A restart loop: so many ends by itself ...
 const LOOP_ENDS: usize = 3;
@@ -237,21 +238,39 @@ pub(crate) fn tell(
 /// A daemon has come: what the last one did not get rid of goes on its way again.
 pub(crate) fn restore(daemon: &Shared) {
     let bytes = daemon.run_dir.read_news().ok().flatten();
-    let all = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let kept: Option<Kept> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let Kept { waiting, store } = kept.unwrap_or_default();
     let numbers = {
         let mut state = daemon.state.borrow_mut();
-        state.news.put_back(all.unwrap_or_default())
+        let told = stores::Told::of(store.unwrap_or_default());
+        if let (Some(key), Some((event, at_ms))) = (stores::gateway(&state), told.last()) {
+            state.news.sent.insert((key, event.to_owned()), at_ms);
+        }
+        state.store = told;
+        state.news.put_back(waiting)
     };
     numbers.into_iter().for_each(|number| send(daemon, number));
 }
 
+/// `news.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    waiting: Vec<Waiting>,
+    /// What was told about the session store.
+    store: Option<stores::Known>,
+}
+
 /// Writes down what is under way.
-fn keep(daemon: &Shared) {
+pub(crate) fn keep(daemon: &Shared) {
     let bytes = {
         let state = daemon.state.borrow();
-        let all: Vec<&Waiting> = state.news.waiting.values().collect();
+        let kept = Kept {
+            waiting: state.news.waiting.values().cloned().collect(),
+            store: state.store.known(),
+        };
         // Strings and numbers always serialize.
-        serde_json::to_vec(&all).unwrap_or_default()
+        serde_json::to_vec(&kept).unwrap_or_default()
     };
     if let Err(why) = daemon.run_dir.write_news(&bytes) {
         daemon.log(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ledger::Entry;
 use plan::Key;
+use serde::{Deserialize, Serialize};
 use wire::{State as Shown, Transition, Trouble};
 
 use crate::lines::Level;
@@ -16,6 +17,19 @@ use crate::state::{Mood, Shared, State};
 /// News that had to wait are tried again after this.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// What was told, as it stands in `news.json` for the next daemon: what began before it is no news to it, and what ended
+/// meanwhile is.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Known {
+    /// Kind and words of what is wrong, in the log and the ledger.
+    trouble: Option<(String, String)>,
+    /// To `notify`: that it cannot be used.
+    sent: bool,
+    /// The last word to `notify`, wall milliseconds.
+    at_ms: u64,
+}
+
 /// What was told.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -23,8 +37,48 @@ pub(crate) struct Told {
     trouble: Option<Trouble>,
     /// To `notify`: that it cannot be used.
     sent: bool,
+    /// The last word to `notify`, wall milliseconds.
+    at_ms: u64,
     /// News wait.
     waiting: bool,
+}
+
+impl Told {
+    /// For the next daemon; None: nothing was ever told.
+    pub(crate) fn known(&self) -> Option<Known> {
+        let known = Known {
+            trouble: self
+                .trouble
+                .as_ref()
+                .map(|trouble| (trouble.kind.clone(), trouble.text.clone())),
+            sent: self.sent,
+            at_ms: self.at_ms,
+        };
+        (known != Known::default()).then_some(known)
+    }
+
+    /// What the last daemon told.
+    pub(crate) fn of(known: Known) -> Told {
+        let trouble = known.trouble.map(|(kind, text)| Trouble { kind, text });
+        Told {
+            trouble,
+            sent: known.sent,
+            at_ms: known.at_ms,
+            waiting: false,
+        }
+    }
+
+    /// When `notify` was told of what is so, and of what.
+    pub(crate) fn last(&self) -> Option<(&'static str, u64)> {
+        (self.at_ms > 0).then_some((event(self.sent), self.at_ms))
+    }
+}
+
+fn event(trouble: bool) -> &'static str {
+    match trouble {
+        true => "store",
+        false => "store-back",
+    }
 }
 
 /// What is wrong now; the outer None: no gateway that keeps sessions is ready, so it is not known.
@@ -69,10 +123,11 @@ pub(crate) fn look(daemon: &Shared) {
     daemon.log(level, &text);
     daemon.show(format!("gateway  {text}"));
     daemon.note(&Entry::note(sys::clock::wall_ms(), &key.to_string(), &text));
+    crate::news::keep(daemon);
     send(daemon);
 }
 
-fn gateway(state: &State) -> Option<Key> {
+pub(crate) fn gateway(state: &State) -> Option<Key> {
     let mut slots = state.active.slots.iter().filter(|slot| slot.first);
     slots.next().map(crate::model::Slot::key)
 }
@@ -102,19 +157,20 @@ fn send(daemon: &Shared) {
         let Some(key) = gateway(&state) else { return };
         (key, told.trouble.clone())
     };
-    let event = match &trouble {
-        Some(_) => "store",
-        None => "store-back",
-    };
+    let at_ms = sys::clock::wall_ms();
     let transition = Transition {
         to: Shown::Running,
-        wall_ms: sys::clock::wall_ms(),
+        wall_ms: at_ms,
         ..Transition::default()
     };
-    let sent = crate::news::tell(daemon, &key, event, &words(&trouble).1, &transition);
+    let what = event(trouble.is_some());
+    let sent = crate::news::tell(daemon, &key, what, &words(&trouble).1, &transition);
     let mut state = daemon.state.borrow_mut();
     if sent {
         state.store.sent = trouble.is_some();
+        state.store.at_ms = at_ms;
+        drop(state);
+        crate::news::keep(daemon);
         return;
     }
     state.store.waiting = true;
