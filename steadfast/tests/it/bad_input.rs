@@ -336,8 +336,10 @@ fn a_full_disk_for_logs_stops_no_program() {
     eventually("progress beyond the full disk", seconds(40), || {
         progress().filter(|count| *count > 5_000)
     });
-    let said = pid1::say(&installation, &["status"]);
-    assert_eq!(said.exit, 0, "{}", said.text());
+    for command in ["status", "shutdown"] {
+        let said = pid1::say(&installation, &[command]);
+        assert_eq!(said.exit, 0, "{}", said.text());
+    }
 }
 
 #[test]

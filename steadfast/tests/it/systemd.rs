@@ -80,7 +80,7 @@ fn systemd_hears_of_reloads_and_of_the_end() {
 fn a_daemon_that_dies_while_it_reloads_does_not_leave_systemd_waiting() {
     // A reload that takes as long as this program takes to die.
     let slow = "[program:a]\ncommand = sh -c 'trap \"\" TERM; while :; do sleep 1; done'\nstartsecs = 0\nstopwaitsecs = 60\n";
-    let (installation, systemd) = up(slow);
+    let (mut installation, systemd) = up(slow);
     let root = Pid::from_raw(installation.root_pid()).expect("a pid");
     let since = sys::clock::mono_us();
     kill_process(root, Signal::HUP).expect("signalled");
@@ -91,4 +91,6 @@ fn a_daemon_that_dies_while_it_reloads_does_not_leave_systemd_waiting() {
     let daemon = Pid::from_raw(daemon).expect("a pid");
     kill_process(daemon, Signal::KILL).expect("killed");
     assert_eq!(systemd.hears(), ("READY=1".to_owned(), None));
+    // An orderly end would take a minute.
+    installation.kill_all();
 }

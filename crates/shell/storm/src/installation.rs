@@ -231,7 +231,7 @@ impl Installation {
     }
 
     /// SIGKILL for everything, until nothing is left.
-    fn kill_all(&mut self) {
+    pub fn kill_all(&mut self) {
         let _ = wait::until(Duration::from_secs(KILLED_S_MAX), || {
             let left = self.processes();
             for process in &left {
