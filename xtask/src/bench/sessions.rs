@@ -40,6 +40,9 @@ pub(crate) fn run() -> Result<(), String> {
              location = /login {{ add_header Steadfast-Sign-In ada; return 200 ok; }} }}"
         ),
     )?;
+    // The key of an upstream is its program's, and never made.
+    let key = format!("SECRET_KEY={}\n", "8d1f5b2c9a7e4630".repeat(4));
+    std::fs::write(dir.join("app.env"), key).map_err(|error| format!("app.env: {error}"))?;
     ground
         .configure(&config(&dir, off, required, &socket))
         .and_then(|()| ground.run())
@@ -148,6 +151,7 @@ connect = unix:{socket}
 [upstream:app]
 connect = unix:{socket}
 secrets = SECRET_KEY
+env_file = {dir}/app.env
 "
     )
 }

@@ -306,7 +306,7 @@ command = sh -c 'if [ -e {dir}/slowly ]; then sleep 2; fi; exit 1'
 autorestart = false
 startsecs = 0
 [program:quick]
-command = sh -c 'exit 0'
+command = sh -c 'if [ -e {dir}/slowly ]; then sleep 0.4; fi; exit 0'
 startsecs = 1
 startretries = 1
 ";
