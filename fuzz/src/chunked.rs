@@ -124,7 +124,7 @@ fn naive(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         if size == 0 {
             break;
         }
-        if content.len() as u64 + size > BODY_BYTES_MAX {
+        if (content.len() as u64).saturating_add(size) > BODY_BYTES_MAX {
             return None;
         }
         let end = at + usize::try_from(size).ok()?;

@@ -85,6 +85,11 @@ pub fn conf(data: &[u8]) {
     );
     for program in &loaded.model.programs {
         assert!(!program.name.is_empty(), "a program without a name");
-        assert!(!program.processes.is_empty(), "a program without a process");
+        // `numprocs = 0` is none to Supervisor as well; that is said.
+        let said = |finding: &finding::Finding| finding.code == "conf.no-process";
+        assert!(
+            !program.processes.is_empty() || loaded.findings.iter().any(said),
+            "a program without a process"
+        );
     }
 }

@@ -15,13 +15,20 @@ pub fn session(data: &[u8]) {
     signed(&text);
     origin(&text);
     let ada = UserId::parse("ada").expect("a user id");
-    assert_eq!(device::known(&Hidden::new([7; 32]), &ada, &text), None, "a device was made up");
+    assert_eq!(
+        device::known(&Hidden::new([7; 32]), &ada, &text),
+        None,
+        "a device was made up"
+    );
 }
 
 fn token(text: &str) {
     if let Some(token) = Token::parse(text) {
         assert_eq!(token.expose(), text, "a token has two spellings");
-        assert!(!format!("{token:?}").contains(&text[text.len() - 30..]), "Debug shows a secret");
+        assert!(
+            !format!("{token:?}").contains(&text[text.len() - 30..]),
+            "Debug shows a secret"
+        );
     }
 }
 
@@ -29,11 +36,16 @@ fn cookies(text: &str) {
     let headers: Vec<&str> = text.split('\n').collect();
     for channel in CHANNELS {
         if let Sent::One(value) = cookie::find(channel, headers.iter().copied()) {
-            assert!(text.contains(value) && !value.contains(';'), "a value that was not sent");
+            assert!(
+                text.contains(value) && !value.contains(';'),
+                "a value that was not sent"
+            );
         }
     }
     for header in headers {
-        let Some(rest) = cookie::without(header) else { continue };
+        let Some(rest) = cookie::without(header) else {
+            continue;
+        };
         for channel in CHANNELS {
             let found = cookie::find(channel, [rest.as_str()]);
             assert_eq!(found, Sent::None, "our cookie reached the program: {rest}");
@@ -44,8 +56,13 @@ fn cookies(text: &str) {
 }
 
 fn signed(text: &str) {
-    let Ok(read) = Compact::read(text) else { return };
-    assert!(!read.proved_by(b"a key that nobody signed with"), "a signature was made up");
+    let Ok(read) = Compact::read(text) else {
+        return;
+    };
+    assert!(
+        !read.proved_by(b"a key that nobody signed with"),
+        "a signature was made up"
+    );
     let again = read.signed_with(b"another key");
     let read = Compact::read(&again).expect("what we sign can be read");
     assert!(read.proved_by(b"another key"));
@@ -63,6 +80,9 @@ fn origin(text: &str) {
     };
     if csrf::decide(asked, "https://a", &[]).is_ok() {
         let same = matches!(site.trim(), "same-origin" | "none");
-        assert!(same || origin.trim().eq_ignore_ascii_case("https://a"), "{site} {origin}");
+        assert!(
+            same || origin.trim().eq_ignore_ascii_case("https://a"),
+            "{site} {origin}"
+        );
     }
 }
