@@ -29,11 +29,22 @@ pub(crate) enum End {
     Revoked,
 }
 
+/// A time of the coarse clock; 0: none.
+#[derive(Debug, Default)]
+struct Deadline(Cell<u64>);
+
+impl Deadline {
+    fn is_over(&self, now_ms: u64) -> bool {
+        let due_ms = self.0.get();
+        due_ms != 0 && due_ms <= now_ms
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
-    due_ms: Cell<u64>,
-    take_due_ms: Cell<u64>,
+    due: Deadline,
+    take_due: Deadline,
     waker: RefCell<Option<Waker>>,
     told: RefCell<Option<Told>>,
     end_stream: Cell<Option<End>>,
@@ -58,35 +69,33 @@ impl Handle {
 
     /// From now on the connection is due at this time of the coarse clock.
     pub(crate) fn arm(&self, at_ms: u64) {
-        self.due_ms.set(at_ms);
+        self.due.0.set(at_ms);
     }
 
     pub(crate) fn disarm(&self) {
-        self.due_ms.set(0);
+        self.due.0.set(0);
     }
 
     /// Whether the deadline has passed.
     pub(crate) fn is_due(&self, now_ms: u64) -> bool {
-        let due = self.due_ms.get();
-        due != 0 && due <= now_ms
+        self.due.is_over(now_ms)
     }
 
     /// There is something that the client does not take; it has until then, unless it had less already.
     pub(crate) fn owes_room(&self, at_ms: u64) {
-        if self.take_due_ms.get() == 0 {
-            self.take_due_ms.set(at_ms);
+        if self.take_due.0.get() == 0 {
+            self.take_due.0.set(at_ms);
         }
     }
 
     /// The client took some of it.
     pub(crate) fn took(&self) {
-        self.take_due_ms.set(0);
+        self.take_due.0.set(0);
     }
 
     /// Whether the client took nothing for too long.
     pub(crate) fn takes_nothing(&self, now_ms: u64) -> bool {
-        let due = self.take_due_ms.get();
-        due != 0 && due <= now_ms
+        self.take_due.is_over(now_ms)
     }
 
     pub(crate) fn tell(&self, told: Told) {
