@@ -318,21 +318,12 @@ pub(crate) fn key_is_ours(kind: Kind, name: &str) -> bool {
     let lists = keys(kind).unwrap_or_default();
     let known = lists.iter().any(|(names, _)| names.contains(&name));
     let theirs = [&PROGRAM[..], &FASTCGI, &LISTENER[..3]];
-    known
-        && match kind {
-            Kind::Program | Kind::EventListener | Kind::FcgiProgram => {
-                !theirs.iter().any(|names| names.contains(&name))
-            }
-            Kind::Steadfast | Kind::Gateway | Kind::Upstream | Kind::Sessions => true,
-            Kind::Supervisord
-            | Kind::UnixHttp
-            | Kind::InetHttp
-            | Kind::Ctl
-            | Kind::Include
-            | Kind::RpcInterface
-            | Kind::Group
-            | Kind::CtlPlugin => false,
-        }
+    let is_program = matches!(
+        kind,
+        Kind::Program | Kind::EventListener | Kind::FcgiProgram
+    );
+    let only_ours = || !theirs.iter().any(|names| names.contains(&name));
+    known && (kind.is_ours() || (is_program && only_ours()))
 }
 
 /// Whether a key decides who is asked to sign in: in a section where it does nothing, nobody is.
