@@ -242,11 +242,10 @@ pub(crate) fn restore(daemon: &Shared) {
     let Kept { waiting, store } = kept.unwrap_or_default();
     let numbers = {
         let mut state = daemon.state.borrow_mut();
-        let told = stores::Told::of(store.unwrap_or_default());
-        if let (Some(key), Some((event, at_ms))) = (stores::gateway(&state), told.last()) {
+        if let (Some(key), Some((event, at_ms))) = (stores::gateway(&state), store.last()) {
             state.news.sent.insert((key, event.to_owned()), at_ms);
         }
-        state.store = told;
+        state.store = store;
         state.news.put_back(waiting)
     };
     numbers.into_iter().for_each(|number| send(daemon, number));
@@ -258,7 +257,7 @@ pub(crate) fn restore(daemon: &Shared) {
 struct Kept {
     waiting: Vec<Waiting>,
     /// What was told about the session store.
-    store: Option<stores::Known>,
+    store: stores::Told,
 }
 
 /// Writes down what is under way.
@@ -267,7 +266,7 @@ pub(crate) fn keep(daemon: &Shared) {
         let state = daemon.state.borrow();
         let kept = Kept {
             waiting: state.news.waiting.values().cloned().collect(),
-            store: state.store.known(),
+            store: state.store.clone(),
         };
         // Strings and numbers always serialize.
         serde_json::to_vec(&kept).unwrap_or_default()

@@ -19,55 +19,28 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// What was told, as it stands in `news.json` for the next daemon: what began before it is no news to it, and what ended
 /// meanwhile is.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Known {
-    /// Kind and words of what is wrong, in the log and the ledger.
-    trouble: Option<(String, String)>,
-    /// To `notify`: that it cannot be used.
-    sent: bool,
-    /// The last word to `notify`, wall milliseconds.
-    at_ms: u64,
-}
-
-/// What was told.
-#[derive(Debug, Default)]
 pub(crate) struct Told {
-    /// In the log and the ledger.
-    trouble: Option<Trouble>,
+    /// What is wrong, in the log and the ledger.
+    trouble: Option<Wrong>,
     /// To `notify`: that it cannot be used.
     sent: bool,
     /// The last word to `notify`, wall milliseconds.
     at_ms: u64,
     /// News wait.
+    #[serde(skip)]
     waiting: bool,
 }
 
+/// A [`Trouble`] of a keeper's fact, to be kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Wrong {
+    kind: String,
+    text: String,
+}
+
 impl Told {
-    /// For the next daemon; None: nothing was ever told.
-    pub(crate) fn known(&self) -> Option<Known> {
-        let known = Known {
-            trouble: self
-                .trouble
-                .as_ref()
-                .map(|trouble| (trouble.kind.clone(), trouble.text.clone())),
-            sent: self.sent,
-            at_ms: self.at_ms,
-        };
-        (known != Known::default()).then_some(known)
-    }
-
-    /// What the last daemon told.
-    pub(crate) fn of(known: Known) -> Told {
-        let trouble = known.trouble.map(|(kind, text)| Trouble { kind, text });
-        Told {
-            trouble,
-            sent: known.sent,
-            at_ms: known.at_ms,
-            waiting: false,
-        }
-    }
-
     /// When `notify` was told of what is so, and of what.
     pub(crate) fn last(&self) -> Option<(&'static str, u64)> {
         (self.at_ms > 0).then_some((event(self.sent), self.at_ms))
@@ -100,7 +73,7 @@ pub(crate) fn now(state: &State) -> Option<Option<Trouble>> {
     known
 }
 
-fn kind(trouble: &Option<Trouble>) -> Option<&str> {
+fn kind(trouble: &Option<Wrong>) -> Option<&str> {
     trouble.as_ref().map(|trouble| trouble.kind.as_str())
 }
 
@@ -111,6 +84,7 @@ pub(crate) fn look(daemon: &Shared) {
         let Some(now) = now(&state).filter(|_| state.mood != Mood::Shutdown) else {
             return;
         };
+        let now = now.map(|Trouble { kind, text }| Wrong { kind, text });
         if kind(&state.store.trouble) == kind(&now) {
             // The same in other words is shown by `status`, and is no news.
             return;
@@ -132,7 +106,7 @@ pub(crate) fn gateway(state: &State) -> Option<Key> {
     slots.next().map(crate::model::Slot::key)
 }
 
-fn words(trouble: &Option<Trouble>) -> (Level, String) {
+fn words(trouble: &Option<Wrong>) -> (Level, String) {
     match trouble {
         Some(trouble) => {
             let mut text = finding::escape(&trouble.text).to_string();
