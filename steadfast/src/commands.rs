@@ -134,7 +134,9 @@ pub(crate) fn run(args: Args, config: Option<&Path>, json: bool) -> u8 {
 /// Ends everything; programs that lost their supervisor are taken over first, so that they end in order as well.
 fn shutdown(config: Option<&Path>, json: bool) -> u8 {
     let kept = rundir::Installation::kept(config);
-    if let ([one], true) = (&kept[..], rundir::Installation::find(config).one().is_err()) {
+    let find = || rundir::Installation::find(config).one().ok();
+    let mut running = find();
+    if let ([one], None) = (&kept[..], &running) {
         if !json {
             let name = one.name();
             printer::note(&format!(
@@ -145,10 +147,10 @@ fn shutdown(config: Option<&Path>, json: bool) -> u8 {
         if status != 0 {
             return 2;
         }
+        running = find();
     }
-    let root = rundir::Installation::find(config).one().ok();
     // Whoever ends as PID 1 takes everybody in its container along, and us before it tells its end.
-    let root = root.map(|it| it.info.root_pid).filter(|pid| *pid != 1);
+    let root = running.map(|it| it.info.root_pid).filter(|pid| *pid != 1);
     let root = root.and_then(rustix::process::Pid::from_raw);
     // Before anything ends: the number may be another's afterwards.
     let root = root.and_then(|pid| {
