@@ -447,6 +447,34 @@ fn addresses_are_free_when_shutdown_has_answered() {
 }
 
 #[test]
+fn a_reload_says_which_server_could_not_be_opened() {
+    let mut installation = Installation::new(exe()).expect("a directory");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let dir = installation.dir().display().to_string();
+    let program = format!("[program:here]\ncommand = sleep 86484\ndirectory = {dir}\n");
+    let before = head(installation.dir()) + &program;
+    installation.configure(&before).expect("written");
+    installation.run().expect("starts");
+    up(&installation, "here");
+    let server = format!("[inet_http_server]\nport = 127.0.0.1:{port}\n");
+    installation
+        .configure(&(before + &server))
+        .expect("written");
+    let said = say(&installation, &["reload"], 1).text();
+    assert!(
+        said.contains("[inet_http_server]") && said.contains("in use"),
+        "{said}"
+    );
+    assert!(!said.contains("applied"), "{said}");
+    assert!(said.contains("it is tried again"), "{said}");
+    drop(taken);
+    eventually("the server is open", seconds(60), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+}
+
+#[test]
 fn what_is_missing_on_a_command_line_is_said_with_the_words_to_write() {
     let installation = with(|_| "[program:worker]\ncommand = sleep 86503\n".to_owned());
     let check = |args: &[&str], exit: i32, words: &[&str]| {

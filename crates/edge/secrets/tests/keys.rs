@@ -301,6 +301,14 @@ fn a_value_that_was_set_and_given_to_no_program_proves_nothing_when_it_is_replac
         site.set(OLD).unwrap();
         let verifies = site.resolve();
         assert!(verify_only(&verifies).contains(&foreign.as_str()));
+        // Also one that was set here before it was known to have signed elsewhere.
+        let moved = format!("{OTHER}{OTHER}");
+        site.set(&moved).unwrap();
+        let value = Secret::new(moved.as_str());
+        site.with(|r| import(r, "SECRET_KEY", &value, &mut SystemRandom))
+            .unwrap();
+        site.set(&third).unwrap();
+        assert!(verify_only(&site.resolve()).contains(&moved.as_str()));
     }
 }
 
