@@ -350,3 +350,18 @@ async fn a_password_is_hashed_anew_when_the_cost_was_calibrated() {
         .expect("kept");
     assert_eq!(kept_setting(dir.path(), "argon2_most"), less);
 }
+
+#[tokio::test]
+async fn a_body_that_lacks_a_field_is_told_which_and_quotes_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = worker(&config(dir.path())).await;
+    let login = async |body| ask("POST", "/login").own().json(body).to(&accounts).await;
+    let said = login(json!({"user": "ada", "password": "hunter2"})).await;
+    assert_eq!(said.status, 400, "{}", said.text);
+    assert!(said.text.contains("it has no `username`"), "{}", said.text);
+    let odd = login(json!({"username": "ada", "password": ["hunter2"]})).await;
+    assert_eq!(odd.status, 400, "{}", odd.text);
+    for said in [said, odd] {
+        assert!(!said.text.contains("hunter2"), "{}", said.text);
+    }
+}
