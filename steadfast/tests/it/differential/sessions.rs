@@ -69,10 +69,12 @@ impl Side {
         drop(stdin);
         let output = child.wait_with_output().expect("ends");
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        // Where Ctrl-C finds the real client in the middle of a read, it says so, and otherwise nothing.
+        // Where its end finds the real client in the middle of a read (Ctrl-C) or its thread for a log not yet waiting for
+        // more (`fg` ends it by SystemExit), it says so, and otherwise nothing.
+        let by_chance = ["<class 'KeyboardInterrupt'>", "<class 'SystemExit'>"];
         text = text
             .split_inclusive('\n')
-            .filter(|line| self.ours || !line.contains("<class 'KeyboardInterrupt'>"))
+            .filter(|line| self.ours || !by_chance.iter().any(|class| line.contains(class)))
             .collect();
         if in_front {
             // The real one hangs behind its threads for the logs; ours must end.
