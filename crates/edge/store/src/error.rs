@@ -56,6 +56,12 @@ impl Failure {
         }
     }
 
+    /// Whoever was to answer has panicked.
+    pub(crate) fn cut_short<E>(_: E) -> Self {
+        let text = "a bug of ours cut this short; the gateway's log says where";
+        Self::new(Step::Write, text)
+    }
+
     /// For `map_err`.
     pub(crate) fn at<E: fmt::Display>(step: Step) -> impl Fn(E) -> Self {
         move |error| Self::new(step, error)

@@ -54,7 +54,7 @@ impl Place {
     }
     /// Opens the database that stands there now for writing, if it is the same store with its sessions: put back from
     /// a copy, or written anew by a tool. Nothing is made.
-    pub(crate) fn reopen(&self, id: StoreId) -> Result<Connection, Failure> {
+    pub(crate) fn reopen(&self, id: StoreId) -> Result<(Connection, About), Failure> {
         let said = |dumb: Dumb| match dumb {
             Dumb::Failed(failure) => failure,
             Dumb::Unreadable(detail) => Failure::new(Step::Open, detail),
@@ -63,7 +63,7 @@ impl Place {
         schema::migrate(&mut db, None).map_err(said)?;
         let about = schema::about(&db).map_err(said)?;
         if about.id == id && !about.lost_rows {
-            return Ok(db);
+            return Ok((db, about));
         }
         Err(Failure::new(
             Step::Files,

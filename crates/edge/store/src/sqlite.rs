@@ -145,7 +145,7 @@ impl Sqlite {
         self.writer
             .try_send(make(reply))
             .map_err(Failure::at(Step::Queue))?;
-        answer.await.map_err(Failure::at(Step::Queue))?
+        answer.await.map_err(Failure::cut_short)?
     }
 }
 
@@ -275,5 +275,36 @@ impl Store for Sqlite {
 
     fn seen_ms(&self) -> u64 {
         self.seen_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::params;
+
+    #[tokio::test]
+    async fn a_panic_ends_its_group_and_the_writer_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Sqlite::open(dir.path(), StoreId(*b"store..1")).expect("opens");
+        let set = |name| store.set_setting(name, b"whole".to_vec(), false);
+        set("before").await.expect("kept");
+        // As if the panic had come between a commit and its number.
+        let number = 9_000_000_000_000_u64;
+        let db = Connection::open(dir.path().join("sessions.db")).expect("opens");
+        let sql = "UPDATE meta SET value = ?2 WHERE name = ?1";
+        let revoked = params![schema::meta::REVOCATIONS, rows::ms(number)];
+        db.execute(sql, revoked).expect("written");
+
+        for _ in 0..2 {
+            let told = store.write(|reply| Write::Bug("bug", reply)).await;
+            assert_eq!(told, Err(Failure::cut_short(())), "not known");
+        }
+        set("after").await.expect("kept by the writer that goes on");
+        assert_eq!(store.line(), Ok(Line::Local { count: number }));
+        let stands = async |name| store.setting(name).await.expect("read");
+        assert_eq!(stands("before").await, Some(b"whole".to_vec()));
+        assert_eq!(stands("bug").await, None, "nothing of its group");
+        assert_eq!(stands("after").await, Some(b"whole".to_vec()));
     }
 }

@@ -3,7 +3,15 @@
 //! It takes the first write that comes, then whatever is queued, for at most [`GROUP_MS_MAX`]; it never waits for more.
 //! Each write has a savepoint of its own, so that one that fails takes no other along. After the commit the count of
 //! revocations is raised, and only then is anybody answered.
+//!
+//! *A panic* (a bug of ours; it is in the gateway's log) ends the group in which it happened, not the thread, and not the
+//! gateway: the gateway's end would fail every request in its hands, and most of them write nothing. The group's callers
+//! are told that it is not known; whatever of it was acknowledged before is committed; its last-seen writes are lost, as
+//! in a crash. The connection is dropped with the transaction, and the next group has a new one and raises the count
+//! to what the database says: the panic may have come between a commit and its number. A panic that comes back with
+//! every write pauses ([`Pause`]): it fills neither the log nor a core.
 
+use crate::again::Pause;
 use crate::count::Count;
 use crate::error::{Failure, Step};
 use crate::limits::{
@@ -21,6 +29,7 @@ use session::judge::Sweep;
 use session::revoke::Scope;
 use session::{Ended, Row, Sid, StoreId, Touch, UserId, Why};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -36,14 +45,18 @@ pub(crate) enum Write {
     User(UserId, UserChange, u64, Reply<bool>),
     Setting(&'static str, Vec<u8>, bool, Reply<Vec<u8>>),
     Sweep(Sweep, Reply<usize>),
+    /// Writes and panics, as a bug of ours may.
+    #[cfg(test)]
+    Bug(&'static str, Reply<()>),
 }
 
 pub(crate) struct Writer {
     db: Connection,
     place: Place,
     id: StoreId,
-    /// The file that was opened: another one under its name is opened anew if it is the same store.
-    file: FileId,
+    /// The file that was opened: another one under its name is opened anew if it is the same store. None: to be opened
+    /// anew in any case.
+    file: Option<FileId>,
     count: Arc<Count>,
     touches: HashMap<Sid, u64>,
     flush_at: Option<Instant>,
@@ -60,7 +73,7 @@ impl Writer {
         count: Arc<Count>,
     ) -> Result<SyncSender<Write>, Failure> {
         let (sender, receiver) = sync_channel(QUEUE_WRITES_MAX);
-        let file = place.file()?;
+        let file = Some(place.file()?);
         let writer = Self {
             db,
             place,
@@ -78,18 +91,29 @@ impl Writer {
     }
 
     fn run(mut self, receiver: &Receiver<Write>) {
+        let mut pause = Pause::default();
         loop {
             let first = match self.flush_at {
                 None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
-            match first {
+            let over = matches!(first, Err(RecvTimeoutError::Disconnected));
+            let work = || match first {
                 Ok(write) => self.group(write, receiver),
-                Err(RecvTimeoutError::Timeout) => self.commit(Vec::new()),
-                Err(RecvTimeoutError::Disconnected) => {
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     self.commit(Vec::new());
-                    return;
                 }
+            };
+            // What a panic leaves of the writer is put right below.
+            let done = catch_unwind(AssertUnwindSafe(work));
+            if over {
+                return;
+            }
+            if done.is_err() {
+                self.file = None;
+                self.touches.clear();
+                self.flush_at = None;
+                pause.rest(Instant::now());
             }
         }
     }
@@ -197,9 +221,11 @@ impl Writer {
     /// A database that was deleted or replaced under us would swallow what we write.
     fn still_ours(&mut self) -> Result<(), Failure> {
         let file = self.place.file()?;
-        if file != self.file {
-            self.db = self.place.reopen(self.id)?;
-            self.file = file;
+        if Some(file) != self.file {
+            let (db, about) = self.place.reopen(self.id)?;
+            self.count.raise_to(about.revocations)?;
+            self.db = db;
+            self.file = Some(file);
         }
         Ok(())
     }
@@ -240,6 +266,8 @@ fn refused(write: Write) -> Answer {
         Write::Setting(_, _, _, reply) => with(reply),
         Write::Sweep(_, reply) => with(reply),
         Write::Touch(..) => Box::new(|_| ()),
+        #[cfg(test)]
+        Write::Bug(_, reply) => with(reply),
     }
 }
 
@@ -290,6 +318,11 @@ fn apply(
             later(reply, alone(open, revocations, |db, _| sweep(db, limits)))
         }
         Write::Touch(..) => Box::new(|_| ()),
+        #[cfg(test)]
+        Write::Bug(name, _reply) => {
+            users::set(open, name, b"half", false).expect("written");
+            panic!("a bug of the test's")
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use session::{Alarm, Clocks, Halves, Policy, Reading, StoreId, Time, Unsure};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use store::{Failure, OpenError, Store as _};
+use store::{Failure, OpenError, Store as _, keep};
 
 pub(crate) struct Door {
     pub(crate) place: Place,
@@ -109,9 +109,11 @@ impl Door {
         });
         door.try_open().await;
         if role == Role::Gateway {
-            tokio::spawn(tend(Arc::downgrade(&door)));
+            let tended = Arc::downgrade(&door);
+            keep(move || tend(tended.clone()));
             if matches!(door.place, Place::Postgres { .. }) {
-                tokio::spawn(listen(Arc::downgrade(&door)));
+                let told = Arc::downgrade(&door);
+                keep(move || listen(told.clone()));
             }
         }
         door

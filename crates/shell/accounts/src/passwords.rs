@@ -4,12 +4,16 @@
 //! priority, a short queue, and *busy* (503) when that is full. Every try costs the same, as much as the costliest hash
 //! that any user may have: an unknown user's is over a hash that nobody's password has, and one whose hash was made
 //! for less (before the cost was calibrated) is padded. So the time of an answer does not tell who has an account.
+//!
+//! A panic ends the try in which it happened (it is told *busy*), never the thread: [`store::Pause`].
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use store::Pause;
 use tokio::sync::oneshot;
 
 /// Hashes that wait, for each worker: at 20 ms each the last one waits about half a second on one thread.
@@ -161,6 +165,9 @@ enum Work {
         cost: Cost,
         reply: oneshot::Sender<Option<String>>,
     },
+    /// A bug of ours.
+    #[cfg(test)]
+    Bug,
 }
 
 /// What a try came to.
@@ -183,9 +190,7 @@ impl Pool {
     pub(crate) fn start() -> Result<Pool, String> {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // Half of the cores and not more than four: each worker has as many, and each needs its memory.
-        for n in 0..(cores / 2).clamp(1, 4) {
+        for n in 0..threads() {
             let receiver = Arc::clone(&receiver);
             let thread = std::thread::Builder::new().name(format!("passwords-{n}"));
             let started = thread.spawn(move || run(&receiver));
@@ -226,39 +231,56 @@ impl Pool {
     }
 }
 
+/// Half of the cores and not more than four: each worker has as many, and each needs its memory.
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, 4)
+}
+
 fn run(receiver: &Mutex<Receiver<Work>>) {
     // Linux gives each thread its own. Refused: then at the usual priority.
     let _refused = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let mut nobody: Option<(Cost, String)> = None;
+    let mut pause = Pause::default();
     loop {
         let next = receiver
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
-        match next {
-            Err(_) => return,
-            // Whoever asked has gone: a storm of clients that give up costs nothing.
-            Ok(Work::Verify { reply, .. }) if reply.is_closed() => {}
-            Ok(Work::Verify {
-                password,
-                phc,
-                most,
-                reply,
-            }) => {
-                let known = phc.is_some();
-                let phc = phc.or_else(|| nobodys(&mut nobody, most));
-                let mut checked = check(&password, &phc.unwrap_or_default(), most);
-                checked.right &= known;
-                let _gone = reply.send(checked);
-            }
-            Ok(Work::Hash {
-                password,
-                cost,
-                reply,
-            }) => {
-                let _gone = reply.send(hash(&password, cost));
-            }
+        let Ok(work) = next else { return };
+        // What is kept between two is changed in one step.
+        let done = catch_unwind(AssertUnwindSafe(|| carry_out(work, &mut nobody)));
+        if done.is_err() {
+            pause.rest(Instant::now());
         }
+    }
+}
+
+fn carry_out(work: Work, nobody: &mut Option<(Cost, String)>) {
+    match work {
+        // Whoever asked has gone: a storm of clients that give up costs nothing.
+        Work::Verify { reply, .. } if reply.is_closed() => {}
+        Work::Verify {
+            password,
+            phc,
+            most,
+            reply,
+        } => {
+            let known = phc.is_some();
+            let phc = phc.or_else(|| nobodys(nobody, most));
+            let mut checked = check(&password, &phc.unwrap_or_default(), most);
+            checked.right &= known;
+            let _gone = reply.send(checked);
+        }
+        Work::Hash {
+            password,
+            cost,
+            reply,
+        } => {
+            let _gone = reply.send(hash(&password, cost));
+        }
+        #[cfg(test)]
+        Work::Bug => panic!("a bug of the test's"),
     }
 }
 
@@ -337,5 +359,15 @@ mod tests {
         spent.dedup();
         assert_eq!(spent, [5 * 19_456]);
         assert_eq!(most.more(Cost::default()), Cost::default().more(most));
+    }
+    #[tokio::test]
+    async fn a_panic_ends_no_thread() {
+        let pool = Pool::start().expect("started");
+        for _ in 0..=threads() {
+            pool.send(Work::Bug).expect("not full");
+        }
+        let phc = hash("correct horse", Cost::default());
+        let tried = pool.verify("correct horse".to_owned(), phc, Cost::default());
+        assert!(tried.await.expect("somebody looks").right);
     }
 }

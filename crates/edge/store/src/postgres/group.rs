@@ -7,6 +7,7 @@
 
 use super::pool::Pool;
 use super::{said, schema};
+use crate::again::keep;
 use crate::chain;
 use crate::error::{Failure, Step};
 use crate::refresh::{Change, plan};
@@ -15,7 +16,7 @@ use crate::store::{RefreshAsk, Refreshed};
 use session::{Credential, Row, Sid};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Refreshes in one group: bounds how long the first of them waits for the last.
 const GROUP_MAX: usize = 256;
@@ -40,7 +41,8 @@ impl Groups {
     /// Inside a tokio runtime.
     pub(super) fn start(pool: Arc<Pool>) -> Groups {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(run(pool, receiver));
+        let receiver = Arc::new(Mutex::new(receiver));
+        keep(move || run(Arc::clone(&pool), Arc::clone(&receiver)));
         Groups(sender)
     }
 
@@ -49,11 +51,12 @@ impl Groups {
         self.0
             .try_send(Waiting { ask, reply })
             .map_err(Failure::at(Step::Queue))?;
-        answer.await.map_err(Failure::at(Step::Queue))?
+        answer.await.map_err(Failure::cut_short)?
     }
 }
 
-async fn run(pool: Arc<Pool>, mut receiver: mpsc::Receiver<Waiting>) {
+async fn run(pool: Arc<Pool>, receiver: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+    let mut receiver = receiver.lock().await;
     let room = Arc::new(tokio::sync::Semaphore::new(GROUPS_MAX));
     // Two groups may hold the same session: the write that comes second changes nothing, and is done alone.
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {

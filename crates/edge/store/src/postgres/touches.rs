@@ -6,6 +6,7 @@
 
 use super::pool::Pool;
 use super::{said, schema};
+use crate::again::keep;
 use crate::error::{Failure, Step};
 use crate::limits::{TOUCH_BATCH_MS, TOUCHES_MAX};
 use crate::rows::ms;
@@ -13,7 +14,7 @@ use session::{Sid, Touch};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
 /// Touches on their way to the batch: it takes them in at once, but while it writes. More are dropped; the session's
@@ -38,7 +39,8 @@ impl Touches {
     /// Inside a tokio runtime.
     pub(super) fn start(pool: Arc<Pool>) -> Touches {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(run(pool, receiver));
+        let receiver = Arc::new(Mutex::new(receiver));
+        keep(move || run(Arc::clone(&pool), Arc::clone(&receiver)));
         Touches(sender)
     }
 
@@ -105,7 +107,8 @@ impl Batch {
     }
 }
 
-async fn run(pool: Arc<Pool>, mut receiver: mpsc::Receiver<Message>) {
+async fn run(pool: Arc<Pool>, receiver: Arc<Mutex<mpsc::Receiver<Message>>>) {
+    let mut receiver = receiver.lock().await;
     let mut batch = Batch::default();
     loop {
         let next = match batch.due {
