@@ -26,8 +26,9 @@
 //! that is ahead of it is not at fault. Theft ends this session only; both contexts are recorded by the caller.
 //!
 //! *Inv1* no clock, grace or derivation key that would have to rotate takes part. *Inv2* an honest client is never
-//! signed out, by loss, races or a roll-back of its storage by up to [`PAST_MAX`]. *Inv3* theft is noticed once both
-//! have presented the same parent. Limit: whoever copies t *and* ci is not noticed.
+//! signed out, by loss, races or a roll-back of its storage by up to [`PAST_MAX`]; a request that comes late counts as
+//! storage of that age. *Inv3* theft is noticed once both have presented the same parent. Limit: whoever copies t *and*
+//! ci is not noticed.
 //!
 //! A successor that were merely random could not be repeated (Inv2 breaks when an answer is lost); a derived one
 //! without `a` would be the same for a thief, who could walk along unnoticed (Inv3 breaks). The models show both.

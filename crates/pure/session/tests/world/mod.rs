@@ -8,8 +8,16 @@
 //! * The gateway holds no state either, so that a crash needs no counter: any number of them is covered.
 //! * A message is lost only when the wire is full: until then a lost one is one that was not delivered yet.
 //! * The thief keeps all that it got and uses any of it at any time, so its own messages need no delay.
+//!
+//! What is out of the protocol's reach is left out: storage, or a request on its way, that is more than [`PAST_MAX`]
+//! generations older than the newest that the browser has held.
 
-use session::rotating::{Chain, Child, Refresh, Step, refresh};
+mod broken;
+mod properties;
+
+pub(crate) use broken::{random_successor, without_a};
+
+use session::rotating::{Chain, Refresh, Step};
 use session::token::Link;
 use session::{Hidden, PAST_MAX, Sid, StoreId, hash};
 use stateright::{Model, Property};
@@ -52,6 +60,8 @@ pub(crate) struct State {
     storage: Link,
     older: Vec<Link>,
     roll_backs: u32,
+    /// So many generations lies the storage behind the newest that it has held.
+    back: usize,
     wire: Vec<Message>,
     loot: Vec<Link>,
     overheard: Option<Link>,
@@ -84,8 +94,10 @@ pub(crate) enum Action {
     Lose(usize),
     /// The gateway dies: all connections end. Before that it may have committed one request, unanswered.
     Crash(Option<usize>),
-    /// The browser's storage is restored from this many generations ago.
+    /// The browser's storage is restored as it was this many changes ago.
     RollBack(usize),
+    /// The session is over: the user signs in again, and all begins anew.
+    SignIn,
 }
 
 const STORE: StoreId = StoreId(*b"store..1");
@@ -103,6 +115,11 @@ fn honest_a(t: &Link) -> Hidden {
 }
 fn thief_a(t: &Link) -> Hidden {
     answer_key(b"the thief's ci", t)
+}
+
+/// By so many generations.
+fn ahead(new: &Link, old: &Link) -> usize {
+    usize::try_from(new.c.saturating_sub(old.c)).unwrap_or(usize::MAX)
 }
 
 impl World {
@@ -161,6 +178,7 @@ impl World {
         match message {
             // The browser never writes an older generation over a newer one.
             Message::Granted(child) if child.c > state.storage.c => {
+                state.back = state.back.saturating_sub(ahead(&child, &state.storage));
                 let before = std::mem::replace(&mut state.storage, child);
                 state.older.insert(0, before);
                 state.older.truncate(PAST_MAX);
@@ -197,6 +215,19 @@ impl State {
             .sort_by_key(|it| (it.parent.c, *it.parent.t.expose()));
     }
 
+    /// The token of a request that is on its way.
+    fn asked(&self, i: usize) -> Option<&Link> {
+        match &self.wire[i] {
+            Message::Ask(token) => Some(token),
+            Message::Granted(_) | Message::SignedOut => None,
+        }
+    }
+
+    /// The browser presents it and the protocol has to stand by it.
+    fn in_reach(&self, token: &Link) -> bool {
+        ahead(&self.storage, token) + self.back <= PAST_MAX
+    }
+
     fn send(&mut self, message: Message) {
         self.wire.push(message);
         self.wire.sort_by_key(|it| match it {
@@ -204,45 +235,6 @@ impl State {
             Message::Granted(t) => (1, *t.t.expose()),
             Message::SignedOut => (2, [0; 32]),
         });
-    }
-
-    /// Inv1: the same question gets the same answer, however late, and no clock or other key was asked for it.
-    pub(crate) fn one_child_for_one_client(&self) -> bool {
-        !self.two_children && !self.behind
-    }
-
-    /// Inv2: as long as no thief has used what it stole, the browser is signed in, and its next refresh succeeds.
-    pub(crate) fn honest_stays(&self, protocol: Protocol) -> bool {
-        if self.thief_asked {
-            return true;
-        }
-        let a = honest_a(&self.storage);
-        let next = protocol(
-            &self.chain,
-            &Refresh {
-                token: self.storage.clone(),
-                a,
-                r: [255; 16],
-            },
-        );
-        !self.honest_signed_out && !self.over && matches!(next, Step::Commit(..) | Step::Repeat(..))
-    }
-
-    /// Inv3: both have presented the same parent: the session is over.
-    pub(crate) fn theft_is_noticed(&self) -> bool {
-        self.over || !self.seen.iter().any(|it| it.honest && it.thief)
-    }
-
-    /// No plaintext: nothing in the row is a token that somebody holds.
-    pub(crate) fn row_holds_no_token(&self) -> bool {
-        let mut kept = vec![self.chain.hash];
-        let children = self
-            .chain
-            .child
-            .iter()
-            .chain(self.chain.past.iter().map(|it| &it.child));
-        kept.extend(children.map(|Child { hash, .. }| *hash));
-        kept.iter().all(|it| it != self.storage.t.expose())
     }
 }
 
@@ -260,6 +252,7 @@ impl Model for World {
             storage: first,
             older: Vec::new(),
             roll_backs: 0,
+            back: 0,
             wire: Vec::new(),
             loot: Vec::new(),
             overheard: None,
@@ -274,12 +267,15 @@ impl Model for World {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         if state.over {
+            actions.push(Action::SignIn);
             return;
         }
         if self.room(state) && !state.honest_signed_out && state.storage.c < self.generations_max {
             actions.push(Action::Refresh);
         }
-        let asks = || (0..state.wire.len()).filter(|i| matches!(state.wire[*i], Message::Ask(_)));
+        let all = || 0..state.wire.len();
+        let asks = || all().filter(|i| state.asked(*i).is_some());
+        let arrives = |i: &usize| state.asked(*i).is_none_or(|it| state.in_reach(it));
         if state.thefts < self.thefts_max {
             actions.push(Action::Steal);
             actions.extend(asks().map(Action::Overhear));
@@ -289,16 +285,17 @@ impl Model for World {
         if state.overheard.is_some() {
             actions.push(Action::ThiefReplays);
         }
-        actions.extend((0..state.wire.len()).map(Action::Deliver));
+        actions.extend(all().filter(arrives).map(Action::Deliver));
         if !self.room(state) {
-            actions.extend((0..state.wire.len()).map(Action::Lose));
+            actions.extend(all().map(Action::Lose));
         }
         if !state.wire.is_empty() {
             actions.push(Action::Crash(None));
-            actions.extend(asks().map(|i| Action::Crash(Some(i))));
+            actions.extend(asks().filter(arrives).map(|i| Action::Crash(Some(i))));
         }
         if state.roll_backs < self.roll_backs_max {
-            actions.extend((1..=state.older.len()).map(Action::RollBack));
+            let usable = |by: &usize| state.in_reach(&state.older[by - 1]);
+            actions.extend((1..=state.older.len()).filter(usable).map(Action::RollBack));
         }
     }
 
@@ -351,63 +348,14 @@ impl Model for World {
                 state.roll_backs += 1;
                 state.storage = state.older[by - 1].clone();
                 state.older.drain(..by);
+                state.back += ahead(&last.storage, &state.storage);
             }
+            Action::SignIn => return self.init_states().pop(),
         }
         Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always("Inv1: one child for one client", |_, state: &State| {
-                state.one_child_for_one_client()
-            }),
-            Property::always(
-                "Inv2: honest stays signed in",
-                |world: &World, state: &State| state.honest_stays(world.protocol),
-            ),
-            Property::always("Inv3: theft is noticed", |_, state: &State| {
-                state.theft_is_noticed()
-            }),
-            Property::always("a row holds no token", |_, state: &State| {
-                state.row_holds_no_token()
-            }),
-            // The model itself must reach what it is about.
-            Property::sometimes("all parents are remembered", |_, state: &State| {
-                state.chain.past.len() == PAST_MAX
-            }),
-        ]
+        self.wanted()
     }
-}
-
-/// The usual rotation: a random successor. A parent that comes again is taken for theft, for it cannot be repeated.
-pub(crate) fn random_successor(chain: &Chain, ask: &Refresh) -> Step {
-    let same_for_all = Refresh {
-        a: Hidden::new([0; 32]),
-        ..ask.clone()
-    };
-    match refresh(chain, &same_for_all) {
-        Step::Commit(mut next, answer) => {
-            let t = Hidden::new(hash(&[b"random".as_slice(), &ask.r].concat()));
-            let link = Link::tagged(answer.store, answer.session, answer.c, t, &chain.key);
-            next.child = Some(Child {
-                hash: hash(link.t.expose()),
-                asked_by: [0; 32],
-                r: ask.r,
-            });
-            Step::Commit(next, link)
-        }
-        Step::Repeat(_) => Step::Theft,
-        other @ (Step::Theft | Step::InvalidGrant | Step::Behind) => other,
-    }
-}
-
-/// A derived successor that does not depend on who asks.
-pub(crate) fn without_a(chain: &Chain, ask: &Refresh) -> Step {
-    refresh(
-        chain,
-        &Refresh {
-            a: Hidden::new([0; 32]),
-            ..ask.clone()
-        },
-    )
 }
