@@ -1,4 +1,4 @@
-//! Chores, the one entry for them: `cargo xtask test | ci | bench [gateway|supervise|doctor]`.
+//! Chores, the one entry for them: `cargo xtask test | ci | bench [gateway|sessions|supervise|accounts|doctor]`.
 //!
 //! Everything that a chore needs beside Rust it installs itself, pinned, and says so. Nothing is skipped in
 //! silence: what cannot be had ends the chore.
@@ -43,7 +43,8 @@ fn main() -> ExitCode {
         ["bench"] => bench::gateway::run()
             .and_then(|()| bench::supervise::run())
             .and_then(|()| bench::doctor::run())
-            .and_then(|()| bench::accounts::run()),
+            .and_then(|()| bench::accounts::run())
+            .and_then(|()| bench::sessions::run()),
         ["bench", "accounts"] => bench::accounts::run(),
         ["bench", "gateway"] => bench::gateway::run(),
         ["bench", "sessions"] => bench::sessions::run(),

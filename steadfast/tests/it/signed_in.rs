@@ -84,8 +84,9 @@ fn strike_everything(installation: &Installation, people: &People) {
         people.everyone_is_well("a restart");
         kill("backend", || installation.pid("backend"));
         people.everyone_is_well("a kill of the backend");
-        kill("gateway", || installation.pid("steadfast:gateway"));
-        people.everyone_is_well("a kill of the gateway");
+        people.while_connections_break("a kill of the gateway", || {
+            kill("gateway", || installation.pid("steadfast:gateway"));
+        });
         kill("daemon", || installation.daemon_pid());
         people.everyone_is_well("a kill of the daemon");
     }

@@ -105,12 +105,11 @@ pub(crate) fn run() -> Result<(), String> {
             .fold((f64::MAX, f64::MIN), |(low, high), ratio| {
                 (low.min(ratio), high.max(ratio))
             });
+        let ratio = median(&ratios);
+        let met = if ratio >= RATIO_MIN { "met" } else { "MISSED" };
         say(&format!(
-            "{}: {:.2} of without ({:.2} to {:.2}; at least {RATIO_MIN} is wanted)",
-            with.name,
-            median(&ratios),
-            spread.0,
-            spread.1
+            "{}: {ratio:.2} of without ({:.2} to {:.2}; at least {RATIO_MIN} is wanted: {met})",
+            with.name, spread.0, spread.1
         ));
     }
     Ok(())

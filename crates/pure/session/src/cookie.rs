@@ -161,18 +161,18 @@ pub fn every<'a>(channel: Channel, headers: impl IntoIterator<Item = &'a str>) -
 pub fn others(header: &str) -> impl Iterator<Item = &str> {
     header
         .split(';')
-        .map(str::trim)
+        .map(bare)
         .filter(|part| !part.is_empty() && !is_ours(part))
 }
 
 /// Whether the header holds a cookie of ours.
 #[must_use]
 pub fn has_ours(header: &str) -> bool {
-    header.split(';').any(|part| is_ours(part.trim()))
+    header.split(';').any(|part| is_ours(bare(part)))
 }
 
 fn is_ours(part: &str) -> bool {
-    let name = part.split('=').next().unwrap_or_default().trim_end();
+    let name = bare(part.split('=').next().unwrap_or_default());
     [NAME, LOOPBACK_NAME, DEVICE_NAME, LOOPBACK_DEVICE_NAME].contains(&name)
 }
 
@@ -188,5 +188,11 @@ fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header
         .split(';')
         .filter_map(|part| part.split_once('='))
-        .map(|(name, value)| (name.trim(), value.trim()))
+        .map(|(name, value)| (bare(name), bare(value)))
+}
+
+/// Without the blanks that RFC 6265 section 5.2 knows, and no others: to a browser `\u{a0}__Host-steadfast` is a name without
+/// the prefix, which any neighbouring host may set.
+fn bare(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }

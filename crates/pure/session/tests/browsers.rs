@@ -67,6 +67,23 @@ fn finding_the_cookie() {
     assert_eq!(https(";;=;a"), Sent::None);
 }
 
+/// To a browser that is a name without the prefix, and any neighbouring host may set it.
+#[test]
+fn a_blank_that_is_no_blank_to_browsers_is_part_of_the_name() {
+    for blank in [
+        "\u{a0}", "\u{85}", "\u{2003}", "\u{3000}", "\u{2028}", "\u{b}", "\u{c}",
+    ] {
+        let line = format!("a=1; {blank}__Host-steadfast=planted; b=2");
+        assert_eq!(find(Channel::Https, [&*line]), Sent::None, "{blank:?}");
+        assert!(!has_ours(&line), "{blank:?}");
+        let line = format!("__Host-steadfast{blank}=planted; __Host-steadfast=own");
+        let found = find(Channel::Https, [&*line]);
+        assert_eq!(found, Sent::One("own"), "{blank:?}");
+    }
+    let found = find(Channel::Https, ["a=1 ;\t__Host-steadfast = own "]);
+    assert_eq!(found, Sent::One("own"));
+}
+
 #[test]
 fn whoever_signs_out_means_every_cookie() {
     let all = |headers: &[&'static str]| every(Channel::Https, headers.iter().copied());

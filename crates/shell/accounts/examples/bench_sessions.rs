@@ -328,7 +328,7 @@ async fn refreshes() {
     println!("  SQLite                             {on_sqlite:>12.0}/s");
     println!("  PostgreSQL                         {ours:>12.0}/s");
     println!(
-        "  pgbench, single-row updates        {theirs:>12.0}/s   ours / pgbench {:.2}",
+        "  pgbench, single-row updates        {theirs:>12.0}/s   ours / pgbench {:.2} (at least 0.7 is wanted)",
         ours / theirs
     );
 }
@@ -342,36 +342,90 @@ fn resident_kb() -> u64 {
 
 async fn million() {
     let dir = tempfile::tempdir().expect("a directory");
-    drop(Sqlite::open(dir.path(), STORE).expect("opens"));
-    let mut db = rusqlite::Connection::open(dir.path().join("sessions.db")).expect("opens");
+    let size = fill_sqlite(dir.path());
+    measured(&format!("SQLite ({size} MB)"), &config(dir.path())).await;
+    let (server, dir) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let size = fill_postgres(&server, dir.path()).await;
+    let config = Sessions {
+        store: server.as_store(),
+        ..config(dir.path())
+    };
+    measured(&format!("PostgreSQL ({size} MB)"), &config).await;
+}
+
+/// Id, user, hash and context of so many sessions.
+fn cookies() -> impl Iterator<Item = (session::Row, [u8; 32])> {
+    (0..MILLION).map(|n| {
+        let (row, _) = session(n, Kind::Cookie);
+        let session::Credential::Cookie(hash) = row.credential else {
+            panic!("a cookie");
+        };
+        (row, hash)
+    })
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(sys::clock::wall_ms()).expect("a time")
+}
+
+/// Its size in MB.
+fn fill_sqlite(dir: &Path) -> u64 {
+    drop(Sqlite::open(dir, STORE).expect("opens"));
+    let mut db = rusqlite::Connection::open(dir.join("sessions.db")).expect("opens");
     let all = db.transaction().expect("begun");
     {
         let sql = "INSERT INTO session (id, user, kind, hash, created_ms, seen_ms, context) VALUES (?1, ?2, 1, ?3, ?4, ?4, ?5)";
         let mut insert = all.prepare(sql).expect("prepared");
-        let now = i64::try_from(sys::clock::wall_ms()).expect("a time");
-        for n in 0..MILLION {
-            let (row, _) = session(n, Kind::Cookie);
-            let session::Credential::Cookie(hash) = row.credential else {
-                panic!("a cookie");
-            };
-            let values = rusqlite::params![
-                row.id.0.as_slice(),
-                row.user.as_str(),
-                hash.as_slice(),
-                now,
-                row.context
-            ];
+        let now = now_ms();
+        for (row, hash) in cookies() {
+            let (id, hash) = (row.id.0.as_slice(), hash.as_slice());
+            let values = rusqlite::params![id, row.user.as_str(), hash, now, row.context];
             insert.execute(values).expect("inserted");
         }
     }
     all.execute("UPDATE meta SET value = ?1 WHERE name = 'rows'", [MILLION])
         .expect("counted");
     all.commit().expect("kept");
-    drop(db);
-    let size = std::fs::metadata(dir.path().join("sessions.db")).map_or(0, |meta| meta.len());
+    std::fs::metadata(dir.join("sessions.db")).map_or(0, |meta| meta.len()) / 1_000_000
+}
+
+/// Likewise.
+async fn fill_postgres(server: &Server, dir: &Path) -> u64 {
+    let opened = Postgres::open(&server.url(), &dir.join("sessions"), STORE, STORE).await;
+    drop(opened.expect("opens"));
+    let (db, driver) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .expect("connected");
+    tokio::spawn(driver);
+    let sql = "INSERT INTO steadfast.session (id, user_id, kind, hash, created_ms, seen_ms, context) \
+        SELECT id, name, 1, hash, $4, $4, context \
+        FROM unnest($1::bytea[], $2::text[], $3::bytea[], $5::text[]) AS a(id, name, hash, context)";
+    let (now, mut cookies) = (now_ms(), cookies().peekable());
+    while cookies.peek().is_some() {
+        let (mut ids, mut names, mut hashes, mut contexts) = (vec![], vec![], vec![], vec![]);
+        for (row, hash) in cookies.by_ref().take(10_000) {
+            ids.push(row.id.0.to_vec());
+            names.push(row.user.as_str().to_owned());
+            hashes.push(hash.to_vec());
+            contexts.push(row.context.to_string());
+        }
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&ids, &names, &hashes, &now, &contexts];
+        db.execute(sql, &values).await.expect("inserted");
+    }
+    db.batch_execute("UPDATE steadfast.meta SET used = TRUE; VACUUM ANALYZE steadfast.session")
+        .await
+        .expect("kept");
+    let sql = "SELECT pg_total_relation_size('steadfast.session')";
+    let size: i64 = db.query_one(sql, &[]).await.expect("counted").get(0);
+    size.unsigned_abs() / 1_000_000
+}
+
+/// A gateway worker's accounts over a store of a million.
+async fn measured(what: &str, config: &Sessions) {
     let before = resident_kb();
     let begun = Instant::now();
-    let accounts = Accounts::open(&config(dir.path())).await.expect("opened");
+    let accounts = Accounts::open(config).await.expect("opened");
     let opened = begun.elapsed();
     assert!(accounts.trouble().is_none());
     let mut times = Vec::new();
@@ -386,7 +440,7 @@ async fn million() {
     }
     times.sort();
     let at = |part: f64| times[(times.len() as f64 * part) as usize].as_secs_f64() * 1e6;
-    println!("a million sessions, SQLite ({} MB)", size / 1_000_000);
+    println!("a million sessions, {what}");
     println!(
         "  start                              {:>12.1} ms",
         opened.as_secs_f64() * 1e3

@@ -12,7 +12,7 @@ use hold::{Event, Proof, Stage, Verdict};
 
 use crate::attempt::{Exchange, Outcome, Step};
 use crate::client::{Deaf, Next};
-use crate::door::{settle, streams};
+use crate::door::{Pass, settle, streams};
 use crate::limits::{STREAM_BYTES, STREAM_IDLE_MS_MAX, WHOLE_ANSWER_BYTES_MAX};
 use crate::own;
 use crate::tunnel;
@@ -44,6 +44,7 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
         }
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {}
     }
+    given(&mut exchange).await;
     let flight = &mut *exchange.flight;
     if stream {
         let handle = exchange.client.handle.clone();
@@ -81,6 +82,18 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
         flight.target.give_back(slot, up, client.worker.now());
     }
     step
+}
+
+/// The answer goes to the client from here on.
+async fn given(exchange: &mut Exchange<'_>) {
+    if is_signed(exchange) {
+        Box::pin(settle::given(exchange)).await;
+    }
+}
+
+fn is_signed(exchange: &Exchange<'_>) -> bool {
+    let pass = exchange.flight.pass.as_deref();
+    pass.is_some_and(Pass::is_signed)
 }
 
 fn step_is_again(step: &Step) -> bool {
@@ -132,9 +145,13 @@ async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
         })
         .await;
         if let Some(step) = outcome.settle(exchange.flight) {
+            if is_signed(&exchange) {
+                Box::pin(settle::taken_back(&mut exchange)).await;
+            }
             return step;
         }
     }
+    given(&mut exchange).await;
     let uploaded = exchange.is_uploaded();
     let delivered = head(&mut exchange, uploaded);
     let Exchange {

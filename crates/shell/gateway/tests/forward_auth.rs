@@ -292,6 +292,17 @@ fn what_traefik_sends_is_understood() {
         ask("GET", "wss", &format!("{cookie}{evil}{socket}")).status,
         403
     );
+    // A proxy that does not say what its client does: nothing that a browser of another site sends passes for harmless.
+    let unsaid = |lines: &str| {
+        both.ask.ask(&format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:9091\r\n{cookie}{lines}\
+             X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Host: app.example\r\nX-Forwarded-Proto: https\r\n\r\n"
+        ))
+    };
+    assert_eq!(unsaid("").status, 200, "no browser");
+    assert_eq!(unsaid(evil).status, 403);
+    assert_eq!(unsaid("Sec-Fetch-Site: cross-site\r\n").status, 403);
+    assert_eq!(unsaid("Sec-Fetch-Site: same-origin\r\n").status, 200);
     // A header is heard where the cookie is good for nothing.
     both.door.add_user("bob", "correct horse battery");
     let login = r#"{"username":"bob","password":"correct horse battery","mode":"bearer"}"#;

@@ -90,10 +90,20 @@ login = /api/auth/login
     (installation, port)
 }
 
-/// An answer that says yes. None: the gateway was killed, or could not know (503): nobody was told anything.
-fn yes(seen: &Seen, port: u16, what: &str, headers: &str, body: &str) -> Option<(String, String)> {
+/// An answer that says yes. None: the gateway was killed in the middle (`cut`), or could not know (503): nobody was told
+/// anything.
+fn yes(
+    seen: &Seen,
+    cut: &AtomicU64,
+    port: u16,
+    what: &str,
+    body: &str,
+) -> Option<(String, String)> {
     let (method, path) = what.split_once(' ').expect("a method and a path");
-    let (status, head, body) = try_ask(port, method, path, headers, body)?;
+    let Some((status, head, body)) = try_ask(port, method, path, "", body) else {
+        cut.fetch_add(1, Ordering::Relaxed);
+        return None;
+    };
     match status {
         200 => Some((head, body)),
         503 => {
@@ -109,8 +119,8 @@ fn signs_in(port: u16, seen: &Seen, name: &str) -> Vec<String> {
     let mut told = Vec::new();
     let body = json!({"user": name, "password": "demo"}).to_string();
     while !seen.stop.load(Ordering::Relaxed) {
-        let Some((head, _)) = yes(seen, port, "POST /api/auth/login", "", &body) else {
-            seen.logins_cut.fetch_add(1, Ordering::Relaxed);
+        let what = "POST /api/auth/login";
+        let Some((head, _)) = yes(seen, &seen.logins_cut, port, what, &body) else {
             continue;
         };
         let cookie = head.lines().find_map(|line| {
@@ -134,26 +144,21 @@ fn refreshes(port: u16, seen: &Seen, name: &str) -> Vec<String> {
     let login = json!({"username": name, "password": PASSWORD, "mode": "rotating"}).to_string();
     let mut told = Vec::new();
     while !seen.stop.load(Ordering::Relaxed) {
-        let opened = yes(seen, port, "POST /_steadfast/login", "", &login);
+        let what = "POST /_steadfast/login";
+        let opened = yes(seen, &seen.logins_cut, port, what, &login);
         let Some(mut newest) = opened.and_then(|(_, body)| token(&body)) else {
-            seen.logins_cut.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         let mut done = 0;
         while done < REFRESHES && !seen.stop.load(Ordering::Relaxed) {
             let body = json!({"token": newest, "a": A}).to_string();
             // Not answered: the same is asked again, whether it was done or not.
-            match yes(seen, port, "POST /_steadfast/refresh", "", &body)
-                .and_then(|(_, body)| token(&body))
-            {
-                Some(successor) => {
-                    newest = successor;
-                    done += 1;
-                    seen.refreshes.fetch_add(1, Ordering::Relaxed);
-                }
-                None => {
-                    seen.refreshes_cut.fetch_add(1, Ordering::Relaxed);
-                }
+            let what = "POST /_steadfast/refresh";
+            let answer = yes(seen, &seen.refreshes_cut, port, what, &body);
+            if let Some(successor) = answer.and_then(|(_, body)| token(&body)) {
+                newest = successor;
+                done += 1;
+                seen.refreshes.fetch_add(1, Ordering::Relaxed);
             }
         }
         told.push(format!("Authorization: Bearer {newest}\r\n"));

@@ -11,7 +11,8 @@ use crate::harness::{eventually, figure, seconds};
 
 /// Where the app says who asks.
 const VERIFY: &str = "/api/auth/verify";
-/// A request whose connection broke is sent again, as browsers do with a GET, for so long; beyond it, it failed.
+/// A request whose connection broke with the gateway that was killed is sent again, as browsers do with a GET, for so long;
+/// beyond it, it failed. While nobody kills the gateway, a connection that breaks is a failure at once.
 const AGAIN_MAX: Duration = Duration::from_secs(15);
 /// Rest of a person between two requests: twenty of them must leave a core for what restarts.
 const REST: Duration = Duration::from_millis(50);
@@ -106,6 +107,8 @@ pub(super) fn try_sign_in(port: u16, user: &str) -> Option<String> {
 #[derive(Default)]
 struct Seen {
     asked: AtomicU64,
+    /// The gateway is being killed: connections break.
+    may_break: AtomicBool,
     again: AtomicU64,
     bad: Mutex<Vec<String>>,
 }
@@ -170,6 +173,14 @@ impl People {
         );
     }
 
+    /// Does this with the gateway and waits until everyone is well again: meanwhile, and only then, connections may break.
+    pub(super) fn while_connections_break(&self, what: &str, kill: impl FnOnce()) {
+        self.seen.may_break.store(true, Ordering::SeqCst);
+        kill();
+        self.everyone_is_well(what);
+        self.seen.may_break.store(false, Ordering::SeqCst);
+    }
+
     /// Ends it: nobody was signed out, nothing failed.
     pub(super) fn stop(self, what: &str) {
         self.stop.store(true, Ordering::Relaxed);
@@ -202,6 +213,9 @@ fn person(port: u16, credential: &str, seen: &Seen, good: &AtomicU64) {
                 return;
             }
             Some((status, head, body)) => return bad(format!("{status}: {head} {body}")),
+            None if !seen.may_break.load(Ordering::SeqCst) => {
+                return bad("the connection broke, and nobody killed the gateway".to_owned());
+            }
             None if begun.elapsed() > AGAIN_MAX => return bad("no answer".to_owned()),
             None => {
                 seen.again.fetch_add(1, Ordering::Relaxed);

@@ -90,6 +90,7 @@ pub(crate) fn begin(
         caller: None,
         marks,
         lines: Vec::new(),
+        signed: None,
         planted: Vec::new(),
     };
     if !open {

@@ -41,8 +41,12 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
         .lines
         .named(read, "x-forwarded-method")
         .map(cookie::text);
+    // The proxy's own method says nothing about its client's: without the client's, what a browser asks may be anything.
+    let browser = ["sec-fetch-site", "origin"];
+    let browser = browser.map(|name| head.lines.named(read, name).is_some());
+    let any = browser.contains(&true).then_some("POST");
     let act = Act {
-        method: method.as_deref(),
+        method: method.as_deref().or(any),
         bearer_only: sent == InCookie::None
             && matches!(bearer, InHeader::Ours(_) | InHeader::Bearer),
         ..Act::default()

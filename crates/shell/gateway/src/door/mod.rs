@@ -92,8 +92,18 @@ pub(crate) struct Pass {
     pub(crate) marks: Marks,
     /// Lines for the client that the answer of the program caused.
     lines: Vec<u8>,
+    /// The head of an answer signed somebody in, and the client has not got it yet.
+    signed: Option<Signed>,
     /// Session cookies that differ, on the logout path: whoever signs out wants each of them over.
     planted: Vec<Token>,
+}
+
+/// A sign-in whose answer is not certain yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signed {
+    opened: Sid,
+    /// What the browser came with: it ends when the answer is certain, for until then it is all that the browser has.
+    replaces: Option<Sid>,
 }
 
 impl Pass {

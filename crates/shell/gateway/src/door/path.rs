@@ -6,7 +6,8 @@
 //! about `auth`. Which program reads how is not known here, so every reading counts: each time it is decoded once more,
 //! as a whole or segment by segment (servlet containers split first: in `/;%2fx/%61dmin` they find no `/x`), with
 //! parameters and without, with empty segments and without, each place on the way before and after a `..` is removed, and
-//! all of it without removing any.
+//! all of it without removing any; and where it begins with two slashes, what comes behind a host's name too, for to
+//! `new URL(path, base)` and Python's `urlparse` that is `//x` in `//x/admin`.
 
 /// Decoded that often programs read it behind a proxy that decodes, and one more: more is nobody's.
 const DECODES_MAX: usize = 3;
@@ -32,25 +33,43 @@ pub(crate) fn readings(path: &str, mut hear: impl FnMut(&str)) -> bool {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=DECODES_MAX {
         let text = lower(&bytes).replace('\\', "/");
-        for split_first in [false, true] {
-            for parameters in [true, false] {
-                for empty in [true, false] {
-                    let way = Walk {
-                        split_first,
-                        parameters,
-                        empty,
-                    };
-                    if !way.walk(&text, &mut tell) {
-                        return false;
-                    }
-                }
-            }
+        if !walk_all(&text, &mut tell) {
+            return false;
+        }
+        if let Some(rest) = behind_host(&text)
+            && !walk_all(rest, &mut tell)
+        {
+            return false;
         }
         let decoded = decode(&bytes);
         if decoded == bytes {
             return true;
         }
         bytes = decoded;
+    }
+    true
+}
+
+/// The path in `//host/path`, for who takes it so.
+fn behind_host(text: &str) -> Option<&str> {
+    let from_host = text.strip_prefix("//")?.trim_start_matches('/');
+    Some(from_host.find('/').map_or("/", |at| &from_host[at..]))
+}
+
+fn walk_all(text: &str, tell: &mut impl FnMut(&str) -> bool) -> bool {
+    for split_first in [false, true] {
+        for parameters in [true, false] {
+            for empty in [true, false] {
+                let way = Walk {
+                    split_first,
+                    parameters,
+                    empty,
+                };
+                if !way.walk(text, tell) {
+                    return false;
+                }
+            }
+        }
     }
     true
 }
@@ -182,6 +201,12 @@ mod tests {
             "/y;%2fz/../%61dmin",
             "/y%2fz/../%61dmin",
             "/y%2fz/%2e%2e/%61dmin",
+            // The name of a host, to some.
+            "//x/admin",
+            "///x/admin",
+            "/\\x:1/admin",
+            "//a@x/y/../admin",
+            "/%2fx/admin",
         ] {
             let read = all(path);
             let wanted = !path.contains("252525");
@@ -202,6 +227,7 @@ mod tests {
         empty: bool,
         dots: bool,
         split_first: bool,
+        host: bool,
     }
 
     impl Reader {
@@ -212,7 +238,14 @@ mod tests {
             }
             let text = String::from_utf8_lossy(&bytes).to_lowercase();
             let mut out: Vec<String> = Vec::new();
-            let text = text.replace('\\', "/");
+            let mut text = text.replace('\\', "/");
+            if self.host && text.starts_with("//") {
+                let from_host = text.trim_start_matches('/');
+                text = match from_host.split_once('/') {
+                    Some((_, path)) => format!("/{path}"),
+                    None => "/".to_owned(),
+                };
+            }
             for segment in text.strip_prefix('/').unwrap_or(&text).split('/') {
                 let segment = match self.parameters {
                     true => segment,
@@ -245,8 +278,8 @@ mod tests {
                 ]),
                 1..9,
             ),
-            reader in (0..=DECODES_MAX, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-                |(decodes, parameters, empty, dots, split_first)| Reader { decodes, parameters, empty, dots, split_first },
+            reader in (0..=DECODES_MAX, any::<[bool; 5]>()).prop_map(
+                |(decodes, [parameters, empty, dots, split_first, host])| Reader { decodes, parameters, empty, dots, split_first, host },
             ),
         ) {
             let path = format!("/{}", path.concat());

@@ -2,6 +2,9 @@
 //!
 //! The head is held back until the store has said that it is done. What the store cannot keep is a 503, whatever the
 //! program said: a browser that was told *signed in* without a session would be signed out by its next request.
+//!
+//! A program may still die between the head and the end of its answer. The session that the browser came with ends when
+//! the answer is [certain](given); if it never is, the new one ends instead ([taken_back]), and a repeat begins anew.
 
 use h1::Kind;
 use h1::response::ResponseHead;
@@ -13,7 +16,7 @@ use session::{Kind as Use, Refusal, Unsure, UserId, Verdict, Why};
 use crate::attempt::{Exchange, Step};
 use crate::door::admit::{forbidden, unsure};
 use crate::door::marks::{Marks, Source, line};
-use crate::door::{Door, Pass, Way, in_time};
+use crate::door::{Door, Pass, Signed, Way, in_time};
 use crate::own::{self, Ours};
 
 /// What the head says.
@@ -34,6 +37,8 @@ enum Out {
 pub(crate) async fn settle(exchange: &mut Exchange<'_>) -> Option<Step> {
     let code = exchange.scratch.answer.code;
     let pass = exchange.flight.pass.as_deref_mut()?;
+    // Of an answer that was cut off before this one.
+    pass.lines.clear();
     let door = exchange.client.site.door.clone();
     let fine = code < 400;
     if pass.open {
@@ -102,10 +107,10 @@ async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> 
         Some(Err(why)) => return Err(unsure(why, &pass.marks)),
         None => return Err(unsure(Unsure::Unreachable, &pass.marks)),
     };
-    // From here on the answer is given, so the old session may end: not before, for it would be all that the browser has.
-    if let Some(ending) = door.accounts.replaced(replaces) {
-        let _ended = in_time(ending).await;
-    }
+    pass.signed = Some(Signed {
+        opened: opened.session,
+        replaces,
+    });
     let max_age_s = door.config.absolute_ms / 1000;
     if let Some(cookie) = cookie::set(pass.channel, &opened.token, max_age_s) {
         line(&mut pass.lines, "Set-Cookie", &cookie);
@@ -115,6 +120,36 @@ async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> 
         admission.session = opened.session;
     }
     Ok(())
+}
+
+/// The client gets the answer now: the session that a sign-in replaces ends.
+pub(crate) async fn given(exchange: &mut Exchange<'_>) {
+    let signed = exchange.flight.pass.as_deref_mut();
+    let signed = signed.and_then(|pass| pass.signed.take());
+    if let (Some(signed), Some(door)) = (signed, &exchange.client.site.door)
+        && let Some(ending) = door.accounts.replaced(signed.replaces)
+    {
+        let _ended = in_time(ending).await;
+    }
+}
+
+/// The client does not get the answer: nobody has the new session, and the old one goes on.
+pub(crate) async fn taken_back(exchange: &mut Exchange<'_>) {
+    let Some(pass) = exchange.flight.pass.as_deref_mut() else {
+        return;
+    };
+    let Some(signed) = pass.signed.take() else {
+        return;
+    };
+    pass.lines.clear();
+    if let (Some(admission), Some(old)) = (&mut pass.admission, signed.replaces) {
+        admission.session = old;
+    }
+    if let Some(door) = &exchange.client.site.door {
+        let scope = Scope::One(signed.opened);
+        // If the store cannot just now: nobody knows its token.
+        let _ended = in_time(door.accounts.sign_out(scope, Why::Replaced)).await;
+    }
 }
 
 async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), Ours> {
@@ -182,6 +217,11 @@ impl Pass {
     /// Lines for the client's head.
     pub(crate) fn client_lines(&self) -> &[u8] {
         &self.lines
+    }
+
+    /// Whether somebody was signed in by an answer that the client has not got.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.signed.is_some()
     }
 
     /// Whether an answer of the program has to wait for [`settle`].

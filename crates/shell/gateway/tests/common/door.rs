@@ -1,6 +1,7 @@
 //! A gateway with sessions in a store of its own, and a program that does what the body of a request says.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use gateway::config::{Auth, Config, Jwt, JwtKey, Sessions, Target};
@@ -224,6 +225,13 @@ pub fn ring(config: &mut Config, change: impl FnOnce(&mut Jwt)) {
     }
 }
 
+/// What was to be cut off once has been; a test is a process.
+static CUT: AtomicBool = AtomicBool::new(false);
+
+fn half(lines: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 100\r\n\r\nhalf")
+}
+
 /// Does what the request says, and answers with the request that it saw.
 fn program(conversation: &mut Conversation) {
     while let Some(request) = conversation.request() {
@@ -273,6 +281,15 @@ fn program(conversation: &mut Conversation) {
                 "200 OK",
                 "Steadfast-Nonce: x\r\nSteadfast-Source: gateway\r\nX-Steadfast-Session: y\r\n",
             ),
+            // It dies between the head and the end of its answer: always, or the first time.
+            ("/login", "half") => return conversation.say(&half("Steadfast-Sign-In: ada\r\n")),
+            ("/login?half-once", _) => match CUT.swap(true, Ordering::SeqCst) {
+                false => return conversation.say(&half("Steadfast-Sign-In: ada\r\n")),
+                true => answer("200 OK", "Steadfast-Sign-In: ada\r\n"),
+            },
+            ("/half-once", _) if !CUT.swap(true, Ordering::SeqCst) => {
+                return conversation.say(&half(""));
+            }
             ("/login", user) if !user.is_empty() => {
                 answer("200 OK", &format!("Steadfast-Sign-In: {user}\r\n"))
             }
