@@ -188,3 +188,40 @@ fn what_is_served_to_everybody() {
     client.send("{}");
     assert!(matches!(client.answer().status, 400 | 401 | 422));
 }
+
+#[test]
+fn the_prefix_is_ours_and_its_bodies_are_bounded() {
+    let door = Door::new(Auth::Off);
+    let same = "Sec-Fetch-Site: same-origin";
+    for length in [64 * 1024 + 1, 10_000_000] {
+        let mut client = door.client();
+        client.send(&format!(
+            "POST /_steadfast/login HTTP/1.1\r\nHost: localhost\r\n{same}\r\nContent-Length: {length}\r\n\r\n"
+        ));
+        assert_eq!(client.answer().status, 413);
+    }
+    let mut client = door.client();
+    client.send(&format!(
+        "POST /_steadfast/login HTTP/1.1\r\nHost: localhost\r\n{same}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ));
+    for _ in 0..17 {
+        let piece = "x".repeat(4096);
+        // It may have answered by now.
+        _ = std::io::Write::write_all(
+            &mut client.stream,
+            format!("1000\r\n{piece}\r\n").as_bytes(),
+        );
+    }
+    _ = std::io::Write::write_all(&mut client.stream, b"0\r\n\r\n");
+    assert_eq!(client.answer().status, 413);
+    let seen = door.ask(Asked::get("/_steadfastx"));
+    assert_eq!(seen.status, 200);
+    let ping = door.ask(Asked::get("/_steadfast/ping"));
+    assert!(!ping.body.contains("HTTP/1.1"), "{ping:?}");
+    let preflight = door.ask(
+        Asked::new("OPTIONS", "/_steadfast/login", "")
+            .line("Origin: https://evil.example")
+            .line("Access-Control-Request-Method: POST"),
+    );
+    assert_eq!(preflight.header("access-control-allow-origin"), None);
+}
