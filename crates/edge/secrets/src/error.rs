@@ -82,6 +82,8 @@ pub enum Error {
     TooManyKeys {
         /// The key's name.
         name: String,
+        /// How many may.
+        verify_max: usize,
     },
     /// The environment sets the key: another value would be kept, but never used.
     SetInEnvironment {
@@ -144,10 +146,9 @@ impl std::fmt::Display for Error {
             Self::NoSuchKey { name } => write!(f, "no key named {name} is kept"),
             Self::BadName { name } => write!(f, "{name:?} cannot be the name of a variable"),
             Self::BadValue { name, why } => write!(f, "this value of {name} cannot be kept: {why}"),
-            Self::TooManyKeys { name } => write!(
+            Self::TooManyKeys { name, verify_max } => write!(
                 f,
-                "{name} was rotated so often that {} old values still verify; wait until one of them has ended (steadfast secrets list), or give a shorter token_lifetime",
-                crate::rotate::VERIFY_MAX
+                "{name} was rotated so often that {verify_max} old values still verify; wait until one of them has ended (steadfast secrets list), or give a shorter token_lifetime"
             ),
             Self::SetInEnvironment { name } => {
                 write!(

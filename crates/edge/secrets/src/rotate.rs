@@ -7,15 +7,17 @@
 //! A crash between the two leaves the old value in its file; there it counts, and the new one verifies only, as after any
 //! other disagreement. Programs get the new value at their next start, which is the caller's business.
 
-use std::collections::BTreeMap;
-
 use crate::envtext::EnvText;
 use crate::error::Error;
-use crate::keyring::{Clock, Key, Keyring, Status};
+use crate::in_use::{Ended, InUse};
+use crate::keyring::{self, Clock, Keyring, Status};
 use crate::lock::Lock;
+use crate::look::{check_name, look};
 use crate::model::{Origin, Request};
-use crate::resolve::{check_name, look, put};
 use crate::secret::{self, Random, Secret};
+use crate::set::put;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Values of one name that verify beside the one that signs. A gateway tries each of them on a token that the signing
 /// one does not prove; dropping one would sign out whom it signed.
@@ -94,6 +96,32 @@ pub fn rotate(
     Ok(done)
 }
 
+/// Processes have stopped, or run with other values than before: retired values get their ends, and those that are over
+/// are forgotten. `life_s` is for values that were retired without one. Returns those that have an end.
+///
+/// # Errors
+/// If the keyring cannot be read or written, or somebody holds its lock.
+pub fn settle(
+    state_dir: &Path,
+    in_use: &InUse,
+    now_unix_s: u64,
+    life_s: u64,
+    random: &mut dyn Random,
+) -> Result<Vec<Ended>, Error> {
+    if !keyring::path(state_dir).exists() {
+        return Ok(Vec::new());
+    }
+    let _lock = Lock::take(state_dir)?;
+    let mut ring = Keyring::read(state_dir)?;
+    let clock = Clock {
+        now_s: now_unix_s,
+        life_s,
+    };
+    let ended = ring.settle(Some(in_use), clock);
+    ring.write(state_dir, random)?;
+    Ok(ended)
+}
+
 fn no_such(name: &str) -> Error {
     Error::NoSuchKey {
         name: name.to_owned(),
@@ -116,11 +144,12 @@ fn check(programs: &[&Request<'_>], name: &str, how: How) -> Result<(), Error> {
         }
         let view = request.view(name);
         let verify = ring.kept(&view).filter(|key| {
-            key.status == Status::Verifies && !crate::keyring::is_over(key, request.now_unix_s)
+            key.status == Status::Verifies && !keyring::is_over(key, request.now_unix_s)
         });
         if how == How::Overlap && verify.count() >= VERIFY_MAX {
             return Err(Error::TooManyKeys {
                 name: name.to_owned(),
+                verify_max: VERIFY_MAX,
             });
         }
     }
@@ -205,43 +234,4 @@ fn one(
         },
         programs: programs.iter().map(|it| it.program.to_owned()).collect(),
     })
-}
-
-/// Takes in values that another installation retired: they verify until then (`None`: no end yet). Returns how many were
-/// not known here.
-///
-/// # Errors
-/// If the keyring cannot be read or written.
-pub fn admit(
-    request: &Request<'_>,
-    name: &str,
-    values: &[(Secret, Option<u64>)],
-    random: &mut dyn Random,
-) -> Result<usize, Error> {
-    check_name(name)?;
-    let _lock = Lock::take(request.state_dir)?;
-    let mut ring = Keyring::read(request.state_dir)?;
-    let view = request.view(name);
-    let mut taken = 0;
-    for (value, until) in values {
-        let over = until.is_some_and(|until| until <= request.now_unix_s);
-        if over || value.expose().is_empty() || ring.find(&view, value).is_some() {
-            continue;
-        }
-        ring.admit(Key {
-            name: name.to_owned(),
-            id: 0,
-            status: Status::Verifies,
-            value: value.clone(),
-            from: "imported".to_owned(),
-            since_unix_s: request.now_unix_s,
-            scope: request.file_scope(),
-            until_unix_s: until.unwrap_or(0),
-            life_s: 0,
-            unused: false,
-        });
-        taken += 1;
-    }
-    ring.write(request.state_dir, random)?;
-    Ok(taken)
 }

@@ -1,0 +1,167 @@
+//! A value that is set, imported or rotated, and the one before it.
+
+use crate::{OLD, OTHER, site, verify_only};
+use secrets::{
+    Error, How, Old, Request, Secret, Status, SystemRandom, import, list, resolve, set, show,
+};
+
+#[test]
+fn setting_a_key_keeps_the_old_one_for_verification() {
+    let site = site().env_file(Some(&format!(
+        "A=1\nexport SECRET_KEY='{OLD}' # mine\nB=2\n"
+    )));
+    site.set(OTHER).unwrap();
+    assert_eq!(
+        site.text(),
+        format!("A=1\nexport SECRET_KEY={OTHER} # mine\nB=2\n")
+    );
+    let resolved = site.resolve();
+    assert_eq!(
+        (resolved.keys[0].secret.expose(), verify_only(&resolved)),
+        (OTHER, vec![OLD])
+    );
+
+    let rows = site
+        .with(|r| {
+            list(&[
+                *r,
+                Request {
+                    program: "worker",
+                    ..*r
+                },
+            ])
+        })
+        .unwrap();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|r| (r.status, r.programs.join("+")))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (Status::Signs, "backend+worker".into()),
+            (Status::Verifies, "backend+worker".into())
+        ]
+    );
+    assert!(!format!("{rows:?}").contains(OLD) && !format!("{rows:?}").contains(OTHER));
+    assert_eq!(
+        site.with(|r| show(r, "SECRET_KEY")).unwrap().expose(),
+        OTHER
+    );
+    assert_eq!(
+        site.with(|r| show(r, "NO")),
+        Err(Error::NoSuchKey { name: "NO".into() })
+    );
+}
+
+#[test]
+fn a_value_that_was_set_and_given_to_no_program_proves_nothing_when_it_is_replaced() {
+    let third = OLD.chars().rev().collect::<String>();
+    for file in [false, true] {
+        let mut site = site();
+        if file {
+            site = site.env_file(Some(""));
+        }
+        site.set(OLD).unwrap();
+        site.resolve();
+        site.set("short").unwrap();
+        site.set("short").unwrap();
+        site.set(OTHER).unwrap();
+        let resolved = site.resolve();
+        assert_eq!(resolved.keys[0].secret.expose(), OTHER);
+        assert_eq!(verify_only(&resolved), [OLD], "the typo is gone");
+        // One that a program was given may have signed tokens, and so may one that comes from elsewhere.
+        site.set(&third).unwrap();
+        assert_eq!(verify_only(&site.resolve()), [OLD, OTHER]);
+        let foreign = format!("{third}{third}");
+        site.with(|r| {
+            import(
+                r,
+                "SECRET_KEY",
+                &Secret::new(foreign.as_str()),
+                &mut SystemRandom,
+            )
+        })
+        .unwrap();
+        site.set(OLD).unwrap();
+        let verifies = site.resolve();
+        assert!(verify_only(&verifies).contains(&foreign.as_str()));
+        // Also one that was set here before it was known to have signed elsewhere.
+        let moved = format!("{OTHER}{OTHER}");
+        site.set(&moved).unwrap();
+        let value = Secret::new(moved.as_str());
+        site.with(|r| import(r, "SECRET_KEY", &value, &mut SystemRandom))
+            .unwrap();
+        site.set(&third).unwrap();
+        assert!(verify_only(&site.resolve()).contains(&moved.as_str()));
+    }
+}
+
+#[test]
+fn the_program_of_an_upstream_has_its_value_before_it_is_set_here() {
+    let site = site().env_file(Some(""));
+    let third = OLD.chars().rev().collect::<String>();
+    let upstream = |act: &dyn Fn(&Request<'_>)| {
+        site.with(|r| {
+            act(&Request {
+                program: "upstream:legacy",
+                ..*r
+            });
+        });
+    };
+    for value in [OLD, OTHER, third.as_str()] {
+        upstream(&|r| {
+            set(r, "SECRET_KEY", &Secret::new(value), &mut SystemRandom).unwrap();
+        });
+    }
+    upstream(&|r| {
+        let resolved = resolve(r, &mut SystemRandom).unwrap();
+        assert_eq!(verify_only(&resolved), [OLD, OTHER]);
+    });
+}
+
+#[test]
+fn setting_in_the_state_directory_and_what_cannot_be_set() {
+    let site = site();
+    let (first, _) = site.key();
+    site.set("it's fine here: 0123456789abcdef0123456789")
+        .unwrap();
+    let resolved = site.resolve();
+    assert_eq!(
+        resolved.keys[0].secret.expose(),
+        "it's fine here: 0123456789abcdef0123456789"
+    );
+    assert_eq!(verify_only(&resolved), [first.as_str()]);
+
+    assert!(matches!(site.set(" "), Err(Error::BadValue { .. })));
+    let site = site.env_file(Some(""));
+    assert!(matches!(site.set("it's"), Err(Error::BadValue { .. })));
+    let site = site.environment(OLD);
+    assert!(matches!(
+        site.set(OTHER),
+        Err(Error::SetInEnvironment { .. })
+    ));
+}
+
+#[test]
+fn a_leak_ends_the_values_before_it_too() {
+    let site = site();
+    site.key();
+    let rotated = |how| {
+        let name = "SECRET_KEY";
+        let rotate = |r: &Request<'_>| {
+            secrets::rotate(std::slice::from_ref(r), name, how, &mut SystemRandom)
+        };
+        site.with(rotate).unwrap().remove(0)
+    };
+    assert_eq!(rotated(How::Overlap).ended, [0; 0]);
+    let leaked = rotated(How::Compromised);
+    assert_eq!(
+        (leaked.ended, leaked.old_id, leaked.old),
+        (vec![1], 2, Old::Nothing)
+    );
+    let ring = site.with(|r| secrets::ring(r, "SECRET_KEY")).unwrap();
+    let counts: Vec<(u32, bool)> = ring.iter().map(|key| (key.id, key.compromised)).collect();
+    assert_eq!(counts, [(1, true), (2, true), (3, false)]);
+    assert!(verify_only(&site.resolve()).is_empty());
+}
