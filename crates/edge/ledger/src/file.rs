@@ -8,12 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::entry::{Entry, LINE_VERSION, Mark, What};
 use crate::read::{Filter, read};
-
-/// Name of the file in the state directory; the segment before it has `.1` behind.
-pub const FILE_NAME: &str = "ledger.jsonl";
-/// Bytes at which a segment is full. At some 400 bytes a line that is 10,000 lines, months of ordinary life or a
-/// day of the worst crash loop; two segments are read in well under 100 ms.
-pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+use crate::segments::{FILE_BYTES_MAX, FILE_NAME, old_path};
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,11 +129,6 @@ impl Ledger {
         };
         self.write(&line_of(&entry)?)
     }
-}
-
-/// Path of the older segment.
-pub(crate) fn old_path(dir: &Path) -> PathBuf {
-    dir.join(format!("{FILE_NAME}.1"))
 }
 
 fn open_file(path: &Path) -> io::Result<File> {

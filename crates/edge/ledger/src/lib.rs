@@ -25,13 +25,15 @@ mod explain;
 mod file;
 mod history;
 mod read;
+mod segments;
 mod words;
 
 pub use entry::{Entry, Happened, Keeper, LINE_VERSION, Mark, TEXT_BYTES_MAX, What};
 pub use explain::{Memory, Now, explain};
-pub use file::{FILE_BYTES_MAX, FILE_NAME, Ledger, Written};
+pub use file::{Ledger, Written};
 pub use history::history;
 pub use read::{Filter, LINE_BYTES_MAX, read};
+pub use segments::{FILE_BYTES_MAX, FILE_NAME};
 pub use words::{Zone, ago, duration};
 
 #[cfg(test)]

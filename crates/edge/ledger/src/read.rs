@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::entry::{Entry, What};
-use crate::file::{FILE_NAME, old_path};
+use crate::segments::{FILE_NAME, old_path};
 
 /// Bytes of the longest line that is looked at: texts are cut far below, so anything longer is not ours.
 pub const LINE_BYTES_MAX: usize = 256 * 1024;
