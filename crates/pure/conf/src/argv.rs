@@ -10,7 +10,14 @@
 
 use std::ops::Range;
 
-use crate::command::Word;
+/// A word of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The word, quotes and backslashes taken off: what the program gets.
+    pub value: String,
+    /// The bytes of the expanded command that it came from, quotes included.
+    pub range: Range<usize>,
+}
 
 /// Why a command cannot be split. The texts are those of Python, as Supervisor shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]

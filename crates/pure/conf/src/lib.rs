@@ -30,13 +30,10 @@
 //! short, groups and processes of one name, negative counts, nested includes.
 
 pub mod argv;
-mod command;
 mod environ;
 mod expand;
-mod extras;
 mod files;
 mod findings;
-mod gateway;
 mod glob;
 mod ini;
 mod known;
@@ -46,12 +43,10 @@ pub mod model;
 mod paths;
 mod read;
 mod suggest;
-mod tokens;
 mod tree;
 mod values;
 
 pub use argv::SplitError;
-pub use extras::{Extras, LogFormat, LogPrefix, Notify};
 pub use files::{Account, DirEntry, Environment, Files, Kind, MapFiles, ReadError};
 pub use load::{INCLUDED_FILES_MAX, Loaded, TOTAL_BYTES_MAX, load, load_as_supervisor};
 pub use mapped::{FileText, Text};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use finding::Span;
 
-use crate::argv::{self, SplitError};
+use crate::argv::{self, SplitError, Word};
 use crate::mapped::Text;
 
 /// A command as Supervisor runs it: expanded, then split into words as a POSIX shell would, without any expansion by a shell.
@@ -14,15 +14,6 @@ pub struct Command {
     words: Vec<Word>,
     /// Why it cannot be started at all; only as Supervisor reads it ([`crate::load_as_supervisor`]).
     wrong: Option<SplitError>,
-}
-
-/// A word of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
-    /// The word, quotes and backslashes taken off: what the program gets.
-    pub value: String,
-    /// The bytes of the expanded command that it came from, quotes included.
-    pub range: Range<usize>,
 }
 
 impl Command {

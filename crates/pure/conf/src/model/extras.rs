@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Signal, Spanned};
+use super::value::{Signal, Spanned};
 
 /// Further keys of a `[program:x]`. All are off by default.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use finding::Span;
 
-use crate::model::{Spanned, User};
-use crate::tokens::{Auth, Tokens};
+use super::tokens::{Auth, Tokens};
+use super::value::{Spanned, User};
 
 /// `[gateway:x]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use finding::Span;
 
-use crate::model::Spanned;
+use super::value::Spanned;
 
 /// How long a retired key verifies where `token_lifetime` is not set: 30 days, the longest that tutorials and libraries
 /// suggest for a token.

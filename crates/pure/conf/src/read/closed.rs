@@ -10,10 +10,9 @@ use std::collections::BTreeSet;
 use finding::{Finding, Span};
 
 use super::{Reader, gateway};
-use crate::gateway::{Gateway, ListenAddr};
 use crate::known::Kind;
 use crate::load::EnvMap;
-use crate::model::{Auth, Closed, Listen, Model};
+use crate::model::{Auth, Closed, Gateway, Listen, ListenAddr, Model};
 
 /// A gateway that is left out and may have asked for a sign-in.
 #[derive(Debug)]

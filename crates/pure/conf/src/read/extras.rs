@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Keys;
 use crate::argv;
 use crate::expand::Vars;
-use crate::extras::{Extras, LogFormat, LogPrefix, Notify};
+use crate::model::{Extras, LogFormat, LogPrefix, Notify};
 use crate::paths::{abspath, expanduser};
 use crate::tree::strip;
 use crate::values::{self, shown};

@@ -8,13 +8,11 @@ use super::group::name_of;
 use super::ours::{host, list_items, ready_path};
 use super::{Keys, Reader, Shut, here_vars, sections, tokens};
 use crate::expand::Vars;
-use crate::gateway::{Gateway, Limits, ListenAddr, Route, Upstream, UpstreamAddr};
 use crate::ini::Section;
 use crate::known::Kind;
 use crate::load::EnvMap;
-use crate::model::Spanned;
+use crate::model::{Auth, Gateway, Limits, ListenAddr, Route, Spanned, Upstream, UpstreamAddr};
 use crate::paths::{abspath, expanduser};
-use crate::tokens::Auth;
 use crate::tree::{is_space, strip};
 use crate::values::{self, shown};
 

@@ -68,7 +68,7 @@ pub(super) fn defaults(place: &Place<'_>) -> Program {
         restart_window: Spanned::default_of(RESTART_WINDOW),
         depends_on: Vec::new(),
         repeat: Spanned::default_of(Repeat::Safe),
-        extras: crate::extras::Extras::default(),
+        extras: crate::model::Extras::default(),
         processes: Vec::new(),
     }
 }

@@ -3,10 +3,9 @@
 use super::Keys;
 use super::program::Place;
 use crate::argv::SplitError;
-use crate::command::{self, Command, Template};
 use crate::expand::{Val, Vars};
 use crate::mapped::Text;
-use crate::model::{LogFile, LogTarget, ProcessDef, Program, Spanned};
+use crate::model::{self, Command, LogFile, LogTarget, ProcessDef, Program, Spanned, Template};
 use crate::paths::{abspath, existing_dirpath, expanduser, join};
 use crate::values;
 
@@ -177,9 +176,9 @@ fn template(keys: &mut Keys<'_, '_>, vars: &Vars<'_>) -> Option<Template> {
     };
     let found = template.places();
     if found.len() != 1 {
-        let written: Vec<&str> = command::Place::ALL
+        let written: Vec<&str> = model::Place::ALL
             .into_iter()
-            .map(command::Place::written)
+            .map(model::Place::written)
             .collect();
         let message = format!(
             "`steadfast_command` of [{}] must name one of {}",

@@ -4,9 +4,8 @@ use super::gateway::list;
 use super::{Keys, Reader, here_vars, ours};
 use crate::expand::Vars;
 use crate::load::EnvMap;
-use crate::model::Spanned;
+use crate::model::{Auth, Fallbacks, Sessions, Spanned, Tokens};
 use crate::suggest::did_you_mean;
-use crate::tokens::{Auth, Fallbacks, Sessions, Tokens};
 use crate::tree::strip;
 use crate::values::shown;
 
