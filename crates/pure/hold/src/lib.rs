@@ -25,16 +25,19 @@
 //! is never sent again after the program had read it; never two suspects are handed over at once; nobody passes a
 //! queue that is not empty, save for suspects in it that wait for another; the bounds hold.
 
+mod drains;
 mod limits;
+mod pace;
 mod program;
 mod request;
 mod room;
 pub mod table;
 mod view;
 
+pub use drains::Drained;
 pub use limits::*;
-pub use program::{Drained, Key, Program, Turn};
-pub use request::{Request, Stage};
+pub use program::{Key, Program, Turn};
+pub use request::Request;
 pub use room::{Client, Room};
-pub use table::{Event, Place, Proof, Repeats, Verdict, Why, decide};
+pub use table::{Event, Place, Proof, Repeats, Stage, Verdict, Why, decide};
 pub use view::{Gate, Slot};

@@ -1,14 +1,16 @@
-//! The queue of one target, its pace, its suspects.
+//! The queue of one target, and its suspects.
 
 use std::collections::BTreeMap;
 
 use wire::{Fact, Phase};
 
-use crate::limits::{SUSPECT_ALONE_MS, WINDOW_FIRST, WINDOW_MAX, WINDOW_STILL_MS};
-use crate::request::{Request, Stage};
+use crate::drains::{Drained, Drains};
+use crate::limits::SUSPECT_ALONE_MS;
+use crate::pace::Pace;
+use crate::request::Request;
 use crate::room::Room;
-use crate::table::{Event, Place, Proof, Verdict, Why, decide};
-use crate::view::{Gate, Slot};
+use crate::table::{Event, Place, Proof, Stage, Verdict, Why, decide};
+use crate::view::{Gate, Slot, choose};
 
 /// A place in the queue: the number of the request's arrival. One that comes back takes its old place, which is before
 /// all that were never released.
@@ -24,16 +26,6 @@ struct Entry<T> {
     until_ms: u64,
 }
 
-/// The window of unanswered requests while a queue is released.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    epoch: u32,
-    window: u32,
-    out: u32,
-    /// When a request last went, or one of them came back.
-    moved_ms: u64,
-}
-
 /// What a keeper's word asks of the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
@@ -45,34 +37,15 @@ pub struct Turn {
     pub end_streams: Option<u64>,
 }
 
-/// Nothing of this worker is left at a generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
-    /// The generation.
-    pub generation: u64,
-    /// Requests that finished since the drain began.
-    pub finished: u64,
-    /// Requests that were cut since.
-    pub cut: u64,
-}
-
-#[derive(Debug)]
-struct Drain {
-    slot: usize,
-    sum: Drained,
-    reported: bool,
-}
-
 /// One target. `T` is what the shell needs to find the task of a request that waits.
 #[derive(Debug)]
 pub struct Program<T> {
     slots: Vec<Slot>,
     queue: BTreeMap<Key, Entry<T>>,
     arrivals: u64,
-    pace: Option<Pace>,
-    pace_epoch: u32,
+    pace: Pace,
     suspect_since_ms: Option<u64>,
-    drains: Vec<Drain>,
+    drains: Drains,
 }
 
 impl<T> Program<T> {
@@ -82,10 +55,9 @@ impl<T> Program<T> {
             slots,
             queue: BTreeMap::new(),
             arrivals: 0,
-            pace: None,
-            pace_epoch: 0,
+            pace: Pace::default(),
             suspect_since_ms: None,
-            drains: Vec::new(),
+            drains: Drains::default(),
         }
     }
 
@@ -188,7 +160,7 @@ impl<T> Program<T> {
         let (Gate::Open, slot) = self.gate(now) else {
             return None;
         };
-        let epoch = self.next_pace(now)?;
+        let epoch = self.pace.take(now)?;
         let mut entry = self.queue.remove(&key)?;
         room.leave(entry.request.client, entry.bytes);
         let request = &mut entry.request;
@@ -253,7 +225,7 @@ impl<T> Program<T> {
         }
         match self.gate(now) {
             (Gate::Until(at), _) => Some(at),
-            (Gate::Open, _) => self.window_timer(),
+            (Gate::Open, _) => self.pace.next_timer(),
             (Gate::Wait | Gate::Down(_), _) => None,
         }
     }
@@ -306,7 +278,7 @@ impl<T> Program<T> {
     /// The head of the final answer came.
     pub fn answered(&mut self, request: &mut Request) {
         request.handed_over();
-        self.settle_pace(request, true);
+        self.pace.settle(request.pace.take(), true);
         self.slots[request.slot].suspicion = false;
         if request.probe {
             // It went over a connection that was still there.
@@ -363,27 +335,7 @@ impl<T> Program<T> {
             Some(generation) => slot.in_flight(generation),
             None => slot.in_flight_all(),
         };
-        let wanted = [end_streams, leaving];
-        let is_wanted = |drain: &Drain| wanted.contains(&Some(drain.sum.generation));
-        self.drains
-            .retain(|drain| drain.slot != at || is_wanted(drain));
-        for generation in wanted.into_iter().flatten() {
-            if !self
-                .drains
-                .iter()
-                .any(|drain| drain.slot == at && drain.sum.generation == generation)
-            {
-                self.drains.push(Drain {
-                    slot: at,
-                    sum: Drained {
-                        generation,
-                        finished: 0,
-                        cut: 0,
-                    },
-                    reported: false,
-                });
-            }
-        }
+        self.drains.want(at, [end_streams, leaving]);
         Turn {
             in_flight,
             close_idle,
@@ -403,52 +355,22 @@ impl<T> Program<T> {
         if let Some(slot) = self.slots.get_mut(at) {
             slot.lost();
         }
-        for drain in self.drains.iter_mut().filter(|drain| drain.slot == at) {
-            drain.reported = false;
-        }
+        self.drains.lost(at);
     }
 
     /// A drain of the slot that has come to its end, once.
     pub fn drained(&mut self, at: usize) -> Option<Drained> {
         let slot = self.slots.get(at)?;
-        let drain = self.drains.iter_mut().find(|drain| {
-            drain.slot == at && !drain.reported && slot.in_flight(drain.sum.generation) == 0
-        })?;
-        drain.reported = true;
-        Some(drain.sum)
+        self.drains.report(at, slot)
     }
 
     /// True while somebody waits for the end of a drain of the slot.
     pub fn is_draining(&self, at: usize) -> bool {
-        self.drains
-            .iter()
-            .any(|drain| drain.slot == at && !drain.reported)
+        self.drains.any(at)
     }
 
-    /// The slot that a request should go to: the open one with least in flight; else how long to wait.
     fn gate(&self, now: u64) -> (Gate, usize) {
-        if let [slot] = self.slots.as_slice() {
-            return (slot.gate(now), 0);
-        }
-        let mut best: Option<(Gate, usize)> = None;
-        for (at, slot) in self.slots.iter().enumerate() {
-            let gate = slot.gate(now);
-            let better = match (gate, best) {
-                (_, None) => true,
-                (Gate::Open, Some((Gate::Open, other))) => {
-                    slot.in_flight_all() < self.slots[other].in_flight_all()
-                }
-                (Gate::Open, Some(_)) => true,
-                (Gate::Until(a), Some((Gate::Until(b), _))) => a < b,
-                (Gate::Until(_), Some((Gate::Wait | Gate::Down(_), _))) => true,
-                (Gate::Wait, Some((Gate::Down(_), _))) => true,
-                (Gate::Until(_) | Gate::Wait | Gate::Down(_), Some(_)) => false,
-            };
-            if better {
-                best = Some((gate, at));
-            }
-        }
-        best.unwrap_or((Gate::Down(Why::Stopped), 0))
+        choose(&self.slots, now)
     }
 
     fn start(&mut self, request: &mut Request, at: usize, now: u64) {
@@ -477,22 +399,14 @@ impl<T> Program<T> {
         if !std::mem::take(&mut request.in_flight) {
             return;
         }
-        self.settle_pace(request, false);
+        self.pace.settle(request.pace.take(), false);
         self.settle_suspect(request);
         let slot = &mut self.slots[request.slot];
         if std::mem::take(&mut request.probe) {
             slot.probe_back();
         }
         slot.land(request.generation);
-        let of = (request.slot, request.generation);
-        for drain in &mut self.drains {
-            if (drain.slot, drain.sum.generation) == of {
-                match cut {
-                    true => drain.sum.cut += 1,
-                    false => drain.sum.finished += 1,
-                }
-            }
-        }
+        self.drains.landed(request.slot, request.generation, cut);
         request.stage = Stage::Waiting;
     }
 
@@ -535,51 +449,10 @@ impl<T> Program<T> {
         }
     }
 
-    fn settle_pace(&mut self, request: &mut Request, answered: bool) {
-        let epoch = request.pace.take();
-        if let Some(pace) = self.pace.as_mut().filter(|pace| Some(pace.epoch) == epoch) {
-            pace.out = pace.out.saturating_sub(1);
-            if answered {
-                pace.window = (pace.window + 1).min(WINDOW_MAX);
-            }
-        }
-    }
-
-    /// Takes a place in the window; gives its epoch. A full window in which nothing moves is full of slow requests
-    /// (long polls, uploads that trickle): they are no longer waited for, and the next window is twice as wide.
-    fn next_pace(&mut self, now: u64) -> Option<u32> {
-        let mut pace = self.pace.unwrap_or(Pace {
-            epoch: self.pace_epoch,
-            window: WINDOW_FIRST,
-            out: 0,
-            moved_ms: now,
-        });
-        if pace.out >= pace.window {
-            if now < pace.moved_ms.saturating_add(WINDOW_STILL_MS) {
-                return None;
-            }
-            self.pace_epoch = self.pace_epoch.wrapping_add(1);
-            pace.epoch = self.pace_epoch;
-            pace.window = (pace.window * 2).min(WINDOW_MAX);
-            pace.out = 0;
-        }
-        pace.out += 1;
-        pace.moved_ms = now;
-        self.pace = Some(pace);
-        Some(pace.epoch)
-    }
-
-    /// When a full window that stands still is given up.
-    fn window_timer(&self) -> Option<u64> {
-        let pace = self.pace.filter(|pace| pace.out >= pace.window)?;
-        Some(pace.moved_ms.saturating_add(WINDOW_STILL_MS))
-    }
-
     /// The pace ends with the queue.
     fn after_removal(&mut self) {
         if self.queue.is_empty() {
-            self.pace = None;
-            self.pace_epoch = self.pace_epoch.wrapping_add(1);
+            self.pace.end();
         }
     }
 }

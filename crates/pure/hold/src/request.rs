@@ -2,24 +2,7 @@
 
 use crate::limits::REPEATS_MAX;
 use crate::room::Client;
-use crate::table::Repeats;
-
-/// How far it got; the columns of the design's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// In the queue, or released and not sent yet.
-    Waiting,
-    /// One send over a Unix socket, and no proof that it was read.
-    Sent,
-    /// The program may have read it.
-    Handed,
-    /// The client has the first byte of the final head.
-    Begun,
-    /// A WebSocket or an event stream.
-    Stream,
-    /// Answered, aborted, ended or left.
-    Over,
-}
+use crate::table::{Repeats, Stage};
 
 /// Made when a request's head is complete; owned by the task that serves it, or by the queue while it waits.
 #[derive(Debug)]

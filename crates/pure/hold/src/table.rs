@@ -1,7 +1,23 @@
 //! The table: what becomes of a request in each stage at each event.
 
 use crate::limits::{RETRY_DOWN_S, RETRY_SOON_S};
-use crate::request::Stage;
+
+/// How far a request got; the columns of the design's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// In the queue, or released and not sent yet.
+    Waiting,
+    /// One send over a Unix socket, and no proof that it was read.
+    Sent,
+    /// The program may have read it.
+    Handed,
+    /// The client has the first byte of the final head.
+    Begun,
+    /// A WebSocket or an event stream.
+    Stream,
+    /// Answered, aborted, ended or left.
+    Over,
+}
 
 /// How a connection ended, as the kernel tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

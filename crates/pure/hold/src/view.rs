@@ -258,3 +258,29 @@ impl Slot {
         self.flying.iter().map(|(_, count)| count).sum()
     }
 }
+
+/// The slot that a request should go to: the open one with least in flight; else how long to wait.
+pub(crate) fn choose(slots: &[Slot], now: u64) -> (Gate, usize) {
+    if let [slot] = slots {
+        return (slot.gate(now), 0);
+    }
+    let mut best: Option<(Gate, usize)> = None;
+    for (at, slot) in slots.iter().enumerate() {
+        let gate = slot.gate(now);
+        let better = match (gate, best) {
+            (_, None) => true,
+            (Gate::Open, Some((Gate::Open, other))) => {
+                slot.in_flight_all() < slots[other].in_flight_all()
+            }
+            (Gate::Open, Some(_)) => true,
+            (Gate::Until(a), Some((Gate::Until(b), _))) => a < b,
+            (Gate::Until(_), Some((Gate::Wait | Gate::Down(_), _))) => true,
+            (Gate::Wait, Some((Gate::Down(_), _))) => true,
+            (Gate::Until(_) | Gate::Wait | Gate::Down(_), Some(_)) => false,
+        };
+        if better {
+            best = Some((gate, at));
+        }
+    }
+    best.unwrap_or((Gate::Down(Why::Stopped), 0))
+}
