@@ -1,9 +1,8 @@
 //! Talks to the daemon over `control.sock`: one line out, lines back, and back again if the daemon was replaced.
 
-use control::{Command, Done, ProgressLine, Reply, Request};
+use control::{Command, Done, ProgressLine, Request, Unanswered};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::inotify;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -35,25 +34,26 @@ pub(crate) fn call(
     };
     loop {
         match once(&installation.control, &request, &progress) {
-            Attempt::Done(done) => return done,
-            Attempt::Lost { sent } => {
-                if sent {
-                    // It may have run: the operation is asked for, never repeated.
-                    request.command = Command::Outcome { id: id.clone() };
-                }
-                if rundir::Lock::holder(&installation.run).is_none() {
-                    return Done::failed(2, "what was running has ended meanwhile");
-                }
-                if Instant::now() >= deadline {
-                    let root = installation.info.root_pid;
-                    return Done::failed(
-                        2,
-                        format!("the daemon (root is pid {root}) does not answer"),
-                    );
-                }
-                wait_for_socket(&installation.control, deadline);
+            Ok(done) => return done,
+            Err(Unanswered::Strange(error)) => {
+                let said = format!("the daemon said what we do not understand: {error}");
+                return Done::failed(2, said);
             }
+            // It may have run: the operation is asked for, never repeated.
+            Err(Unanswered::Lost) => request.command = Command::Outcome { id: id.clone() },
+            Err(Unanswered::Unsent) => {}
         }
+        if rundir::Lock::holder(&installation.run).is_none() {
+            return Done::failed(2, "what was running has ended meanwhile");
+        }
+        if Instant::now() >= deadline {
+            let root = installation.info.root_pid;
+            return Done::failed(
+                2,
+                format!("the daemon (root is pid {root}) does not answer"),
+            );
+        }
+        wait_for_socket(&installation.control, deadline);
     }
 }
 
@@ -74,36 +74,13 @@ fn of_another_user(config: &Path) -> Option<rundir::Installation> {
     rundir::Installation::find_of(config, &users)
 }
 
-enum Attempt {
-    Done(Done),
-    Lost { sent: bool },
-}
-
-fn once(socket: &Path, request: &Request, progress: &impl Fn(&ProgressLine)) -> Attempt {
-    let Ok(mut stream) = UnixStream::connect(socket) else {
-        return Attempt::Lost { sent: false };
-    };
-    let Ok(mut line) = serde_json::to_string(request) else {
-        return Attempt::Lost { sent: false };
-    };
-    line.push('\n');
-    if stream.write_all(line.as_bytes()).is_err() {
-        return Attempt::Lost { sent: true };
-    }
-    for line in BufReader::new(stream).lines() {
-        let Ok(line) = line else { break };
-        match serde_json::from_str(&line) {
-            Ok(Reply::Progress(line)) => progress(&line),
-            Ok(Reply::Done(done)) => return Attempt::Done(done),
-            Err(error) => {
-                return Attempt::Done(Done::failed(
-                    2,
-                    format!("the daemon said what we do not understand: {error}"),
-                ));
-            }
-        }
-    }
-    Attempt::Lost { sent: true }
+fn once(
+    socket: &Path,
+    request: &Request,
+    progress: &impl Fn(&ProgressLine),
+) -> Result<Done, Unanswered> {
+    let stream = UnixStream::connect(socket).map_err(|_| Unanswered::Unsent)?;
+    control::ask(&stream, &stream, request, progress)
 }
 
 /// Sleeps until the socket is made anew.

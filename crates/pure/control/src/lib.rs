@@ -6,8 +6,17 @@
 //! needs no runtime. Inside the daemon the same [`Command`]s travel over a channel ([`Control`]), so there is
 //! one path for every front.
 
-mod types;
-pub use types::*;
+mod ask;
+mod fault;
+mod process;
+mod reply;
+mod request;
+
+pub use ask::{Unanswered, ask};
+pub use fault::Fault;
+pub use process::{ConfigInfo, ProcessInfo};
+pub use reply::{About, Body, Done, Outcome, ProgressLine, Reply, RotatedKey, StoreTrouble};
+pub use request::{Channel, Command, Names, Request};
 
 use std::future::Future;
 use std::pin::Pin;

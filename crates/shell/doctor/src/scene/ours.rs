@@ -1,12 +1,12 @@
 //! Steadfast's own list of processes, where no socket of Supervisor's answers (the file may name none): its control
 //! socket answers to the user that it belongs to.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use control::{Body, Command, ProcessInfo, Reply, Request};
+use control::{Body, Command, ProcessInfo, Request};
 use rundir::{Found, Installation, Surroundings};
 
 use crate::scene::rpc::Told;
@@ -36,23 +36,15 @@ pub(crate) fn processes(file: &Path, around: &conf::Environment) -> Option<Vec<T
         },
         operator: String::new(),
     };
-    let mut stream = UnixStream::connect(&installation.control).ok()?;
+    let stream = UnixStream::connect(&installation.control).ok()?;
     stream.set_read_timeout(Some(WAIT)).ok()?;
     stream.set_write_timeout(Some(WAIT)).ok()?;
-    let line = serde_json::to_string(&request).ok()? + "\n";
-    stream.write_all(line.as_bytes()).ok()?;
-    for line in BufReader::new(stream.take(ANSWER_BYTES_MAX)).lines() {
-        match serde_json::from_str(&line.ok()?).ok()? {
-            Reply::Progress(_) => {}
-            Reply::Done(done) => {
-                let Body::Status { processes, .. } = done.body else {
-                    return None;
-                };
-                return Some(processes.into_iter().map(told).collect());
-            }
-        }
-    }
-    None
+    let bounded = (&stream).take(ANSWER_BYTES_MAX);
+    let done = control::ask(&stream, bounded, &request, |_| ()).ok()?;
+    let Body::Status { processes, .. } = done.body else {
+        return None;
+    };
+    Some(processes.into_iter().map(told).collect())
 }
 
 fn told(process: ProcessInfo) -> Told {
