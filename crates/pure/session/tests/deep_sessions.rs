@@ -1,16 +1,22 @@
-//! Sessions over long and unlucky lives: clocks jump, gateways are restarted at any point, commits are acknowledged or
-//! not, the store goes away and comes back, last-seen writes are lost. Whatever happens:
-//! * *invalid* is said only of a session that was ended, or that truly was too old by real time;
-//! * nothing is valid after its acknowledged revocation;
+//! Sessions over long and unlucky lives: clocks jump, gateways are restarted at any point, commits are made or not and
+//! acknowledged or not, the store goes away and comes back, last-seen writes are lost. Whatever happens:
+//! * *invalid* is said only of a session that was ended, that was never kept, or that truly was too old by real time;
+//! * nothing is valid after its acknowledged revocation, nor was anything that was not kept;
 //! * while the clocks agree, sessions do expire.
+//!
+//! [`Truth`] is what really happened; [`Gateway`] is what our functions make of it.
 #![allow(missing_docs, reason = "a test")]
 
+#[path = "life/gateway.rs"]
+mod gateway;
+
+use gateway::Gateway;
 use proptest::prelude::*;
-use session::judge::{Shelf, addressed, expired, sweep};
-use session::{
-    Clocks, DRIFT_MS_MAX, Ended, Entropy, Found, Hidden, Kind, Policy, Reading, Refusal, Row,
-    StoreId, Token, Traffic, UserId, Verdict, Why, hash, judge, open,
-};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use session::{DRIFT_MS_MAX, Policy, Reading, Refusal, StoreId, Traffic, Verdict};
+use std::collections::BTreeSet;
 
 const STORE: StoreId = StoreId(*b"store..1");
 const POLICY: Policy = Policy {
@@ -18,296 +24,263 @@ const POLICY: Policy = Policy {
     absolute_ms: 10 * 3_600_000,
     leeway_ms: 60_000,
 };
-/// Last-seen writes wait at most so long.
-const BATCH_MS: u64 = 10_000;
 const START_MS: u64 = 1_800_000_000_000;
+const CLIENTS_MAX: usize = 7;
+
+/// What becomes of a commit. Nobody is promised anything but by an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Acknowledged,
+    /// The gateway or its connection dies between commit and acknowledgement.
+    Unanswered,
+    /// Neither.
+    Lost,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    SignIn {
-        acknowledged: bool,
-    },
+    SignIn(Fate),
     Request {
         which: usize,
         traffic: Traffic,
     },
     Wait(u64),
-    /// The wall clock jumps by so much.
+    /// The wall clock is off by so much.
     Jump(i64),
-    Mend,
     Restart,
     StoreGoes,
     StoreComes,
     Revoke {
         which: usize,
-        acknowledged: bool,
+        fate: Fate,
     },
     Sweep,
 }
 
-struct Client {
-    token: Token,
-    kept: bool,
-    created_ms: u64,
-    active_ms: u64,
-    revoked: bool,
-    maybe_revoked: bool,
-}
-
-struct World {
-    true_ms: u64,
+#[derive(Clone, Debug, Default)]
+struct Truth {
+    ms: u64,
     wall_off_ms: i64,
     ever_jumped: bool,
-    clocks: Clocks,
-    rows: Vec<Row>,
-    touches: Vec<(usize, u64)>,
-    reachable: bool,
+    away: bool,
     clients: Vec<Client>,
-    draws: u32,
 }
 
-impl World {
-    fn new() -> Self {
-        let reading = Reading {
-            wall_ms: START_MS,
-            steady_ms: 0,
+/// All hold their token, also those whose sign-in was not acknowledged: more than a gateway would hand out.
+#[derive(Clone, Debug)]
+struct Client {
+    created_ms: u64,
+    kept: bool,
+    ended: bool,
+    /// The end was acknowledged.
+    told: bool,
+}
+
+struct Life<const JUMPS: bool>;
+
+impl<const JUMPS: bool> ReferenceStateMachine for Life<JUMPS> {
+    type State = Truth;
+    type Transition = Op;
+
+    fn init_state() -> BoxedStrategy<Truth> {
+        Just(Truth::default()).boxed()
+    }
+
+    fn transitions(truth: &Truth) -> BoxedStrategy<Op> {
+        let fate = prop_oneof![
+            6 => Just(Fate::Acknowledged),
+            1 => Just(Fate::Unanswered),
+            1 => Just(Fate::Lost)
+        ];
+        let traffic = prop_oneof![4 => Just(Traffic::Active), 1 => Just(Traffic::Passive)];
+        let wait = prop_oneof![4 => 0..120_000_u64, 2 => 0..3_700_000_u64, 1 => 0..40_000_000_u64];
+        let far = 400_i64 * 24 * 3_600_000;
+        let (small, hours) = (-20_000_i64..20_000, -50_000_000_i64..50_000_000);
+        let jump = prop_oneof![3 => Just(0), 1 => small, 1 => hours, 1 => -far..far];
+        let jump = match JUMPS {
+            true => jump.prop_map(Op::Jump).boxed(),
+            false => Just(Op::Wait(1000)).boxed(),
         };
-        Self {
-            true_ms: 0,
-            wall_off_ms: 0,
-            ever_jumped: false,
-            clocks: Clocks::start(reading, 0),
-            rows: Vec::new(),
-            touches: Vec::new(),
-            reachable: true,
-            clients: Vec::new(),
-            draws: 0,
+        let one = prop_oneof![
+            8 => wait.prop_map(Op::Wait),
+            2 => jump,
+            2 => Just(Op::Restart),
+            1 => Just(Op::StoreGoes),
+            2 => Just(Op::StoreComes),
+            1 => Just(Op::Sweep),
+            2 => fate.clone().prop_map(Op::SignIn),
+        ];
+        let clients = truth.clients.len();
+        if clients == 0 {
+            return one.boxed();
+        }
+        let request = (0..clients, traffic);
+        let revoke = (0..clients, fate);
+        prop_oneof![
+            18 => one,
+            12 => request.prop_map(|(which, traffic)| Op::Request { which, traffic }),
+            1 => revoke.prop_map(|(which, fate)| Op::Revoke { which, fate }),
+        ]
+        .boxed()
+    }
+
+    fn preconditions(truth: &Truth, op: &Op) -> bool {
+        match op {
+            Op::SignIn(_) => !truth.away && truth.clients.len() < CLIENTS_MAX,
+            Op::Revoke { which, .. } => !truth.away && *which < truth.clients.len(),
+            Op::Request { which, .. } => *which < truth.clients.len(),
+            // A process that starts with a wrong clock stamps what it makes with a wrong time: the limit that `clocks`
+            // names, which has its own sentence. The clock may jump at any time before or after.
+            Op::Restart => truth.wall_off_ms.unsigned_abs() <= DRIFT_MS_MAX,
+            Op::Wait(_) | Op::Jump(_) | Op::StoreGoes | Op::StoreComes | Op::Sweep => true,
         }
     }
 
+    fn apply(mut truth: Truth, op: &Op) -> Truth {
+        match *op {
+            Op::SignIn(fate) => truth.clients.push(Client {
+                created_ms: truth.ms,
+                kept: fate != Fate::Lost,
+                ended: false,
+                told: false,
+            }),
+            Op::Wait(ms) => truth.ms += ms,
+            Op::Jump(ms) => (truth.wall_off_ms, truth.ever_jumped) = (ms, true),
+            Op::StoreGoes => truth.away = true,
+            Op::StoreComes => truth.away = false,
+            Op::Revoke { which, fate } => {
+                let client = &mut truth.clients[which];
+                client.ended |= fate != Fate::Lost;
+                client.told |= fate == Fate::Acknowledged;
+            }
+            Op::Request { .. } | Op::Restart | Op::Sweep => {}
+        }
+        truth
+    }
+}
+
+impl Truth {
     fn reading(&self) -> Reading {
-        let wall_ms = (START_MS + self.true_ms).saturating_add_signed(self.wall_off_ms);
+        let wall_ms = (START_MS + self.ms).saturating_add_signed(self.wall_off_ms);
         Reading {
             wall_ms,
-            steady_ms: self.true_ms,
+            steady_ms: self.ms,
         }
     }
+}
 
-    fn flush(&mut self) {
-        for (i, ms) in self.touches.drain(..) {
-            self.rows[i].seen_ms = self.rows[i].seen_ms.max(ms);
-        }
-    }
-
-    fn step(&mut self, op: Op) -> Result<(), String> {
-        match op {
-            Op::SignIn { acknowledged } => self.sign_in(acknowledged),
-            Op::Request { which, traffic } if !self.clients.is_empty() => {
-                return self.request(which % self.clients.len(), traffic);
-            }
-            Op::Wait(ms) => {
-                self.true_ms += ms.min(BATCH_MS);
-                self.flush();
-                self.true_ms += ms.saturating_sub(BATCH_MS);
-            }
-            Op::Jump(ms) => {
-                self.wall_off_ms = ms;
-                self.ever_jumped = true;
-            }
-            Op::Mend => self.wall_off_ms = 0,
-            Op::Restart => self.restart(),
-            Op::StoreGoes => self.reachable = false,
-            Op::StoreComes => self.reachable = true,
-            Op::Revoke {
-                which,
-                acknowledged,
-            } if self.reachable && !self.clients.is_empty() => {
-                let i = which % self.clients.len();
-                // Not acknowledged: it may have been committed, or not. Here it was; its holder was promised nothing.
-                let time = self.clocks.read(self.reading());
-                let ended = Ended {
-                    at_ms: time.now_ms,
-                    why: Why::Revoked,
-                    other: None,
-                };
-                self.rows[i].ended.get_or_insert(ended);
-                self.clients[i].maybe_revoked = true;
-                self.clients[i].revoked |= acknowledged;
-            }
-            Op::Sweep => return self.swept(),
-            Op::Request { .. } | Op::Revoke { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// A process that starts with a wrong clock stamps what it makes with a wrong time: the limit that `clocks` names.
-    /// Such starts are left out here (and have their own sentence); the clock may jump at any time before or after.
-    fn restart(&mut self) {
-        if self.wall_off_ms.unsigned_abs() <= DRIFT_MS_MAX {
-            let seen_ms = self.rows.iter().map(|it| it.seen_ms).max().unwrap_or(0);
-            self.touches.clear();
-            self.clocks = Clocks::start(self.reading(), seen_ms);
-        }
-    }
-
-    fn sign_in(&mut self, acknowledged: bool) {
-        if !self.reachable || self.clients.len() > 6 {
-            return;
-        }
-        self.draws += 1;
-        let secret = Hidden::new(hash(&self.draws.to_be_bytes()));
-        let mut id = [0; 16];
-        id[..4].copy_from_slice(&self.draws.to_be_bytes());
-        let user = UserId::parse("ada").expect("a user id");
-        let time = self.clocks.read(self.reading());
-        let key = Hidden::new([0; 32]);
-        let (row, token) = open(
-            STORE,
-            Kind::Cookie,
-            user,
-            Entropy { id, secret, key },
-            "test",
-            time,
-        );
-        let mut row = row;
-        // Not acknowledged and not committed either: a row that nobody can ask for.
-        if !acknowledged {
-            row.ended = Some(Ended {
-                at_ms: 0,
-                why: Why::Replaced,
-                other: None,
-            });
-        }
-        self.rows.push(row);
-        let now = self.true_ms;
-        self.clients.push(Client {
-            token,
-            kept: acknowledged,
-            created_ms: now,
-            active_ms: now,
-            revoked: false,
-            maybe_revoked: false,
-        });
-    }
-
-    fn request(&mut self, i: usize, traffic: Traffic) -> Result<(), String> {
-        let time = self.clocks.read(self.reading());
-        let shelf = Shelf {
-            ours: STORE,
-            others_forgotten: false,
-        };
-        addressed(&self.clients[i].token, shelf).map_err(|it| format!("our own token: {it:?}"))?;
-        let Token::Cookie(token) = &self.clients[i].token else {
-            return Err("not a cookie".into());
-        };
-        let found = if self.reachable {
-            Found::Row(&self.rows[i])
-        } else {
-            Found::Unreachable
-        };
-        let verdict = judge(token, Kind::Cookie, found, POLICY, time, traffic);
-        let client = &mut self.clients[i];
-        let idle_ms = self.true_ms - client.active_ms;
-        let age_ms = self.true_ms - client.created_ms;
+impl Truth {
+    /// What was said, in a word; panics if it must not be said.
+    fn allows(&self, i: usize, active_ms: u64, verdict: &Verdict, recalled: bool) -> &'static str {
+        let client = &self.clients[i];
+        let (idle_ms, age_ms) = (self.ms - active_ms, self.ms - client.created_ms);
+        let context = || format!("{verdict:?}, {client:?}, idle {idle_ms} ms, age {age_ms} ms");
+        let old = |ms: u64, max_ms: u64| ms + DRIFT_MS_MAX >= max_ms;
         match verdict {
-            Verdict::Valid(admission) => {
-                if client.revoked || !client.kept {
-                    return Err("valid after its acknowledged revocation".into());
-                }
+            Verdict::Valid(_) => {
+                assert!(client.kept, "never kept: {}", context());
+                assert!(!client.told, "acknowledged to be over: {}", context());
+                assert!(!client.ended || recalled, "over: {}", context());
                 let late_ms = POLICY.leeway_ms + 1000;
-                if !self.ever_jumped
-                    && (idle_ms > POLICY.idle_ms + late_ms || age_ms > POLICY.absolute_ms + late_ms)
-                {
-                    return Err(format!("never expires: idle {idle_ms} ms, age {age_ms} ms"));
+                let expires =
+                    idle_ms > POLICY.idle_ms + late_ms || age_ms > POLICY.absolute_ms + late_ms;
+                assert!(self.ever_jumped || !expires, "never expires: {}", context());
+                match (recalled, self.away, client.ended) {
+                    (true, true, _) => "valid while the store is away",
+                    (true, false, true) => "valid, ended without acknowledgement",
+                    (true, false, false) => "valid, recalled",
+                    (false, _, _) => "valid",
                 }
-                if traffic == Traffic::Active {
-                    client.active_ms = self.true_ms;
-                }
-                match admission.touch {
-                    Some(touch) if touch.at_once => {
-                        self.rows[i].seen_ms = self.rows[i].seen_ms.max(touch.at_ms)
-                    }
-                    Some(touch) => self.touches.push((i, touch.at_ms)),
-                    None => {}
-                }
-                Ok(())
             }
-            Verdict::Unknown(_) if !self.reachable => Ok(()),
-            Verdict::Unknown(unsure) => {
-                Err(format!("unknown with a store that answers: {unsure:?}"))
+            Verdict::Unknown(_) => {
+                assert!(self.away, "the store answers: {}", context());
+                "unknown"
             }
-            Verdict::Invalid(Refusal::Ended(_)) if client.maybe_revoked || !client.kept => Ok(()),
+            Verdict::Invalid(Refusal::Ended(_)) => {
+                assert!(client.ended, "it was not ended: {}", context());
+                if client.told {
+                    "ended"
+                } else {
+                    "ended without acknowledgement"
+                }
+            }
+            Verdict::Invalid(Refusal::NotFound) => {
+                assert!(!client.kept, "it was kept: {}", context());
+                "not found"
+            }
             // Nobody can say how small clock errors add up; a leeway stands for all of them.
-            Verdict::Invalid(Refusal::Idle) if idle_ms + DRIFT_MS_MAX >= POLICY.idle_ms => Ok(()),
-            Verdict::Invalid(Refusal::Absolute) if age_ms + DRIFT_MS_MAX >= POLICY.absolute_ms => {
-                Ok(())
+            Verdict::Invalid(Refusal::Idle) => {
+                assert!(old(idle_ms, POLICY.idle_ms), "signed out: {}", context());
+                "idle"
             }
-            Verdict::Invalid(refusal) => Err(format!(
-                "signed out: {refusal:?}, idle {idle_ms} ms, age {age_ms} ms"
-            )),
+            Verdict::Invalid(Refusal::Absolute) => {
+                assert!(old(age_ms, POLICY.absolute_ms), "signed out: {}", context());
+                "too old"
+            }
+            Verdict::Invalid(_) => panic!("signed out: {}", context()),
         }
     }
+}
 
-    /// What the sweep may delete must be invalid already, and for a week.
-    fn swept(&mut self) -> Result<(), String> {
-        let time = self.clocks.read(self.reading());
-        let Some(limits) = sweep(POLICY, time) else {
-            return Ok(());
-        };
-        for row in &self.rows {
-            let gone = row
-                .ended
-                .as_ref()
-                .is_some_and(|it| it.at_ms < limits.ended_before_ms)
-                || row.created_ms < limits.created_before_ms
-                || row.seen_ms < limits.seen_before_ms;
-            if gone && row.ended.is_none() && expired(row, POLICY, time).is_none() {
-                return Err("swept alive".into());
-            }
+impl<const JUMPS: bool> StateMachineTest for Life<JUMPS> {
+    type SystemUnderTest = Gateway;
+    type Reference = Self;
+
+    fn init_test(truth: &Truth) -> Gateway {
+        Gateway::start(truth)
+    }
+
+    fn apply(mut gateway: Gateway, truth: &Truth, op: Op) -> Gateway {
+        gateway.step(truth, op);
+        gateway
+    }
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn with_clocks_that_jump(sequential 1..250 => Life<true>);
+
+    #[test]
+    fn with_clocks_that_agree(sequential 1..250 => Life<false>);
+}
+
+/// The lives say something: every verdict comes up in them.
+#[test]
+fn everything_is_said_some_time() {
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config(), random);
+    let mut said = BTreeSet::new();
+    for _ in 0..100 {
+        let life = Life::<true>::sequential_strategy(250).new_tree(&mut runner);
+        let (mut truth, ops, _) = life.expect("a life").current();
+        let mut gateway = Gateway::start(&truth);
+        for op in ops {
+            truth = <Life<true> as ReferenceStateMachine>::apply(truth, &op);
+            gateway.step(&truth, op);
         }
-        Ok(())
+        said.extend(gateway.said);
     }
-}
-
-fn ops(jumps: bool) -> impl Strategy<Value = Op> {
-    let traffic = prop_oneof![4 => Just(Traffic::Active), 1 => Just(Traffic::Passive)];
-    let wait = prop_oneof![4 => 0..120_000_u64, 2 => 0..3_700_000_u64, 1 => 0..40_000_000_u64];
-    let far = 400_i64 * 24 * 3_600_000;
-    let jump = prop_oneof![-20_000_i64..20_000, -far..far];
-    prop_oneof![
-        2 => prop::bool::weighted(0.9).prop_map(|acknowledged| Op::SignIn { acknowledged }),
-        12 => (any::<usize>(), traffic).prop_map(|(which, traffic)| Op::Request { which, traffic }),
-        8 => wait.prop_map(Op::Wait),
-        1 => jump.prop_map(move |ms| if jumps { Op::Jump(ms) } else { Op::Wait(1000) }),
-        1 => Just(Op::Mend),
-        2 => Just(Op::Restart),
-        1 => Just(Op::StoreGoes),
-        2 => Just(Op::StoreComes),
-        1 => (any::<usize>(), any::<bool>()).prop_map(|(which, acknowledged)| Op::Revoke { which, acknowledged }),
-        1 => Just(Op::Sweep),
-    ]
-}
-
-fn live(ops: &[Op]) -> Result<(), TestCaseError> {
-    let mut world = World::new();
-    for (i, op) in ops.iter().enumerate() {
-        world
-            .step(*op)
-            .map_err(|text| TestCaseError::fail(format!("step {i}, {op:?}: {text}")))?;
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn with_clocks_that_jump(ops in prop::collection::vec(ops(true), 1..250)) {
-        live(&ops)?;
-    }
-
-    #[test]
-    fn with_clocks_that_agree(ops in prop::collection::vec(ops(false), 1..250)) {
-        live(&ops)?;
-    }
+    let all = [
+        "ended",
+        "ended without acknowledgement",
+        "idle",
+        "not found",
+        "too old",
+        "unknown",
+        "valid",
+        "valid while the store is away",
+        "valid, ended without acknowledgement",
+        "valid, recalled",
+    ];
+    assert_eq!(said.into_iter().collect::<Vec<_>>(), all);
 }
