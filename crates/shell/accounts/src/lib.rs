@@ -14,6 +14,7 @@
 
 mod api;
 mod client;
+mod code;
 mod common;
 mod door;
 mod field;
@@ -41,6 +42,7 @@ use std::time::Duration;
 use store::Store as _;
 use throttle::Throttle;
 
+pub use code::Code;
 pub use door::Trouble;
 pub use session::Kind;
 pub use store::Listed;

@@ -3,7 +3,7 @@
 
 mod kit;
 
-use accounts::Accounts;
+use accounts::{Accounts, Code};
 
 use kit::http::{Said, ask};
 use kit::{config, signed_in, until, worker};
@@ -353,7 +353,8 @@ async fn a_user_sees_and_ends_own_sessions_only() {
             .own()
             .cookie(&cookie)
     };
-    for other in [bob.session.to_string(), "x".into(), "A".repeat(22)] {
+    let (bobs, nobodys) = (bob.session.to_string(), "A".repeat(22));
+    for other in [bobs, nobodys, "x".into(), "%ff".into()] {
         let said = end(other).to(&accounts).await;
         assert_eq!((said.status, said.code()), (404, "not_found"));
     }
@@ -677,6 +678,14 @@ async fn the_description_is_the_one_in_docs() {
         "/client.js",
     ] {
         assert!(said.json["paths"].get(path).is_some(), "{path}");
+    }
+    let described = &said.json["components"]["schemas"]["Code"];
+    let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(described["enum"], json!(names));
+    let text = described["description"].as_str().expect("a text");
+    for code in Code::ALL {
+        let line = format!("* `{}` ({})", code.name(), code.status().as_u16());
+        assert!(text.contains(&line), "{line}");
     }
 }
 

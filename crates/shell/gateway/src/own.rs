@@ -1,5 +1,6 @@
 //! Answers of ours: the one place where a failure becomes HTTP.
 
+use accounts::Code;
 use h1::respond::{self, Media, Own};
 use hold::Why;
 
@@ -22,7 +23,7 @@ pub(crate) struct Ours {
     /// The operator's page may stand in for the text.
     page: bool,
     /// A name for programs; the text is then given as RFC 9457 says.
-    code: Option<&'static str>,
+    code: Option<Code>,
     /// Further lines for the client.
     lines: Vec<u8>,
 }
@@ -44,14 +45,9 @@ impl Ours {
     }
 
     /// A word about sessions.
-    pub(crate) fn problem(
-        status: u16,
-        code: &'static str,
-        text: &'static str,
-        lines: Vec<u8>,
-    ) -> Ours {
+    pub(crate) fn problem(code: Code, text: &'static str, lines: Vec<u8>) -> Ours {
         Ours {
-            status,
+            status: code.status().as_u16(),
             text,
             code: Some(code),
             lines,
@@ -205,12 +201,12 @@ pub(crate) fn note(client: &Client, scratch: &Scratch, ours: &Ours) {
 }
 
 /// RFC 9457. Texts of ours need no escapes.
-fn problem(ours: &Ours, code: &str) -> String {
+fn problem(ours: &Ours, code: Code) -> String {
     let (status, title) = (ours.status, respond::phrase(ours.status));
-    let detail = ours.text;
+    let (detail, code) = (ours.text, code.name());
     debug_assert!(!detail.contains(['"', '\\', '\n']));
     format!(
-        "{{\"type\":\"urn:steadfast:problem:{code}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\"}}\n"
+        "{{\"type\":\"urn:steadfast:problem:{code}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\",\"source\":\"gateway\"}}\n"
     )
 }
 

@@ -6,8 +6,9 @@ use super::shapes::{
     Verified,
 };
 use super::{Asker, name_session, set_cookie};
-use crate::Accounts;
 use crate::users::Refused;
+use crate::{Accounts, Code};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Bytes};
@@ -95,11 +96,7 @@ async fn who(
         // Somebody plants cookies: nobody is signed out by that.
         Sent::Several => {
             let text = "The request has several session cookies that differ.";
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "several_cookies",
-                text,
-            ));
+            return Err(Problem::new(Code::SeveralCookies, text));
         }
     }
     if let (Verdict::Invalid(_), Some(text)) = (&verdict, sent.bearer) {
@@ -120,8 +117,7 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<
     let kind = kind.and_then(|it| it.split(';').next()).unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         let text = "Send a JSON object, with Content-Type: application/json.";
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Problem::new(status, "unsupported_media_type", text).into());
+        return Err(Problem::new(Code::UnsupportedMediaType, text).into());
     }
     // What serde says quotes values, and those may be passwords: the place is enough.
     serde_json::from_slice(body).map_err(|error| {
@@ -151,7 +147,7 @@ fn named(session: Sid, answer: impl IntoResponse) -> Response {
 }
 
 /// Says that the gateway answers. Needs no credential and no store; keeps no session alive.
-#[utoipa::path(get, path = "/ping", responses((status = 200, body = Pong)))]
+#[utoipa::path(get, path = "/ping", responses((status = 200, body = Pong, description = "It does.")))]
 pub(super) async fn ping() -> Json<Pong> {
     Json(Pong { ok: true })
 }
@@ -159,8 +155,10 @@ pub(super) async fn ping() -> Json<Pong> {
 /// Signs a built-in user in.
 #[utoipa::path(post, path = "/login", request_body = Login, responses(
     (status = 200, body = SignedIn, description = "A new session; in cookie mode its cookie is set."),
+    (status = 400, body = Details, description = "`bad_request`"),
     (status = 401, body = Details, description = "`invalid_credentials`: it does not say which part is wrong."),
     (status = 403, body = Details, description = "`forged`: from another origin; `insecure`: a cookie needs https."),
+    (status = 415, body = Details, description = "`unsupported_media_type`"),
     (status = 429, body = Details, description = "`throttled`: too many wrong passwords; Retry-After."),
     (status = 503, body = Details, description = "`unknown`, `busy`: nobody was signed in; Retry-After.")))]
 pub(super) async fn login(
@@ -173,7 +171,7 @@ pub(super) async fn login(
     let channel = asker.caller.channel;
     if asked.mode == Mode::Cookie && channel.cookie_name().is_none() {
         let text = "A session cookie needs https. Over plain http, ask for mode bearer.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "insecure", text));
+        return Err(Problem::new(Code::Insecure, text));
     }
     let Some(user) = UserId::parse(&asked.username) else {
         return Err(Problem::credentials());
@@ -232,9 +230,10 @@ pub(super) async fn login(
 
 /// Says whether the credential is valid. Keeps no session alive.
 #[utoipa::path(get, path = "/verify", responses(
-    (status = 200, body = Verified),
-    (status = 401, body = Details, description = "A real authentication error (RFC 6750)."),
-    (status = 503, body = Details, description = "It cannot be known now: the client stays signed in.")))]
+    (status = 200, body = Verified, description = "It is valid."),
+    (status = 400, body = Details, description = "`several_cookies`"),
+    (status = 401, body = Details, description = "`invalid_token`, `no_credential`: a real authentication error (RFC 6750)."),
+    (status = 503, body = Details, description = "`unknown`: the client stays signed in.")))]
 pub(super) async fn verify(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
@@ -253,10 +252,12 @@ pub(super) async fn verify(
 
 /// Replaces a rotating token. The same question has the same answer, however late.
 #[utoipa::path(post, path = "/refresh", request_body = RefreshAsked, responses(
-    (status = 200, body = Successor),
-    (status = 400, body = Details, description = "`invalid_grant`: the session is over or was never ours."),
+    (status = 200, body = Successor, description = "The successor: keep it before using it."),
+    (status = 400, body = Details, description = "`invalid_grant`: the session is over or was never ours; `bad_request`."),
     (status = 401, body = Details, description = "`no_credential`: its session is of another realm."),
-    (status = 503, body = Details, description = "Ask the same again.")))]
+    (status = 403, body = Details, description = "`forged`"),
+    (status = 415, body = Details, description = "`unsupported_media_type`"),
+    (status = 503, body = Details, description = "`unknown`: ask the same again.")))]
 pub(super) async fn refresh(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
@@ -292,7 +293,8 @@ pub(super) async fn refresh(
 /// Ends the session that asks and removes its cookie; also where there is none. With several cookies, each of them.
 #[utoipa::path(post, path = "/logout", responses(
     (status = 204, description = "Nobody is signed in here any more."),
-    (status = 503, body = Details, description = "Not known to be kept: ask again.")))]
+    (status = 403, body = Details, description = "`forged`"),
+    (status = 503, body = Details, description = "`unknown`: not known to be kept; ask again.")))]
 pub(super) async fn logout(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
@@ -329,9 +331,12 @@ pub(super) async fn logout(
 
 /// Ends all sessions of the user, or all others.
 #[utoipa::path(post, path = "/logout-all", request_body = Option<LogoutAll>, responses(
-    (status = 200, body = EndedCount),
-    (status = 401, body = Details),
-    (status = 503, body = Details)))]
+    (status = 200, body = EndedCount, description = "They have ended."),
+    (status = 400, body = Details, description = "`bad_request`, `several_cookies`"),
+    (status = 401, body = Details, description = "`invalid_token`, `no_credential`"),
+    (status = 403, body = Details, description = "`forged`"),
+    (status = 415, body = Details, description = "`unsupported_media_type`"),
+    (status = 503, body = Details, description = "`unknown`: not known to be kept; ask again.")))]
 pub(super) async fn logout_all(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
@@ -363,9 +368,10 @@ pub(super) async fn logout_all(
 
 /// Who asks, and since when.
 #[utoipa::path(get, path = "/me", responses(
-    (status = 200, body = Me),
-    (status = 401, body = Details),
-    (status = 503, body = Details)))]
+    (status = 200, body = Me, description = "Who asks."),
+    (status = 400, body = Details, description = "`several_cookies`"),
+    (status = 401, body = Details, description = "`invalid_token`, `no_credential`"),
+    (status = 503, body = Details, description = "`unknown`")))]
 pub(super) async fn me(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
@@ -389,9 +395,10 @@ pub(super) async fn me(
 
 /// The user's living sessions.
 #[utoipa::path(get, path = "/sessions", responses(
-    (status = 200, body = OwnList),
-    (status = 401, body = Details),
-    (status = 503, body = Details)))]
+    (status = 200, body = OwnList, description = "Newest activity first."),
+    (status = 400, body = Details, description = "`several_cookies`"),
+    (status = 401, body = Details, description = "`invalid_token`, `no_credential`"),
+    (status = 503, body = Details, description = "`unknown`")))]
 pub(super) async fn sessions(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
@@ -418,24 +425,22 @@ pub(super) async fn sessions(
 #[utoipa::path(delete, path = "/sessions/{id}", params(("id" = String, Path, description = "Of `GET /sessions`.")),
     responses(
     (status = 204, description = "It has ended."),
-    (status = 401, body = Details),
-    (status = 404, body = Details, description = "No living session of this user."),
-    (status = 503, body = Details)))]
+    (status = 400, body = Details, description = "`several_cookies`"),
+    (status = 401, body = Details, description = "`invalid_token`, `no_credential`"),
+    (status = 403, body = Details, description = "`forged`"),
+    (status = 404, body = Details, description = "`not_found`: no living session of this user."),
+    (status = 503, body = Details, description = "`unknown`: not known to be kept; ask again.")))]
 pub(super) async fn end_session(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
-    let none = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "You have no such session.",
-        )
-    };
-    let id = Sid::parse(&id).ok_or_else(none)?;
+    let none = || Problem::new(Code::NotFound, "You have no such session.");
+    // What is no text is no id either.
+    let id = id.ok().and_then(|Path(id)| Sid::parse(&id));
+    let id = id.ok_or_else(none)?;
     let row = accounts.row(id).await.map_err(Problem::unknown)?;
     let own = row.is_some_and(|row| {
         row.user == admission.user && row.realm == asker.caller.realm && row.ended.is_none()
@@ -461,7 +466,7 @@ pub(super) async fn openapi() -> Response {
 
 /// The client for browsers.
 #[utoipa::path(get, path = "/client.js", responses(
-    (status = 200, content_type = "text/javascript"),
+    (status = 200, content_type = "text/javascript", description = "A module; ask again with its ETag."),
     (status = 304, description = "As it was.")))]
 pub(super) async fn client_js(headers: HeaderMap) -> Response {
     let client = crate::client::client();
@@ -494,8 +499,9 @@ pub(crate) fn document() -> String {
         info(
             title = "Steadfast sessions",
             description = "Served by every gateway with sessions, under the prefix of [sessions] (/_steadfast). A credential is the \
-                session cookie or Authorization: Bearer. Refusals are RFC 9457 problems; 401 is a real authentication error, \
-                503 says that nothing can be known now. A request that changes something, and every login, needs \
+                session cookie or Authorization: Bearer. Refusals are RFC 9457 problems whose \
+                `code` is one of Code: 401 is a real authentication error, 503 says that nothing can be known now. A body has \
+                at most 64 KiB (413 `body_too_large`). A request that changes something, and every login, needs \
                 Sec-Fetch-Site: same-origin or none, or an Origin that is the gateway's own or listed in origins, unless its \
                 only credential is an Authorization header."
         ),

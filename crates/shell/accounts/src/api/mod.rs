@@ -10,7 +10,7 @@ mod handlers;
 mod problem;
 mod shapes;
 
-use crate::{Accounts, Caller};
+use crate::{Accounts, Caller, Code};
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
@@ -62,16 +62,10 @@ pub(crate) fn router(accounts: Accounts) -> Router {
         .route("/sessions/{id}", delete(handlers::end_session))
         .route("/openapi.json", get(handlers::openapi))
         .route("/client.js", get(handlers::client_js))
-        .fallback(|| async {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "There is nothing at this path.",
-            )
-        })
+        .fallback(|| async { Problem::new(Code::NotFound, "There is nothing at this path.") })
         .method_not_allowed_fallback(|| async {
             let text = "This path does not take that method.";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+            Problem::new(Code::MethodNotAllowed, text)
         })
         .with_state(accounts)
 }
@@ -116,7 +110,7 @@ impl Accounts {
         let path = request.uri().path();
         let below = path.strip_prefix(self.config.prefix.as_str());
         let Some(below) = below.filter(|below| below.starts_with('/')) else {
-            let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", "No path of ours.");
+            let problem = Problem::new(Code::NotFound, "No path of ours.");
             return Err(problem.into_response().into());
         };
         let login = below == "/login" && request.method() == Method::POST;

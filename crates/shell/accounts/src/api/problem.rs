@@ -1,8 +1,9 @@
 //! Every refusal as RFC 9457 wants it; a refused credential as RFC 6750 wants it, too. The only place that makes one.
 
+use crate::Code;
 use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use session::csrf::Forged;
 use session::{Refusal, Sid, Unsure, Verdict};
@@ -15,7 +16,7 @@ const UNKNOWN_S: u64 = 1;
 /// Passwords wait in a queue of about half a second.
 const BUSY_S: u64 = 2;
 
-/// Problem details (RFC 9457). `code` is what programs compare; the text may change.
+/// Problem details (RFC 9457). `code` is what programs compare; the texts may change.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Details {
     /// `urn:steadfast:problem:CODE`.
@@ -27,8 +28,7 @@ pub(crate) struct Details {
     status: u16,
     /// A sentence for people.
     detail: String,
-    /// What happened, in a word.
-    code: &'static str,
+    code: Code,
     /// Of `refresh`, as RFC 6749 section 5.2 names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
@@ -48,8 +48,7 @@ pub(crate) struct Details {
 /// Why a request is not done.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: String,
     error: Option<&'static str>,
     refusal: Option<Refusal>,
@@ -61,9 +60,8 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            status,
             code,
             detail: detail.into(),
             error: None,
@@ -76,14 +74,14 @@ impl Problem {
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+        Self::new(Code::BadRequest, detail)
     }
 
     pub(crate) fn unknown(unsure: Unsure) -> Self {
         let text = format!("{} You stay signed in.", unsure.text());
         Self {
             retry_s: Some(UNKNOWN_S),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown", text)
+            ..Self::new(Code::Unknown, text)
         }
     }
 
@@ -91,7 +89,7 @@ impl Problem {
         let text = "Too many people sign in at this moment.";
         Self {
             retry_s: Some(BUSY_S),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text)
+            ..Self::new(Code::Busy, text)
         }
     }
 
@@ -100,7 +98,7 @@ impl Problem {
             "Too many wrong passwords. Wait, or use a browser in which you signed in before.";
         Self {
             retry_s: Some(wait_ms.div_ceil(1000)),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", text)
+            ..Self::new(Code::Throttled, text)
         }
     }
 
@@ -109,29 +107,28 @@ impl Problem {
         let text = "The user name or the password is wrong.";
         Self {
             refusal: Some(Refusal::Absent),
-            ..Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", text)
+            ..Self::new(Code::InvalidCredentials, text)
         }
     }
 
     pub(crate) fn refused(refusal: Refusal, session: Option<Sid>) -> Self {
-        let code = refusal.code().unwrap_or("no_credential");
         Self {
             refusal: Some(refusal),
             session,
-            ..Self::new(StatusCode::UNAUTHORIZED, code, refusal.text())
+            ..Self::new(refusal.into(), refusal.text())
         }
     }
 
     pub(crate) fn forged(forged: Forged) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forged", forged.text())
+        Self::new(Code::Forged, forged.text())
     }
 
     pub(crate) fn grant(refusal: Refusal, session: Option<Sid>) -> Self {
         let text = refusal.text();
         Self {
-            error: Some("invalid_grant"),
+            error: Some(Code::InvalidGrant.name()),
             session,
-            ..Self::new(StatusCode::BAD_REQUEST, "invalid_grant", text)
+            ..Self::new(Code::InvalidGrant, text)
         }
     }
 
@@ -155,11 +152,12 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let refused = self.refusal.is_some() && self.code != "invalid_credentials";
+        let status = self.code.status();
+        let refused = self.refusal.is_some() && self.code != Code::InvalidCredentials;
         let details = Details {
-            kind: format!("urn:steadfast:problem:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("Unknown"),
-            status: self.status.as_u16(),
+            kind: format!("urn:steadfast:problem:{}", self.code.name()),
+            title: status.canonical_reason().unwrap_or("Unknown"),
+            status: status.as_u16(),
             detail: self.detail,
             code: self.code,
             error: self.error,
@@ -168,7 +166,7 @@ impl IntoResponse for Problem {
             nonce: self.nonce,
             source: "gateway",
         };
-        let mut response = (self.status, axum::Json(&details)).into_response();
+        let mut response = (status, axum::Json(&details)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,

@@ -5,6 +5,7 @@ use accounts::{Accounts, Caller};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use std::sync::OnceLock;
 
 /// A request in the making: from a browser on the gateway's own page, unless it says otherwise.
 pub(crate) struct Ask {
@@ -80,6 +81,7 @@ impl Ask {
             text,
         };
         said.is_in_form();
+        said.is_described(self.method, &self.path);
         said
     }
 }
@@ -99,6 +101,33 @@ impl Said {
         let mut all = all.filter_map(|it| it.to_str().ok()?.strip_prefix(&format!("{name}=")));
         all.next()
             .map(|it| it.split(';').next().unwrap_or_default().to_owned())
+    }
+
+    /// It is one of those that the description has for this path.
+    fn is_described(&self, method: &str, path: &str) {
+        static DESCRIBED: OnceLock<Value> = OnceLock::new();
+        let read = || serde_json::from_str(&accounts::openapi()).expect("JSON");
+        let described = DESCRIBED.get_or_init(read);
+        if self.status >= 400 {
+            let codes = &described["components"]["schemas"]["Code"]["enum"];
+            let known = codes.as_array().expect("the codes");
+            assert!(known.contains(&self.json["code"]), "{}", self.text);
+        }
+        let below = path.strip_prefix("/_steadfast").unwrap_or(path);
+        let below = below.split('?').next().unwrap_or_default();
+        let path = match below.strip_prefix("/sessions/") {
+            Some(_) => "/sessions/{id}",
+            None => below,
+        };
+        let operation = &described["paths"][path][method.to_lowercase()];
+        if operation.is_null() {
+            return;
+        }
+        let answer = &operation["responses"][self.status.to_string()];
+        let text = answer["description"].as_str();
+        let text = text.unwrap_or_else(|| panic!("{method} {path}: {}", self.status));
+        let code = format!("`{}`", self.code());
+        assert!(self.status < 400 || text.contains(&code), "{path}: {code}");
     }
 
     /// What holds for every answer.

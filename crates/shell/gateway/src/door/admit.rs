@@ -14,9 +14,9 @@
 
 use std::rc::Rc;
 
+use accounts::Code;
 use h1::Kind;
 use h1::request::{Method, RequestHead};
-use hold::Why as Hold;
 use routes::Auth;
 use session::cookie;
 use session::csrf::Forged;
@@ -342,22 +342,21 @@ pub(crate) fn unauthorized(
         line(&mut lines, "Set-Cookie", &clear);
     }
     marks.write(&mut lines, Source::Gateway, session);
-    let code = refusal.code().unwrap_or("no_credential");
-    Ours::problem(401, code, refusal.text(), lines)
+    Ours::problem(refusal.into(), refusal.text(), lines)
 }
 
 /// 503: nobody is signed out.
 pub(crate) fn unsure(why: Unsure, marks: &Marks) -> Ours {
     let mut lines = Vec::new();
     marks.write(&mut lines, Source::Gateway, None);
-    Ours::problem(503, "unknown", why.text(), lines).retry_after(RETRY_UNSURE_S)
+    Ours::problem(Code::Unknown, why.text(), lines).retry_after(RETRY_UNSURE_S)
 }
 
 /// 403.
 pub(crate) fn forbidden(forged: Forged, marks: &Marks) -> Ours {
     let mut lines = Vec::new();
     marks.write(&mut lines, Source::Gateway, None);
-    Ours::problem(403, "forged", forged.text(), lines)
+    Ours::problem(Code::Forged, forged.text(), lines)
 }
 
 /// The target of a request was started with a key that this gateway does not have (yet).
@@ -365,5 +364,5 @@ pub(crate) fn no_key(marks: &Marks) -> Ours {
     let mut lines = Vec::new();
     marks.write(&mut lines, Source::Gateway, None);
     let text = "the program was started with a key that this gateway does not have yet; try again";
-    Ours::problem(Hold::Leaving.status(), "no_key", text, lines).retry_after(RETRY_UNSURE_S)
+    Ours::problem(Code::NoKey, text, lines).retry_after(RETRY_UNSURE_S)
 }

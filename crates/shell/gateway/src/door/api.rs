@@ -3,6 +3,7 @@
 //! The request is read whole, given to [`accounts`], and its answer written. Forged requests, CORS and the marks of an
 //! answer are decided there.
 
+use accounts::Code;
 use bytes::Bytes;
 use h1::Framing;
 use h1::Kind;
@@ -47,12 +48,12 @@ pub(crate) async fn serve(
             let mut lines = Vec::new();
             marks.write(&mut lines, Source::Gateway, None);
             let text = "The body is larger than 64 KiB.";
-            let ours = Ours::problem(413, "body_too_large", text, lines);
+            let ours = Ours::problem(Code::BodyTooLarge, text, lines);
             return own::answer(client, scratch, upload, &ours).await;
         }
     };
     let Some(request) = request(&scratch.head, client.buf.bytes(), body) else {
-        let ours = Ours::problem(400, "bad_request", "The request is not valid.", Vec::new());
+        let ours = Ours::problem(Code::BadRequest, "The request is not valid.", Vec::new());
         return own::answer(client, scratch, upload, &ours).await;
     };
     let answer = door.accounts.api(request, &caller).await;

@@ -6,6 +6,7 @@
 //! A program may still die between the head and the end of its answer. The session that the browser came with ends when
 //! the answer is [certain](given); if it never is, the new one ends instead ([taken_back]), and a repeat begins anew.
 
+use accounts::Code;
 use h1::Kind;
 use h1::response::ResponseHead;
 use session::cookie;
@@ -202,7 +203,7 @@ fn mistake(marks: &Marks) -> Ours {
     let mut lines = Vec::new();
     marks.write(&mut lines, Source::Gateway, None);
     let text = "the program's Steadfast-Sign-In is no user id: one line, 1 to 256 bytes, no spaces at its ends";
-    Ours::problem(502, "bad_sign_in", text, lines)
+    Ours::problem(Code::BadSignIn, text, lines)
 }
 
 fn plain_http(marks: &Marks) -> Ours {
@@ -210,7 +211,7 @@ fn plain_http(marks: &Marks) -> Ours {
     marks.write(&mut lines, Source::Gateway, None);
     let text = "Nobody can be signed in over plain http from another machine. Use https, or let the \
                 gateway trust the proxy that speaks it (trust, in the section of the gateway).";
-    Ours::problem(403, "plain_http", text, lines)
+    Ours::problem(Code::PlainHttp, text, lines)
 }
 
 impl Pass {

@@ -1,6 +1,7 @@
 //! A gateway with sessions in a store of its own, and a program that does what the body of a request says.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -71,6 +72,25 @@ impl Asked {
     }
 }
 
+/// A problem is one of the description of the API, and as it says.
+pub fn is_described(answer: &Answer) {
+    if answer.header("content-type") != Some("application/problem+json") || answer.body.is_empty() {
+        return;
+    }
+    static DESCRIBED: OnceLock<serde_json::Value> = OnceLock::new();
+    let read = || serde_json::from_str(&accounts::openapi()).expect("JSON");
+    let schemas = &DESCRIBED.get_or_init(read)["components"]["schemas"];
+    let said: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    let (codes, fields) = (&schemas["Code"]["enum"], &schemas["Details"]["required"]);
+    let codes = codes.as_array().expect("the codes");
+    assert!(codes.contains(&said["code"]), "{}", answer.body);
+    for field in fields.as_array().expect("the fields") {
+        let field = field.as_str().expect("a name");
+        assert!(said.get(field).is_some(), "no {field}: {}", answer.body);
+    }
+    assert_eq!(said["status"], answer.status);
+}
+
 /// See the module.
 pub struct Door {
     /// First, so that it is woken before the directory of its socket is gone.
@@ -121,7 +141,9 @@ impl Door {
             true => asked.host(&format!("localhost:{}", self.port())),
             false => asked,
         };
-        self.scene.gateway.ask(&asked.text())
+        let answer = self.scene.gateway.ask(&asked.text());
+        is_described(&answer);
+        answer
     }
 
     /// Asks until the answer is as wanted.

@@ -79,6 +79,7 @@ fn behind_a_proxy_that_is_trusted_the_cookie_is_a_host_cookie() {
             .line("Sec-Fetch-Site: same-origin"),
     );
     assert_eq!((plain.status, plain.header("set-cookie")), (403, None));
+    assert!(plain.body.contains("plain_http"), "{}", plain.body);
 }
 
 #[test]
@@ -102,6 +103,7 @@ fn sign_in_counts_on_the_login_path_and_below_400_only() {
     assert_eq!((wrong.status, wrong.header("set-cookie")), (400, None));
     let odd = door.ask(Asked::post("/login", "two").line("Sec-Fetch-Site: same-origin"));
     assert_eq!((odd.status, odd.header("set-cookie")), (502, None));
+    assert!(odd.body.contains("bad_sign_in"), "{}", odd.body);
     let redirect = door.ask(Asked::post("/login", "303").line("Sec-Fetch-Site: same-origin"));
     assert_eq!(redirect.status, 303);
     assert!(redirect.header("set-cookie").is_some());
