@@ -132,6 +132,11 @@ async fn change_users(accounts: &Accounts, action: Users, json: bool) -> Result<
             accounts.set_disabled(&name, false).await?;
             say(&name, "enabled", &format!("{name} can sign in"));
         }
+        Users::Remove { name } => {
+            accounts.remove_user(&name).await?;
+            let text = format!("{name} is removed and signed out everywhere");
+            say(&name, "removed", &text);
+        }
         Users::List => list_users(accounts, json).await?,
         Users::Calibrate { ms } => {
             if !CALIBRATE_MS.contains(&ms) {

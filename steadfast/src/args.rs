@@ -306,6 +306,11 @@ pub(crate) enum Users {
         /// Name.
         name: String,
     },
+    /// Forget a user and its password, and end all its sessions.
+    Remove {
+        /// Name.
+        name: String,
+    },
     /// Names, and who is disabled.
     List,
     /// Measure what password hashes may cost on this machine, while nothing else runs.

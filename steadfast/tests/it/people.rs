@@ -196,6 +196,20 @@ fn users_and_sessions_on_the_command_line_beside_a_gateway() {
     assert_eq!(forgotten["kind"], "store");
     let said = login(port, another).1;
     assert_eq!(said["valid"], true, "what is readable is kept: {said}");
+
+    let bearer = format!(
+        "Authorization: Bearer {}\r\n",
+        said["token"].as_str().expect("a token")
+    );
+    let removed = json(installation, &["users", "remove", "ada"]);
+    assert_eq!(
+        (&removed["kind"], &removed["name"], &removed["done"]),
+        (&"user".into(), &"ada".into(), &"removed".into())
+    );
+    assert_eq!(api(port, "GET", "/verify", &bearer, "").0, 401, "removed");
+    assert_eq!(login(port, another).0, 401);
+    let again = piped(installation, &["users", "remove", "ada"], "");
+    assert_eq!(again.0, 1, "{again:?}");
     for secret in [PASSWORD, another, "sf1.", "argon2id"] {
         let log = installation.output();
         assert!(!log.contains(secret), "{secret} is in the log");

@@ -1,7 +1,7 @@
 //! Users with a password of ours, and settings that all processes share: types, and how SQLite keeps them.
 //!
-//! A changed password and a disabled account end the user's sessions in the same commit: there is no moment in which
-//! the one is true and the other is not.
+//! A changed password and an account that is disabled or removed end the user's sessions in the same commit: there is no
+//! moment in which the one is true and the other is not.
 
 use crate::rows::ms;
 use rusqlite::{Connection, OptionalExtension, Row as Line, params};
@@ -55,6 +55,8 @@ pub enum UserChange {
     Disable,
     /// As before.
     Enable,
+    /// No account any more; ends all sessions of the user. The name may be added again.
+    Remove,
 }
 
 impl UserChange {
@@ -63,7 +65,7 @@ impl UserChange {
     pub const fn ends(&self) -> Option<Why> {
         match self {
             Self::Password { .. } => Some(Why::Revoked),
-            Self::Disable => Some(Why::Disabled),
+            Self::Disable | Self::Remove => Some(Why::Disabled),
             Self::Add { .. } | Self::Rehash { .. } | Self::Enable => None,
         }
     }
@@ -133,6 +135,7 @@ pub(crate) fn change(
             "UPDATE user SET disabled = 0, changed_ms = ?2 WHERE name = ?1",
             params![name, at],
         ),
+        UserChange::Remove => db.execute("DELETE FROM user WHERE name = ?1", params![name]),
     };
     Ok(changed? == 1)
 }

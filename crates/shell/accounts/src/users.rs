@@ -5,8 +5,8 @@
 //!      │ 429            │ 503               │ 503 busy                  │ 401                        │ 503
 //!                                                                                    └─► is the account still as it was?
 //! ```
-//! The last look is for a password that was changed, or an account that was disabled, between the hash and the new
-//! session: both end all sessions, and this one would have slipped through.
+//! The last look is for a password that was changed, or an account that was disabled or removed, between the hash and the
+//! new session: each ends all sessions, and this one would have slipped through.
 
 use crate::common::is_common;
 use crate::door::locked;
@@ -337,6 +337,15 @@ impl Accounts {
             false => UserChange::Enable,
         };
         let done = self.change(&user_id(name)?, change).await?;
+        if done { Ok(()) } else { Err(no_user(name)) }
+    }
+
+    /// Forgets a user and its password, and ends all its sessions.
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub async fn remove_user(&self, name: &str) -> Result<(), String> {
+        let done = self.change(&user_id(name)?, UserChange::Remove).await?;
         if done { Ok(()) } else { Err(no_user(name)) }
     }
 

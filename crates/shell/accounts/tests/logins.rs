@@ -300,6 +300,7 @@ async fn another_password_and_a_disabled_account_end_all_sessions() {
         ),
         (command.set_password("bob", PASSWORD).await, "no user bob"),
         (command.set_disabled("bob", true).await, "no user bob"),
+        (command.remove_user("bob").await, "no user bob"),
     ] {
         let text = said.expect_err("refused");
         assert!(text.contains(wanted), "{text}");

@@ -69,6 +69,10 @@ pub(super) async fn change(
             let sql = "UPDATE steadfast.account SET disabled = $2, changed_ms = $3 WHERE name = $1";
             open.execute(sql, &[&user, &disabled, &now]).await
         }
+        UserChange::Remove => {
+            let sql = "DELETE FROM steadfast.account WHERE name = $1";
+            open.execute(sql, &[&user]).await
+        }
     };
     let done = changed.map_err(&at)? == 1;
     let mut count = None;

@@ -63,7 +63,8 @@ pub(crate) async fn signed_in(store: &Sqlite, token: &Token) -> bool {
     matches!(verdict(store, token, at(0)).await, Verdict::Valid(_))
 }
 
-/// A changed password and a disabled account end the sessions of that user, whatever their realm, and of nobody else.
+/// A changed password and an account that is disabled or removed end the sessions of that user, whatever their realm, and of
+/// nobody else.
 pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
     let change = |name: &str, change| store.change_user(user(name), change, NOW_MS);
     let hash = |text: &str| text.to_owned();
@@ -107,4 +108,12 @@ pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
         .expect("read")
         .expect("there");
     assert_eq!((ada.hash.as_str(), ada.disabled), ("three", false));
+    let (row, _) = session(94, Kind::Cookie, "ada");
+    store.insert(row).await.expect("kept");
+    assert_eq!(change("ada", UserChange::Remove).await, Ok(true));
+    assert_eq!(living().await, [91]);
+    assert_eq!(store.user(&user("ada")).await, Ok(None));
+    assert_eq!(change("ada", UserChange::Remove).await, Ok(false), "gone");
+    let add = UserChange::Add { hash: hash("four") };
+    assert_eq!(change("ada", add).await, Ok(true), "the name is free");
 }
