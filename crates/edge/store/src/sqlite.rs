@@ -185,19 +185,20 @@ impl Store for Sqlite {
         self.row(|db| rows::by_id(db, id))
     }
 
-    async fn shelf_now(&self) -> Result<Shelf, Failure> {
+    async fn shelf_now(&self) -> Result<Shelf, OpenError> {
         // A connection of its own: the one that reads sessions reads those of the store that it was opened for.
         let about = schema::open_reader(&self.place.database()).and_then(|db| schema::about(&db));
         match about {
             Ok(about) if about.lost_rows => {
-                Err(Failure::new(Step::Read, "it has lost its sessions"))
+                let id = format!("store {}", about.id);
+                Err(self.place.distrusted(Alarm::Empty, id))
             }
             Ok(about) => Ok(Shelf {
                 ours: about.id,
                 others_forgotten: about.others_forgotten,
             }),
-            Err(Dumb::Failed(failure)) => Err(failure),
-            Err(Dumb::Unreadable(detail)) => Err(Failure::new(Step::Open, detail)),
+            Err(Dumb::Failed(failure)) => Err(failure.into()),
+            Err(Dumb::Unreadable(detail)) => Err(self.place.distrusted(Alarm::Unreadable, detail)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What every store can do.
 
-use crate::error::Failure;
+use crate::error::{Failure, OpenError};
 use crate::users::{User, UserChange};
 use session::judge::{Policy, Shelf, Sweep};
 use session::revoke::{Line, Scope};
@@ -128,7 +128,10 @@ pub trait Store: Send + Sync {
     fn look(&self, id: Sid) -> impl Future<Output = Answer> + Send;
 
     /// What the database says about itself now: another store may stand there, or others were forgotten by command.
-    fn shelf_now(&self) -> impl Future<Output = Result<Shelf, Failure>> + Send;
+    ///
+    /// # Errors
+    /// *Distrusted*: it has lost its sessions, or says nothing that could be believed.
+    fn shelf_now(&self) -> impl Future<Output = Result<Shelf, OpenError>> + Send;
 
     /// Keeps a new session. One that it replaces is ended afterwards ([`Store::revoke`]): whoever asks may be told *unknown*
     /// while the write goes on, and must have his old session then.

@@ -17,7 +17,7 @@ use session::{Alarm, Clocks, Halves, Policy, Reading, StoreId, Time, Unsure};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use store::{Failure, OpenError, Store as _, keep};
+use store::{OpenError, Store as _, keep};
 
 pub(crate) struct Door {
     pub(crate) place: Place,
@@ -168,10 +168,6 @@ impl Door {
         self.tell(Some(Trouble { kind, text }));
     }
 
-    fn tell_failure(&self, failure: Failure) {
-        self.tell_error(&OpenError::Failed(failure));
-    }
-
     /// It answers. Whether it is the one that counted here.
     fn tell_answers(&self, shelf: Shelf) {
         let mut known = locked(&self.known);
@@ -251,17 +247,22 @@ impl Door {
                 self.try_open().await;
                 true
             }
-            // An alarm is seen by whoever opens it; asking a file costs nobody else's time.
-            Err(_) if matches!(self.place, Place::Sqlite(_)) => {
-                self.try_open().await;
-                true
-            }
             Ok(shelf) => {
                 self.tell_answers(shelf);
                 false
             }
-            Err(failure) => {
-                self.tell_failure(failure);
+            // An alarm is seen by whoever opens it.
+            Err(OpenError::Distrusted { .. }) => {
+                self.try_open().await;
+                true
+            }
+            // Asking a file costs nobody else's time.
+            Err(OpenError::Failed(_)) if matches!(self.place, Place::Sqlite(_)) => {
+                self.try_open().await;
+                true
+            }
+            Err(error @ OpenError::Failed(_)) => {
+                self.tell_error(&error);
                 false
             }
         }

@@ -125,7 +125,7 @@ impl Store for Kept {
     async fn look(&self, id: Sid) -> Answer {
         either!(self, it => it.look(id).await)
     }
-    async fn shelf_now(&self) -> Result<Shelf, Failure> {
+    async fn shelf_now(&self) -> Result<Shelf, OpenError> {
         either!(self, it => it.shelf_now().await)
     }
     async fn insert(&self, row: Row) -> Result<(), Failure> {

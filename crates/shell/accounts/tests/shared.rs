@@ -12,7 +12,7 @@ use serde_json::json;
 use server::Server;
 use session::judge::Traffic;
 use session::revoke::Scope;
-use session::{Kind, Refusal, Unsure, Verdict, Why};
+use session::{Alarm, Kind, Refusal, Unsure, Verdict, Why};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -130,6 +130,35 @@ async fn gateways_share_sessions_users_and_ends() {
         })
         .await;
         until("it is told", || async { gateway.trouble().is_none() }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_emptied_or_replaced_in_place_signs_nobody_out() {
+    let server = Server::start();
+    let foreign = "UPDATE steadfast.meta SET id = '\\x0102030405060708'";
+    for (sql, alarm, kind) in [
+        ("DELETE FROM steadfast.session", Alarm::Empty, "empty"),
+        (foreign, Alarm::Foreign, "foreign"),
+    ] {
+        server.sql("DROP SCHEMA IF EXISTS steadfast CASCADE");
+        let dirs = [1, 2].map(|_| tempfile::tempdir().expect("a machine"));
+        let one = worker(&config(&server, dirs[0].path())).await;
+        let two = worker(&config(&server, dirs[1].path())).await;
+        let token = signed_in(&one, "ada", Kind::Cookie).await.token.expose();
+        // One remembers her, the other has never seen her.
+        assert!(valid(&verdict(&one, &token).await));
+        server.sql(&format!("{sql}; DELETE FROM steadfast.session"));
+        let unknown = Verdict::Unknown(Unsure::Distrusted(alarm));
+        assert_eq!(verdict(&two, &token).await, unknown);
+        let late = two.sign_in(user("bob"), Kind::Cookie, &caller()).await;
+        assert!(late.is_err(), "it would be lost with what comes back");
+        for gateway in [&one, &two] {
+            until("the alarm is told", async || gateway.trouble().is_some()).await;
+            let trouble = gateway.troubles().borrow().clone().expect("trouble");
+            assert_eq!(trouble.kind, kind, "{trouble:?}");
+            assert_eq!(verdict(gateway, &token).await, unknown);
+        }
     }
 }
 

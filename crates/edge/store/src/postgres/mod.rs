@@ -14,6 +14,7 @@ mod listen;
 mod pool;
 pub(crate) mod said;
 mod schema;
+mod stands;
 mod tls;
 mod touches;
 mod users;
@@ -29,12 +30,11 @@ use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
 use crate::users::{User, UserChange};
 use group::Groups;
 pub use listen::News;
-use pool::{Lent, Pool};
+use pool::Pool;
 use session::judge::{Shelf, Sweep};
 use session::revoke::{Acknowledge, Line, Peer, Scope, acknowledge, lease};
 use session::{
-    Alarm, Credential, Ended, LEASE_MS, Realm, Refusal, Row, Sid, StoreId, Token, Touch, Unsure,
-    UserId, Why,
+    Alarm, Credential, Ended, LEASE_MS, Realm, Row, Sid, StoreId, Token, Touch, UserId, Why,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -297,7 +297,7 @@ impl Postgres {
             }
             // What was theft a moment ago is theft now: a chain only grows.
             (Change::End(ended), _) => {
-                let open = begin(&mut db).await?;
+                let open = self.begin(&mut db).await?;
                 end(&open, id, &ended).await?;
                 let count = raise(&open).await?;
                 open.commit().await.map_err(said::at(Step::Commit))?;
@@ -309,52 +309,6 @@ impl Postgres {
         };
         db.give_back();
         Ok(done.then_some(answer))
-    }
-
-    async fn asked(&self, sql: &str, key: Vec<u8>) -> Result<Answer, Failure> {
-        let db = self.pool.lend().await?;
-        let statement = db.prepared(sql).await?;
-        let found = db
-            .query_opt(&statement, &[&key])
-            .await
-            .map_err(said::at(Step::Read))?;
-        let answer = match found.map(|line| schema::row(&line)) {
-            Some(Ok(row)) => Answer::Row(Box::new(row)),
-            Some(Err(_)) => Answer::Distrusted(Alarm::Unreadable),
-            None => self.missing(&db).await?,
-        };
-        db.give_back();
-        Ok(answer)
-    }
-
-    /// A refresh that found no row: see [`Postgres::missing`].
-    async fn sure(&self, answer: Refreshed) -> Result<Refreshed, Failure> {
-        if !matches!(answer, Refreshed::Refused(Refusal::NotFound)) {
-            return Ok(answer);
-        }
-        let db = self.pool.lend().await?;
-        let stands = self.missing(&db).await?;
-        db.give_back();
-        Ok(match stands {
-            Answer::Distrusted(alarm) => Refreshed::Unknown(Unsure::Distrusted(alarm)),
-            Answer::Row(_) | Answer::Nothing | Answer::Unreachable(_) => answer,
-        })
-    }
-
-    /// A row that is missing says something only in our own store: another database may answer under this name by now.
-    async fn missing(&self, db: &Lent) -> Result<Answer, Failure> {
-        let at = said::at(Step::Read);
-        let stands = db.prepared(schema::STANDS).await?;
-        let Some(line) = db.query_opt(&stands, &[]).await.map_err(&at)? else {
-            return Ok(Answer::Distrusted(Alarm::Unreadable));
-        };
-        let id: Vec<u8> = line.try_get(0).map_err(&at)?;
-        let lost: bool = line.try_get(1).map_err(&at)?;
-        Ok(match (id == self.shelf.ours.0, lost) {
-            (true, false) => Answer::Nothing,
-            (true, true) => Answer::Distrusted(Alarm::Empty),
-            (false, _) => Answer::Distrusted(Alarm::Foreign),
-        })
     }
 }
 
@@ -414,11 +368,6 @@ async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
     row.try_get(0).map(whole).map_err(said::at(Step::Count))
 }
 
-/// Begins; what is lent is broken until it is given back, so that an error in between drops the connection.
-async fn begin(db: &mut Lent) -> Result<Transaction<'_>, Failure> {
-    db.transaction().await.map_err(said::at(Step::Write))
-}
-
 impl Store for Postgres {
     fn shelf(&self) -> Shelf {
         self.shelf
@@ -451,23 +400,13 @@ impl Store for Postgres {
         asked.unwrap_or_else(Answer::Unreachable)
     }
 
-    async fn shelf_now(&self) -> Result<Shelf, Failure> {
-        let at = said::at(Step::Open);
-        let db = self.pool.lend().await?;
-        let line = db.query_one(schema::SHELF, &[]).await.map_err(&at)?;
-        db.give_back();
-        let id: Vec<u8> = line.try_get(0).map_err(&at)?;
-        let id = id.try_into();
-        let id = id.map_err(|_| Failure::new(Step::Open, "its id has another length"))?;
-        Ok(Shelf {
-            ours: StoreId(id),
-            others_forgotten: line.try_get(1).map_err(&at)?,
-        })
+    async fn shelf_now(&self) -> Result<Shelf, OpenError> {
+        self.stands_now().await
     }
 
     async fn insert(&self, row: Row) -> Result<(), Failure> {
         let mut db = self.pool.lend().await?;
-        let open = begin(&mut db).await?;
+        let open = self.begin(&mut db).await?;
         let (kind, hash, chain) = match &row.credential {
             Credential::Cookie(hash) => (1_i64, Some(hash.to_vec()), None),
             Credential::Bearer(hash) => (2, Some(hash.to_vec()), None),
@@ -515,7 +454,7 @@ impl Store for Postgres {
 
     async fn revoke(&self, scope: Scope, why: Why, at_ms: u64) -> Result<Revoked, Failure> {
         let mut db = self.pool.lend().await?;
-        let open = begin(&mut db).await?;
+        let open = self.begin(&mut db).await?;
         let ended = end_all(&open, &scope, why, at_ms).await?;
         // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
         let count = raise(&open).await?;
@@ -576,7 +515,7 @@ impl Store for Postgres {
 
     async fn sweep(&self, limits: Sweep) -> Result<usize, Failure> {
         let mut db = self.pool.lend().await?;
-        let open = begin(&mut db).await?;
+        let open = self.begin(&mut db).await?;
         let times = [
             limits.ended_before_ms,
             limits.created_before_ms,

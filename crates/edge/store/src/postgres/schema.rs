@@ -74,10 +74,8 @@ pub(crate) const INSERT: &str = "INSERT INTO steadfast.session \
 /// Said once: afterwards it changes no row and waits for nobody.
 pub(crate) const USED: &str = "UPDATE steadfast.meta SET used = TRUE WHERE NOT used";
 pub(crate) const UNUSED: &str = "UPDATE steadfast.meta SET used = FALSE WHERE used AND NOT EXISTS (SELECT 1 FROM steadfast.session)";
-pub(crate) const SHELF: &str = "SELECT id, others_forgotten FROM steadfast.meta";
-/// Whose store it is, and whether it has lost its sessions.
-pub(crate) const STANDS: &str =
-    "SELECT id, used AND NOT EXISTS (SELECT 1 FROM steadfast.session) FROM steadfast.meta";
+/// Whose store it is, whether it has lost its sessions, and whether others were forgotten.
+pub(crate) const STANDS: &str = "SELECT id, used AND NOT EXISTS (SELECT 1 FROM steadfast.session), others_forgotten FROM steadfast.meta";
 pub(crate) const FORGET: &str = "UPDATE steadfast.meta SET others_forgotten = TRUE";
 /// Only while the chain is the one that was read.
 pub(crate) const SET_CHAIN: &str = "UPDATE steadfast.session \

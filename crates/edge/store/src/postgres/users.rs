@@ -1,6 +1,6 @@
 //! Users and settings in PostgreSQL.
 
-use super::{Postgres, begin, end_all, raise, said};
+use super::{Postgres, end_all, raise, said};
 use crate::error::{Failure, Step};
 use crate::limits::LIST_ROWS_MAX;
 use crate::rows::ms;
@@ -49,7 +49,7 @@ pub(super) async fn change(
 ) -> Result<bool, Failure> {
     let at = said::at(Step::Write);
     let mut db = store.pool.lend().await?;
-    let open = begin(&mut db).await?;
+    let open = store.begin(&mut db).await?;
     let (user, now) = (name.as_str(), ms(at_ms));
     let changed = match change {
         UserChange::Add { hash } => {

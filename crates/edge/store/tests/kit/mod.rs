@@ -8,7 +8,7 @@ use session::{
     judge_chain,
 };
 use std::path::Path;
-use store::{Answer, Sqlite, Store, UserChange};
+use store::{Sqlite, Store, UserChange};
 
 pub(crate) const ID: StoreId = StoreId(*b"store..1");
 pub(crate) const OTHER: StoreId = StoreId(*b"store..2");
@@ -49,8 +49,8 @@ pub(crate) fn opened(dir: &Path) -> Sqlite {
 }
 
 /// The verdict of the store about this token at this time.
-pub(crate) async fn verdict(store: &Sqlite, token: &Token, time: Time) -> Verdict {
-    let answer: Answer = store.find(token).await;
+pub(crate) async fn verdict(store: &impl Store, token: &Token, time: Time) -> Verdict {
+    let answer = store.find(token).await;
     let (found, policy) = (answer.found(), Policy::default());
     match token {
         Token::Cookie(it) => judge(it, Kind::Cookie, found, policy, time, Traffic::Active),
@@ -59,7 +59,7 @@ pub(crate) async fn verdict(store: &Sqlite, token: &Token, time: Time) -> Verdic
     }
 }
 
-pub(crate) async fn signed_in(store: &Sqlite, token: &Token) -> bool {
+pub(crate) async fn signed_in(store: &impl Store, token: &Token) -> bool {
     matches!(verdict(store, token, at(0)).await, Verdict::Valid(_))
 }
 

@@ -138,11 +138,7 @@ impl Server {
                     .stderr(Stdio::null());
                 self.child = Some(run.spawn().expect("postgres runs"));
             }
-            let mut ask = command("psql");
-            ask.args(["-U", "steadfast", "-d", "postgres", "-c", "SELECT 1", "-p"])
-                .arg(self.port.to_string())
-                .arg("-h")
-                .arg(&work);
+            let mut ask = self.psql("SELECT 1");
             let answer = ask
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -153,6 +149,21 @@ impl Server {
             }
         }
         panic!("PostgreSQL did not start in 60 s");
+    }
+
+    fn psql(&self, sql: &str) -> Command {
+        let mut psql = command("psql");
+        psql.args(["-U", "steadfast", "-d", "postgres", "-c", sql, "-p"])
+            .arg(self.port.to_string())
+            .arg("-h")
+            .arg(self.work());
+        psql
+    }
+
+    /// What somebody does to the database beside us.
+    pub(crate) fn sql(&self, sql: &str) {
+        let done = self.psql(sql).output().expect("psql runs");
+        assert!(done.status.success(), "{done:?}");
     }
 
     /// kill -9 of the server and of all its connections: what was acknowledged must be there.
