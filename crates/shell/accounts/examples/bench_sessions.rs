@@ -159,6 +159,7 @@ fn caller() -> Caller {
         channel: Channel::LoopbackHttp,
         origin: "http://localhost".into(),
         realm: session::Realm::default(),
+        fresh: false,
     }
 }
 
@@ -223,6 +224,7 @@ fn ask(token: Link, n: u32) -> RefreshAsk {
         policy: Policy::default(),
         time: time(),
         realm: session::Realm::default(),
+        fresh: false,
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Caller {
     pub origin: String,
     /// Of the gateway that it asks: sessions that begin count there, and those of another one are none.
     pub realm: Realm,
+    /// A verdict that nobody can confirm is *unknown* there: also what the API says.
+    pub fresh: bool,
 }
 
 /// A session that was just opened.

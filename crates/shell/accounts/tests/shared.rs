@@ -112,6 +112,11 @@ async fn gateways_share_sessions_users_and_ends() {
         panic!("valid above");
     };
     assert_eq!(one.still(admission, count, true).await, not_fresh);
+    // The API says at each gateway what its routes say.
+    let asked = || ask("GET", "/verify").cookie(&seen);
+    assert_eq!(asked().to(&one).await.status, 200);
+    let said = asked().fresh().to(&one).await;
+    assert_eq!((said.status, said.code()), (503, "unknown"));
     assert_eq!(
         verdict(&one, &unseen).await,
         Verdict::Unknown(Unsure::Unreachable)

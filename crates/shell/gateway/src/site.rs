@@ -233,11 +233,20 @@ impl Site {
         (all && !torn).then_some(strictest)
     }
 
-    /// The realm of a path that no program gets.
-    pub(crate) fn realm(&self, head: &RequestHead, buf: &[u8]) -> &Realm {
-        let at = self.route(&self.host(head, buf), path(head, buf));
-        let gate = at.and_then(|at| self.gates.get(at));
-        &gate.unwrap_or(&self.gate).realm
+    /// Whose sessions count on a path that no program gets, as those of the API, and whether a verdict has to be fresh there.
+    pub(crate) fn here(&self, head: &RequestHead, buf: &[u8]) -> (&Realm, bool) {
+        self.here_at(&self.host(head, buf), path(head, buf))
+    }
+
+    /// Fresh where any route of this host and realm wants it: what the API calls valid is so on each of their pages.
+    fn here_at(&self, host: &str, path: &str) -> (&Realm, bool) {
+        let at = self.route(host, path);
+        let gate = at.and_then(|at| self.gates.get(at)).unwrap_or(&self.gate);
+        let of_host = |route: &routes::Route| route.host.as_deref().is_none_or(|it| it == host);
+        let mut others = self.config.routes.iter().zip(&self.gates);
+        let wanted =
+            others.any(|(route, other)| other.fresh && other.realm == gate.realm && of_host(route));
+        (&gate.realm, gate.fresh || wanted)
     }
 
     fn host(&self, head: &RequestHead, buf: &[u8]) -> String {
@@ -433,7 +442,35 @@ mod tests {
         assert_eq!(needs("/x"), of(Auth::Optional, "people", false));
         assert_eq!(needs("/new"), of(Auth::Optional, "new", false));
         assert_eq!(needs("/New"), None, "of two realms");
+        let api = |host: &str| {
+            let (realm, fresh) = site.here_at(host, "/_steadfast/verify");
+            (realm.to_string(), fresh)
+        };
+        assert_eq!(api(""), ("people".to_owned(), false), "staff is elsewhere");
         // The path of another program does not lead there.
         assert_eq!(needs("/Other"), of(Auth::Optional, "people", false));
+    }
+    #[test]
+    fn the_api_is_as_fresh_as_the_pages_of_its_host_and_realm() {
+        let route = |host: &str, path: &str, fresh| routes::Route {
+            host: (!host.is_empty()).then(|| host.to_owned()),
+            path_prefix: path.to_owned(),
+            fresh,
+            ..routes::Route::default()
+        };
+        let mut config = routes::Listener {
+            routes: vec![
+                route("shop.example", "/", false),
+                route("shop.example", "/admin", true),
+                route("blog.example", "/", false),
+            ],
+            fresh: true,
+            ..routes::Listener::default()
+        };
+        config.sort_routes();
+        let site = Site::new(config, None, |_| None).expect("realms");
+        let fresh = |host: &str| site.here_at(host, "/_steadfast/verify").1;
+        assert!(fresh("shop.example") && !fresh("blog.example"));
+        assert!(fresh("elsewhere"), "no route: as the listener says");
     }
 }

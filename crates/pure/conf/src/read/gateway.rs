@@ -132,10 +132,6 @@ fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
             keys.warn("conf.no-effect", message, path.span.clone());
         }
     }
-    if *gateway.fresh && !forward && *gateway.auth == Auth::Off {
-        let message = format!("`fresh` of [{section}] has no effect: auth is off");
-        keys.warn("conf.no-effect", message, gateway.fresh.span.clone());
-    }
     let Some(target) = &gateway.forward_auth else {
         return;
     };

@@ -68,8 +68,8 @@ async fn judged(
             (Verdict::Invalid(Refusal::WrongUse), None)
         }
         Some(token) => {
-            let realm = &asker.caller.realm;
-            accounts.identify(&token, realm, traffic, false).await
+            let (realm, fresh) = (&asker.caller.realm, asker.caller.fresh);
+            accounts.identify(&token, realm, traffic, fresh).await
         }
     }
 }

@@ -65,6 +65,11 @@ impl Ask {
         address.clone_into(&mut self.caller.address);
         self
     }
+    /// At a gateway that wants fresh verdicts.
+    pub(crate) fn fresh(mut self) -> Ask {
+        self.caller.fresh = true;
+        self
+    }
     pub(crate) async fn to(self, accounts: &Accounts) -> Said {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in &self.headers {

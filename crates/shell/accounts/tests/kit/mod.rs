@@ -33,6 +33,7 @@ pub(crate) fn caller() -> Caller {
         channel: Channel::LoopbackHttp,
         origin: ORIGIN.into(),
         realm: session::Realm::default(),
+        fresh: false,
     }
 }
 

@@ -120,7 +120,8 @@ pub(crate) fn begin(
         Some(forged) => return Err(forbidden(forged, &pass.marks)),
     }
     if way == Way::Login {
-        pass.caller = Some(Box::new(asked::caller(head, buf, &from, needs.realm)));
+        let here = (needs.realm, needs.fresh);
+        pass.caller = Some(Box::new(asked::caller(head, buf, &from, here)));
     }
     let Some(door) = &site.door else {
         return Err(unsure(Unsure::Unreachable, &pass.marks));

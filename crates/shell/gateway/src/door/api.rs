@@ -40,7 +40,7 @@ pub(crate) async fn serve(
     let read = client.buf.bytes();
     let from = site.trust.origin(&client.peer, head, read);
     let marks = Marks::of(&site, head, read, &from);
-    let caller = asked::caller(head, read, &from, site.realm(head, read));
+    let caller = asked::caller(head, read, &from, site.here(head, read));
     let body = match body(client, scratch, upload).await {
         Body::Whole(body) => body,
         Body::Next(next) => return next,

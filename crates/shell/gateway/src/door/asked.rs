@@ -193,13 +193,20 @@ pub(crate) fn in_header(head: &RequestHead, buf: &[u8]) -> InHeader {
 }
 
 /// Who asks, for the session that may begin.
-pub(crate) fn caller(head: &RequestHead, buf: &[u8], from: &Origin<'_>, realm: &Realm) -> Caller {
+/// `here`: whose sessions count, and whether a verdict has to be fresh.
+pub(crate) fn caller(
+    head: &RequestHead,
+    buf: &[u8],
+    from: &Origin<'_>,
+    here: (&Realm, bool),
+) -> Caller {
     let agent = head.lines.named(buf, "user-agent").unwrap_or_default();
     Caller {
         address: String::from_utf8_lossy(from.client).into_owned(),
         agent: text(agent).into_owned(),
         channel: channel(from),
         origin: own_origin(from),
-        realm: realm.clone(),
+        realm: here.0.clone(),
+        fresh: here.1,
     }
 }
