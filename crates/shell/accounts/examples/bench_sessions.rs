@@ -224,7 +224,6 @@ fn ask(token: Link, n: u32) -> RefreshAsk {
         policy: Policy::default(),
         time: time(),
         realm: session::Realm::default(),
-        fresh: false,
     }
 }
 
