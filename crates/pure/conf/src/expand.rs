@@ -10,6 +10,9 @@ use std::ops::Range;
 use crate::mapped::Text;
 use crate::suggest::did_you_mean;
 
+/// The environment of `%(ENV_x)s`.
+pub(crate) type EnvMap = BTreeMap<String, String>;
+
 /// The widest field or longest precision, in characters: Python has no limit and would fill memory.
 const FIELD_CHARS_MAX: usize = 10_000;
 

@@ -1,6 +1,5 @@
 //! From a path to a [`Loaded`]: the main file, its includes, the merged sections, the model, all findings.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use finding::{Finding, Span};
@@ -315,6 +314,3 @@ fn of_section(items: &[Item], wanted: &str) -> Vec<Item> {
     }
     kept
 }
-
-/// The environment of `%(ENV_x)s`.
-pub(crate) type EnvMap = BTreeMap<String, String>;

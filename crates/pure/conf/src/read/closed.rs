@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use finding::{Finding, Span};
 
 use super::{Reader, gateway};
+use crate::expand::EnvMap;
 use crate::known::Kind;
-use crate::load::EnvMap;
 use crate::model::{Auth, Closed, Gateway, Listen, ListenAddr, Model};
 
 /// A gateway that is left out and may have asked for a sign-in.

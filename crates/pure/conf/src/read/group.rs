@@ -6,9 +6,9 @@ use finding::{Finding, Span};
 
 use super::program::{self, Place};
 use super::{Keys, Reader, here_vars, sections};
+use crate::expand::EnvMap;
 use crate::ini::{Ini, Section};
 use crate::known::Kind;
-use crate::load::EnvMap;
 use crate::model::{Group, Program};
 use crate::values;
 

@@ -3,11 +3,10 @@
 use finding::Finding;
 
 use super::{Keys, Reader, Wrong, here_vars, sections};
-use crate::expand::Vars;
+use crate::expand::{EnvMap, Vars};
 use crate::files::Files;
 use crate::findings::Findings;
 use crate::known::Kind;
-use crate::load::EnvMap;
 use crate::model::{Ctl, InetHttp, Login, Model, Spanned, UnixHttp};
 use crate::paths::normalize;
 use crate::tree::strip;

@@ -22,12 +22,11 @@ use std::ops::Range;
 use finding::{Finding, Severity, Span, looks_secret, mask_line};
 
 use crate::environ;
-use crate::expand::{Vars, expand};
+use crate::expand::{EnvMap, Vars, expand};
 use crate::files::{Environment, Files};
 use crate::findings::Findings;
 use crate::ini::{Entry, Ini, Section};
 use crate::known;
-use crate::load::EnvMap;
 use crate::mapped::Text;
 use crate::model::{Closed, Model, Spanned, User};
 use crate::values;

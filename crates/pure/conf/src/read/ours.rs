@@ -8,8 +8,7 @@ use finding::Span;
 
 use super::program::Place;
 use super::{Keys, Reader, here_vars, not_supported, tokens};
-use crate::expand::Vars;
-use crate::load::EnvMap;
+use crate::expand::{EnvMap, Vars};
 use crate::mapped::Text;
 use crate::model::{
     AutoRestart, Guard, Listen, Program, Ready, Repeat, Replace, Signal, Spanned, Steadfast,

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Keys, Reader, ours, process};
-use crate::expand::{Val, Vars};
+use crate::expand::{EnvMap, Val, Vars};
 use crate::ini::Section;
-use crate::load::EnvMap;
 use crate::model::{AutoRestart, Program, Signal};
 use crate::values;
 

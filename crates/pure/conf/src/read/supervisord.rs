@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use finding::{Finding, Span};
 
 use super::{Keys, Reader, here_vars};
-use crate::expand::Vars;
-use crate::load::EnvMap;
+use crate::expand::{EnvMap, Vars};
 use crate::model::{LogFile, LogLevel, Spanned, Supervisord};
 use crate::paths::{existing_directory, existing_dirpath, normalize};
 use crate::values;

@@ -2,8 +2,7 @@
 
 use super::gateway::list;
 use super::{Keys, Reader, here_vars, ours};
-use crate::expand::Vars;
-use crate::load::EnvMap;
+use crate::expand::{EnvMap, Vars};
 use crate::model::{Auth, Fallbacks, Sessions, Spanned, Tokens};
 use crate::suggest::did_you_mean;
 use crate::tree::strip;
