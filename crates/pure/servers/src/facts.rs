@@ -2,8 +2,8 @@
 
 use crate::bind::{self, Address, Bind, Origin};
 use crate::grammar::{Item, Role};
-use crate::read::{Forks, Kind, Server, Trust, click_true};
-use crate::words::Place;
+use crate::server::{Forks, Kind, Server, Trust};
+use crate::words::{Place, click_true};
 
 /// uvicorn's and gunicorn's FORWARDED_ALLOW_IPS when nothing is set.
 const TRUST_DEFAULT: &str = "127.0.0.1,::1";

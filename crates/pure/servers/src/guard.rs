@@ -6,52 +6,9 @@
 use crate::edit::Edits;
 use crate::grammar::{Item, Role};
 use crate::quote::{quote_line, shell_line};
-use crate::read::{Kind, Server, click_true};
-use crate::rules::{Cure, RULES, Rule, Weight, When};
-use crate::words::Place;
-
-/// One sign of development mode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DevFlag {
-    /// Name of the rule, stable (`uvicorn-reload`).
-    pub rule: &'static str,
-    /// Where it stands; more than one place for an option with its value in the next word.
-    pub places: Vec<Place>,
-    /// The flag as written (`--reload`, `FLASK_DEBUG=1`, `runserver`).
-    pub what: String,
-    /// What it does to users, one sentence without a full stop.
-    pub effect: &'static str,
-    /// Whether it is refused in production.
-    pub weight: Weight,
-    /// What to write instead.
-    pub fix: Fix,
-}
-
-/// The cure of a [`DevFlag`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fix {
-    /// This command line: it cures every flag of the command at once. The other words are as they were.
-    Command {
-        /// Split into words.
-        argv: Vec<String>,
-        /// As it is written in supervisord.conf.
-        line: String,
-    },
-    /// Remove this variable from the environment.
-    Unset {
-        /// Its name.
-        name: String,
-    },
-    /// Give this variable another value.
-    Set {
-        /// Its name.
-        name: String,
-        /// The value without the flag.
-        value: String,
-    },
-    /// Nothing that a machine can write: advice for a person.
-    Advice(&'static str),
-}
+use crate::rules::{Cure, RULES, Rule, When};
+use crate::server::{DevFlag, Fix, Kind, Server};
+use crate::words::{Place, click_true};
 
 /// Signs of development mode in this server's command line and environment, in the order of the rules.
 pub fn guard(server: &Server) -> Vec<DevFlag> {

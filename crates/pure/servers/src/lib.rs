@@ -24,8 +24,10 @@ mod guard;
 mod handover;
 mod quote;
 mod read;
+mod rewrite;
 mod rewriter;
 mod rules;
+mod server;
 mod shell;
 mod tables;
 mod template;
@@ -33,12 +35,11 @@ mod words;
 mod wrap;
 
 pub use bind::{Address, Bind, Origin};
-pub use guard::{DevFlag, Fix, guard};
-pub use handover::{
-    AddressKind, Command, EnvChange, Places, Refusal, Rewrite, Word, gateway, held,
-};
+pub use guard::guard;
+pub use handover::{gateway, held};
 pub use quote::{quote_line, quote_word, shell_line};
-pub use read::{Forks, Kind, Program, Server, Trust, read};
-pub use rules::Weight;
+pub use read::read;
+pub use rewrite::{AddressKind, Command, EnvChange, Places, Refusal, Rewrite, Word};
+pub use server::{DevFlag, Fix, Forks, Kind, Program, Server, Trust, Weight};
 pub use template::by_template;
 pub use words::{Env, Place};

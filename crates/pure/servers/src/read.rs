@@ -1,109 +1,11 @@
 //! From words and variables to a [`Server`].
 
-use crate::bind::Bind;
 use crate::grammar::{self, Grammar, Item, Role};
-use crate::guard::{self, DevFlag};
+use crate::guard;
+use crate::server::{Forks, Kind, Program, Server, Trust};
 use crate::tables;
 use crate::words::{Env, Place, SeenEnv, tokens};
 use crate::wrap::{self, Inner};
-
-/// Which server a command line starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// `uvicorn app:app`.
-    Uvicorn,
-    /// `gunicorn app:app`, with any worker class.
-    Gunicorn,
-    /// `fastapi run` or `fastapi dev`.
-    Fastapi,
-    /// `flask run`: Flask's development server.
-    Flask,
-    /// `manage.py runserver` or `django-admin runserver`: Django's development server.
-    Django,
-    /// `hypercorn app:app`.
-    Hypercorn,
-    /// `granian app:app`.
-    Granian,
-    /// `node script.js`.
-    Node,
-    /// `nodemon …`: restarts Node when files change.
-    Nodemon,
-    /// `tsx script.ts`.
-    Tsx,
-    /// `npm start`, `npm run x` and those of yarn, pnpm, bun: what runs is written in package.json.
-    PackageScript,
-    /// `celery …`: takes no connections.
-    Celery,
-    /// Not in the catalogue.
-    Unknown,
-}
-
-/// Processes that serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forks {
-    /// Worker processes asked for; 1 if nothing says otherwise.
-    pub workers: u32,
-    /// True if a parent process stays above the workers (it answers signals; stopasgroup matters).
-    pub master: bool,
-}
-
-/// Whose forwarded headers (X-Forwarded-For, X-Forwarded-Proto) the server believes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
-    /// These addresses, networks and literals, as written.
-    Addresses(Vec<String>),
-    /// Everyone (`*`).
-    Everyone,
-    /// Nobody: headers are not read (`--no-proxy-headers`), or the server has no such setting.
-    Nobody,
-}
-
-/// What a command line says about its server.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// Which server it is.
-    pub kind: Kind,
-    /// Its subcommand, where it has them (`run`, `dev`, `runserver`).
-    pub subcommand: Option<String>,
-    /// gunicorn's and hypercorn's worker class.
-    pub worker_class: Option<String>,
-    /// Addresses that it listens on. Empty if that is not visible here (Node without `PORT`, an unknown server).
-    pub binds: Vec<Bind>,
-    /// Development flags ([`crate::guard()`] returns the same).
-    pub reloads: Vec<DevFlag>,
-    /// Worker processes.
-    pub forks: Forks,
-    /// Whose forwarded headers it believes as it is configured now.
-    pub trusts: Trust,
-    /// True if the server itself turns forwarded headers into the client's address and scheme for the app.
-    pub reads_forwarded: bool,
-    /// True if it speaks TLS itself.
-    pub tls: bool,
-    /// True if it puts itself into the background (`gunicorn --daemon`): nothing can keep such a process.
-    pub daemonizes: bool,
-    /// A settings file named on the command line that is not looked at here; it may set what the words do not.
-    pub config_file: Option<String>,
-    /// What was looked through, outermost first (`env`, `poetry`, `sh -c`, `python3`).
-    pub through: Vec<String>,
-    pub(crate) argv: Vec<String>,
-    pub(crate) inner: Option<Inner>,
-    pub(crate) items: Vec<Item>,
-}
-
-/// What a command line starts once its wrappers are looked through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program<'a> {
-    /// Its base name; the module for `python -m`; empty for code on the command line (`python -c`).
-    pub name: &'a str,
-    /// The word that names it, as written: a path, a name, a module.
-    pub written: &'a str,
-    /// Where that word stands.
-    pub place: Option<Place>,
-    /// Its arguments and their places.
-    pub args: Vec<(&'a str, Place)>,
-    /// Whether it stands in a script of `sh -c`.
-    pub in_shell: bool,
-}
 
 /// Names by which servers are started (base name of the program, or `python -m` module).
 const NAMES: &[(&str, Kind)] = &[
@@ -153,31 +55,6 @@ impl Kind {
             Self::Tsx => &tables::TSX,
             Self::PackageScript | Self::Celery | Self::Unknown => &tables::PLAIN,
         }
-    }
-
-    /// The name that people know it by.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Uvicorn => "uvicorn",
-            Self::Gunicorn => "gunicorn",
-            Self::Fastapi => "fastapi",
-            Self::Flask => "flask",
-            Self::Django => "django",
-            Self::Hypercorn => "hypercorn",
-            Self::Granian => "granian",
-            Self::Node => "node",
-            Self::Nodemon => "nodemon",
-            Self::Tsx => "tsx",
-            Self::PackageScript => "package script",
-            Self::Celery => "celery",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -278,14 +155,6 @@ fn serves(kind: Kind, subcommand: Option<&str>, items: &[Item]) -> bool {
         Kind::Django => subcommand == Some("runserver"),
         Kind::Celery | Kind::Unknown => false,
     }
-}
-
-/// click's reading of a switch in a variable.
-pub(crate) fn click_true(value: &str) -> bool {
-    matches!(
-        value.trim().to_lowercase().as_str(),
-        "1" | "true" | "t" | "yes" | "y" | "on"
-    )
 }
 
 impl Server {

@@ -1,9 +1,9 @@
 //! Takes options out of a command line and puts others in, keeping every other word where it was.
 
 use crate::grammar::{Item, Role};
-use crate::handover::{AddressKind, EnvChange, Refusal, Rewrite, Word, refusal};
 use crate::quote::quote_line;
-use crate::read::{Kind, Server};
+use crate::rewrite::{AddressKind, EnvChange, Refusal, Rewrite, Word, refusal};
+use crate::server::{Kind, Server};
 use crate::words::Place;
 
 /// Builds a [`Rewrite`] from the server's words.

@@ -1,16 +1,7 @@
 //! The guard's rules, as data: what marks development mode in which server, what it does to users, and the cure.
 
 use crate::grammar::Role;
-use crate::read::Kind;
-
-/// How much a development flag weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Weight {
-    /// Not made for production, but it does not restart by itself.
-    Warn,
-    /// Breaks the promise: refused in production.
-    Refuse,
-}
+use crate::server::{Kind, Weight};
 
 /// What makes a rule fire.
 #[derive(Debug)]
@@ -57,7 +48,9 @@ pub(crate) struct Rule {
 
 const RELOADS: &str =
     "the server restarts whenever a file changes: connections break and people are signed out";
+
 const DEBUGS: &str = "the server restarts whenever a file changes, and its debugger runs code for whoever opens an error page";
+
 const DEV_SERVER: &str =
     "a development server: one process that its makers do not support in production";
 

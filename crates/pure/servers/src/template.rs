@@ -1,7 +1,7 @@
 //! `steadfast_command`: how a server that is not in the catalogue is handed its socket, in the operator's words.
 
-use crate::handover::{AddressKind, Refusal, Rewrite, Word, refusal};
-use crate::read::Trust;
+use crate::rewrite::{AddressKind, Refusal, Rewrite, Word, refusal};
+use crate::server::Trust;
 
 /// The rewrite for a `steadfast_command`, split into words: `%(socket)s`, `%(port)s` and `%(fd)s` are the places.
 ///

@@ -116,3 +116,11 @@ pub(crate) fn assignment(word: &str) -> Option<(&str, &str)> {
 pub(crate) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
+
+/// click's reading of a switch in a variable.
+pub(crate) fn click_true(value: &str) -> bool {
+    matches!(
+        value.trim().to_lowercase().as_str(),
+        "1" | "true" | "t" | "yes" | "y" | "on"
+    )
+}
