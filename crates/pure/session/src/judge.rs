@@ -20,8 +20,8 @@ use crate::limits::{
 };
 use crate::mac::{hash, same};
 use crate::rotating::{Chain, Standing};
-use crate::row::{Credential, Entropy, Kind, Realm, Row, UserId};
-use crate::token::{Link, Opaque, Sid, StoreId, Token};
+use crate::row::{Credential, Entropy, Realm, Row, UserId};
+use crate::token::{Kind, Link, Opaque, Sid, StoreId, Token};
 use crate::verdict::{Admission, Alarm, Refusal, Touch, Unsure, Verdict};
 
 /// How long sessions live. Milliseconds.

@@ -48,6 +48,6 @@ pub use halves::Halves;
 pub use judge::{Found, Policy, Traffic, judge, judge_chain, open};
 pub use limits::*;
 pub use mac::{Hidden, hash, same};
-pub use row::{Credential, Ended, Entropy, Kind, Realm, Row, UserId, Why};
-pub use token::{Sid, StoreId, Token};
+pub use row::{Credential, Ended, Entropy, Realm, Row, UserId, Why};
+pub use token::{Kind, Sid, StoreId, Token};
 pub use verdict::{Admission, Alarm, Refusal, Touch, Unsure, Verdict};

@@ -3,7 +3,7 @@
 use crate::limits::{REALM_BYTES_MAX, USER_BYTES_MAX};
 use crate::mac::Hidden;
 use crate::rotating::Chain;
-use crate::token::Sid;
+use crate::token::{Kind, Sid};
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,17 +58,6 @@ impl fmt::Display for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// How a session's token travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// In a cookie of a browser.
-    Cookie,
-    /// In `Authorization: Bearer`, the same one for the whole session.
-    Bearer,
-    /// In `Authorization: Bearer`, replaced at each refresh ([`crate::rotating`]).
-    Rotating,
 }
 
 /// What a row keeps of the secret: never the secret.

@@ -10,10 +10,20 @@
 
 use crate::limits::TOKEN_BYTES_MAX;
 use crate::mac::{Hidden, hash, hmac};
-use crate::row::Kind;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use std::fmt;
+
+/// How a session's token travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// In a cookie of a browser.
+    Cookie,
+    /// In `Authorization: Bearer`, the same one for the whole session.
+    Bearer,
+    /// In `Authorization: Bearer`, replaced at each refresh ([`crate::rotating`]).
+    Rotating,
+}
 
 /// Names a store, for good: made with it, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
