@@ -17,6 +17,7 @@ use bytes::Bytes;
 use control::ProcessInfo;
 use subtle::ConstantTimeEq;
 
+use super::percent::unquoted;
 use crate::methods::Rpc;
 use crate::names;
 use crate::xmlrpc::Value;
@@ -150,7 +151,7 @@ impl Console {
 /// The fields of a form (application/x-www-form-urlencoded); what is not one is left out.
 fn fields(form: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(form);
-    let plain = |text: &str| super::service::unquoted(&text.replace('+', " "));
+    let plain = |text: &str| unquoted(&text.replace('+', " "));
     let field = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
         Some((plain(name)?, plain(value)?))

@@ -16,6 +16,7 @@ mod follow;
 mod host;
 mod left;
 mod patience;
+mod percent;
 mod service;
 
 pub use auth::Auth;

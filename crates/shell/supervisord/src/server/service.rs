@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::auth::{Auth, Verdict};
 use super::console::{Console, FORM_BYTES_MAX};
 use super::left::Left;
+use super::percent::unquoted;
 use super::{BODY_MS_MAX, follow, host};
 use crate::methods::Rpc;
 use crate::xmlrpc::{self, REQUEST_BYTES_MAX};
@@ -190,23 +191,6 @@ impl Service {
     }
 }
 
-/// The path with its percent-escapes resolved; None if they are none, or not UTF-8.
-pub(super) fn unquoted(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = &rest[2..];
-    }
-    String::from_utf8(bytes).ok()
-}
-
 fn full(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()).boxed());
     *answer.status_mut() = status;
@@ -262,21 +246,4 @@ fn unauthorized() -> Answer {
 fn close(answer: &mut Answer) {
     let close = HeaderValue::from_static("close");
     answer.headers_mut().insert(header::CONNECTION, close);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percent_escapes() {
-        assert_eq!(
-            unquoted("/logtail/a%3Ab%20c"),
-            Some("/logtail/a:b c".into())
-        );
-        assert_eq!(unquoted("/plain"), Some("/plain".into()));
-        for bad in ["/%", "/%4", "/%zz", "/%ff", "/%é"] {
-            assert_eq!(unquoted(bad), None, "{bad}");
-        }
-    }
 }
