@@ -9,13 +9,13 @@ use clap::Parser;
 use finding::escape;
 use servers::{Address, Weight};
 
-use crate::Io;
 use crate::args::Args;
 use crate::change::{diff, edit, insert, write};
 use crate::disk::Disk;
+use crate::io::Io;
+use crate::look::look;
 use crate::model::{Repair, TextEdit};
 use crate::probe::edits;
-use crate::run::look;
 use crate::scene::{Config, Scene, Subject};
 
 /// A configuration, or nginx's.

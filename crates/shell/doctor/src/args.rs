@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::live;
-
 /// Looks at what runs here, and says what is wrong with it, how that is known and what mends it.
 #[derive(Debug, Clone, Default, Parser)]
 #[command(name = "steadfast doctor", disable_version_flag = true)]
@@ -86,12 +84,14 @@ pub(crate) struct Args {
     pub(crate) rules: bool,
 }
 
+/// The slowest reloader known looks once a second and may need another second to stop what runs.
+pub(crate) const TOUCH: Duration = Duration::from_secs(4);
 /// How long `--live` may watch: a slow leak shows within a day.
 const LIVE_MAX: Duration = Duration::from_secs(86_400);
 
 fn watched_for(text: &str) -> Result<Duration, String> {
     let time = conf::duration(text)?;
-    match (live::TOUCH..=LIVE_MAX).contains(&time) {
+    match (TOUCH..=LIVE_MAX).contains(&time) {
         true => Ok(time),
         false => Err("it takes 4s at least, and 24h at most".to_owned()),
     }

@@ -2,8 +2,8 @@
 
 use finding::Severity;
 
-use crate::live::Live;
-use crate::run::Judged;
+use crate::judge::Judged;
+use crate::scene::shown::Live;
 use crate::scene::{Scene, Source, Subject};
 use crate::time::duration;
 

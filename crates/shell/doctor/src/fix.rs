@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use finding::escape;
 
-use crate::Io;
 use crate::args::Args;
 use crate::before;
 use crate::change::{diff, edit, insert, write};
 use crate::disk::Disk;
-use crate::model::{Diagnosis, Repair};
-use crate::run::{Judged, judge, look};
+use crate::io::Io;
+use crate::judge::{Diagnosis, Judged, judge};
+use crate::look::look;
+use crate::model::Repair;
 use crate::scene::Scene;
 
 /// Changes of one run; more than that is a misunderstanding.

@@ -24,35 +24,22 @@ mod checklist;
 mod code;
 mod disk;
 mod fix;
+mod io;
+mod judge;
 mod live;
+mod look;
 mod model;
+mod owner;
 mod probe;
 mod report;
 mod rules;
 mod run;
 mod scene;
 mod time;
+mod tools;
 
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
-
+pub use io::Io;
 pub use rules::markdown as rules_markdown;
-
-/// What the doctor gets from the process that it runs in.
-pub struct Io<'a> {
-    /// Data: the report.
-    pub out: &'a mut dyn Write,
-    /// The rest.
-    pub err: &'a mut dyn Write,
-    /// Standard input: read only for a password that was asked for.
-    pub input: &'a mut dyn Read,
-    /// Environment variables.
-    pub env: BTreeMap<String, String>,
-    /// Working directory, absolute.
-    pub cwd: String,
-    /// Seconds since 1970.
-    pub now_unix_s: u64,
-}
 
 /// `steadfast doctor …`: exit status 0 healthy or notes only, 1 a finding of warning or above, 2 could not look.
 /// `args` are the words behind `doctor`.

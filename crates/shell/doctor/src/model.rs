@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use finding::{Certainty, Severity, Span};
 
-use crate::rules::Rule;
-
 /// One piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Evidence {
@@ -111,54 +109,6 @@ pub(crate) enum Repair {
     Key { file: PathBuf, name: String },
     /// Other permissions.
     Mode { file: PathBuf, mode: u32 },
-}
-
-/// A hit with its rule and its program: what is reported.
-#[derive(Debug, Clone)]
-pub(crate) struct Diagnosis {
-    pub(crate) rule: &'static Rule,
-    pub(crate) hit: Hit,
-    /// Index into the scene's subjects.
-    pub(crate) subject: Option<usize>,
-    /// The program's name.
-    pub(crate) program: Option<String>,
-    /// The owner's command that applies the fix.
-    pub(crate) command: Option<String>,
-    /// The words that make the doctor look at this again: ` -c FILE`.
-    pub(crate) scope: String,
-}
-
-impl Diagnosis {
-    pub(crate) fn severity(&self) -> Severity {
-        self.hit.severity.unwrap_or(self.rule.severity)
-    }
-
-    pub(crate) fn span(&self) -> Option<&Span> {
-        self.hit.evidence.iter().find_map(|e| match e {
-            Evidence::Place(span) => Some(span),
-            Evidence::Said(_) => None,
-        })
-    }
-
-    pub(crate) fn scope(&self) -> &str {
-        &self.scope
-    }
-
-    /// The title with what exactly it is about.
-    pub(crate) fn title(&self) -> String {
-        let mut title = self.rule.title.to_string();
-        if !self.hit.what.is_empty() {
-            title.push_str(": ");
-            // Masked by itself: behind "key:" a name would look like a value.
-            title.push_str(&finding::mask_line(&self.hit.what));
-        }
-        if let Some(program) = &self.program {
-            title.push_str(" (");
-            title.push_str(program);
-            title.push(')');
-        }
-        title
-    }
 }
 
 /// An environment: names to values.

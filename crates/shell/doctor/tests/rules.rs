@@ -52,7 +52,7 @@ const TRIED: &[(&str, &str, &str)] = &[
     ("SF301", "twice", "include_two_files"),
     (
         "SF302",
-        "real::an_edit_that_is_not_applied_is_named_with_its_command",
+        "real::named::an_edit_that_is_not_applied_is_named_with_its_command",
         "not_running",
     ),
     (
@@ -124,12 +124,16 @@ const TRIED: &[(&str, &str, &str)] = &[
     ),
     (
         "SF506",
-        "real::a_taken_port_is_named_with_its_holder",
+        "real::named::a_taken_port_is_named_with_its_holder",
         "not_running",
     ),
     ("SF507", "log_port_taken", "log_tracebacks"),
     ("SF508", "killed", "killed_by_stop"),
-    ("SF509", "not_running", "real::clean_uvicorn_and_hypercorn"),
+    (
+        "SF509",
+        "not_running",
+        "real::clean::clean_uvicorn_and_hypercorn",
+    ),
     (
         "SF510",
         "runtime::descriptors_that_run_out",
@@ -143,18 +147,18 @@ const TRIED: &[(&str, &str, &str)] = &[
     ),
     (
         "SF513",
-        "real::the_story_uvicorn_reload_under_the_real_supervisord",
-        "real::clean_uvicorn_and_hypercorn",
+        "real::cured::the_story_uvicorn_reload_under_the_real_supervisord",
+        "real::clean::clean_uvicorn_and_hypercorn",
     ),
     (
         "SF514",
-        "real::a_restart_that_signs_out",
-        "real::a_restart_that_keeps_the_key",
+        "real::restarts::a_restart_that_signs_out",
+        "real::restarts::a_restart_that_keeps_the_key",
     ),
     (
         "SF515",
-        "real::a_restart_that_fails",
-        "real::a_restart_that_keeps_the_key",
+        "real::restarts::a_restart_that_fails",
+        "real::restarts::a_restart_that_keeps_the_key",
     ),
 ];
 
@@ -176,7 +180,8 @@ fn codes(name: &str, known: &mut BTreeMap<String, Vec<String>>) -> Vec<String> {
 
 /// The test `FILE::TEST` as text.
 fn test(name: &str) -> String {
-    let (file, test) = name.split_once("::").expect("FILE::TEST");
+    let (file, test) = name.rsplit_once("::").expect("FILE::TEST");
+    let file = file.replace("::", "/");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{file}.rs"));
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
     let start = text.find(&format!("\n#[test]\nfn {test}()"));

@@ -6,55 +6,21 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::live::Who;
 use crate::live::touch::Processes;
 use crate::scene::Scene;
-use crate::time::duration;
+use crate::scene::shown::{Growth, Who};
 
 /// Looks at which there must be more than at the one before. Fewer happen to everyone who is starting up.
 const RISES_MIN: usize = 4;
+
 /// Parts of the time after the first look.
 const PARTS: usize = 5;
+
 /// A server that warms up takes less than this within seconds.
 const MEMORY_KB_MIN: u64 = 8 << 10;
+
 /// Connections come and go; so many more in seconds, and none less at any look, are not let go of.
 const FDS_MIN: u64 = 16;
-
-/// What grew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Growth {
-    pub(crate) who: Who,
-    pub(crate) pid: i32,
-    /// `memory` or `descriptors`.
-    pub(crate) what: &'static str,
-    /// kB of memory, or a number of descriptors, at each look.
-    pub(crate) values: Vec<u64>,
-    /// Between the first look and the last.
-    pub(crate) within_s: u64,
-}
-
-impl Growth {
-    /// `pid 842: memory 120 MB at the first look, then 160, 201, 240 MB within 4s`.
-    pub(crate) fn words(&self) -> String {
-        let (divisor, unit) = match self.what {
-            "memory" => (1 << 10, " MB"),
-            _ => (1, ""),
-        };
-        let values: Vec<String> = self
-            .values
-            .iter()
-            .map(|v| (v / divisor).to_string())
-            .collect();
-        let first = values.first().map_or("", String::as_str);
-        let rest = values.get(1..).unwrap_or_default().join(", ");
-        format!(
-            "pid {}: {} {first}{unit} at the first look, then {rest}{unit} within {}",
-            self.pid,
-            self.what,
-            duration(self.within_s)
-        )
-    }
-}
 
 /// One process at every look.
 #[derive(Debug)]

@@ -8,74 +8,26 @@
 //! Everything is said before it is done. Only files of a new name are made, and they are taken away again, also if something fails.
 //! Nothing is restarted without `--allow-restart`, and then only by the owner's own command, which is printed first.
 
-pub(crate) mod growth;
-pub(crate) mod pings;
-pub(crate) mod restart;
+mod growth;
+mod pings;
+mod restart;
 mod shell;
 mod token;
-pub(crate) mod touch;
-pub(crate) mod writes;
+mod touch;
+mod writes;
 
 use std::time::Duration;
 
-use crate::Io;
-use crate::args::Args;
-use crate::scene::{Scene, Source, Subject};
-use growth::Growth;
-use pings::Pings;
-use restart::Restart;
-use touch::Test;
-use writes::Written;
+use crate::args::{Args, TOUCH};
+use crate::io::Io;
+use crate::scene::Scene;
+use crate::scene::shown::Live;
 
-/// The slowest reloader known looks once a second and may need another second to stop what runs.
-pub(crate) const TOUCH: Duration = Duration::from_secs(4);
 /// Looks within that time: at deaths, growth and writes.
 const LOOKS: u32 = 5;
+
 /// Looks after it: enough that the least of each part of the time is known.
 const MORE_LOOKS_MAX: u32 = 300;
-
-/// Which program a result is about: it may be another process, or stand elsewhere in the scene, after a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Who {
-    source: Source,
-    pub(crate) name: String,
-}
-
-impl Who {
-    pub(crate) fn of(subject: &Subject) -> Who {
-        Who {
-            source: subject.source,
-            name: subject.name.clone(),
-        }
-    }
-
-    pub(crate) fn is(&self, subject: &Subject) -> bool {
-        self.source == subject.source && self.name == subject.name
-    }
-}
-
-/// What the experiments showed.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Live {
-    pub(crate) tests: Vec<Test>,
-    pub(crate) pings: Vec<Pings>,
-    pub(crate) growth: Vec<Growth>,
-    pub(crate) writes: Vec<Written>,
-    pub(crate) restarts: Vec<Restart>,
-    pub(crate) unseen: Vec<String>,
-}
-
-impl Live {
-    pub(crate) fn any_restarted(&self) -> bool {
-        self.tests.iter().any(|t| t.restarted)
-    }
-
-    /// The touch tests in words.
-    pub(crate) fn words(&self) -> String {
-        let words = self.tests.iter().map(Test::words);
-        words.collect::<Vec<_>>().join("; ")
-    }
-}
 
 /// Does the experiments that the arguments allow.
 ///

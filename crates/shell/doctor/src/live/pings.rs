@@ -3,12 +3,14 @@
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::live::{TOUCH, Who};
+use crate::args::TOUCH;
 use crate::scene::Scene;
 use crate::scene::http::{self, Place};
+use crate::scene::shown::{Pings, Who};
 
 /// Pings of one program, at least.
 const COUNT_MIN: u32 = 5;
+
 /// As many say how it goes on.
 const COUNT_MAX: u32 = 60;
 
@@ -17,52 +19,6 @@ pub(crate) fn count(time: Duration) -> u32 {
     let of_touch = COUNT_MIN.saturating_mul(u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
     let seconds = u32::try_from(TOUCH.as_secs()).unwrap_or(1);
     (of_touch / seconds).clamp(COUNT_MIN, COUNT_MAX)
-}
-
-/// What came of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pings {
-    pub(crate) who: Who,
-    pub(crate) url: String,
-    pub(crate) asked: usize,
-    /// With 2xx.
-    pub(crate) answered: usize,
-    /// How long answers took, in microseconds, sorted; of every answer, whatever it was.
-    pub(crate) took_us: Vec<u64>,
-    /// Why the last one that failed did.
-    pub(crate) failure: Option<String>,
-}
-
-impl Pings {
-    pub(crate) fn min_us(&self) -> Option<u64> {
-        self.took_us.first().copied()
-    }
-
-    pub(crate) fn median_us(&self) -> Option<u64> {
-        self.took_us.get(self.took_us.len() / 2).copied()
-    }
-
-    pub(crate) fn max_us(&self) -> Option<u64> {
-        self.took_us.last().copied()
-    }
-
-    /// `5 of 5 answered, min 0.8, median 1.1, max 3.0 ms`.
-    pub(crate) fn words(&self) -> String {
-        let mut words = format!("{} of {} answered", self.answered, self.asked);
-        for (name, value) in [
-            ("min", self.min_us()),
-            ("median", self.median_us()),
-            ("max", self.max_us()),
-        ] {
-            if let Some(us) = value {
-                words.push_str(&format!(", {name} {}.{}", us / 1_000, us / 100 % 10));
-            }
-        }
-        if !self.took_us.is_empty() {
-            words.push_str(" ms");
-        }
-        words
-    }
 }
 
 /// Asks every program that has a health path, each in a thread of its own, spread over the time of the experiment.
@@ -121,30 +77,10 @@ fn measure(who: Who, url: String, place: &Place, time: Duration) -> Pings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::Source;
 
     #[test]
     fn more_pings_within_more_time() {
         let counts = [4, 8, 30, 3600].map(|s| count(Duration::from_secs(s)));
         assert_eq!(counts, [5, 10, 37, 60]);
-    }
-
-    #[test]
-    fn the_middle_is_the_median() {
-        let pings = Pings {
-            who: Who {
-                source: Source::Process,
-                name: "a".to_owned(),
-            },
-            url: "http://h/".to_owned(),
-            asked: 5,
-            answered: 3,
-            took_us: vec![800, 1_150, 3_000],
-            failure: None,
-        };
-        assert_eq!(
-            pings.words(),
-            "3 of 5 answered, min 0.8, median 1.1, max 3.0 ms"
-        );
     }
 }

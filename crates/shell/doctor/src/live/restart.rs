@@ -2,19 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Io;
 use crate::args::Args;
 use crate::disk::Disk;
+use crate::io::Io;
+use crate::live::shell;
 use crate::live::token::Token;
-use crate::live::{Who, shell};
+use crate::look::look;
+use crate::owner;
 use crate::rules::Apply;
-use crate::run;
+use crate::scene::shown::{Restart, Who};
 use crate::scene::{Scene, Subject};
 
 /// A restart: Supervisor waits 10 s (`stopwaitsecs`) for the old process and `startsecs` for the new one.
 const RESTART_S_MAX: u64 = 60;
+
 /// How often it is looked whether it is back.
 const LOOK_MS: u64 = 200;
+
 /// Programs that are restarted: each is away for a moment, one after the other.
 const PROGRAMS_MAX: usize = 50;
 
@@ -28,48 +32,13 @@ pub(crate) struct Plan {
     answered: bool,
 }
 
-/// A restart that was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Restart {
-    pub(crate) who: Who,
-    pub(crate) command: String,
-    pub(crate) pid_before: i32,
-    pub(crate) pid_after: Option<i32>,
-    /// From the command to the new process, and its answer if it answered before.
-    pub(crate) took_ms: u64,
-    /// Why it is not back.
-    pub(crate) failure: Option<String>,
-    /// Whether the token of before is valid now; `None` if none was asked for, or if that could not be asked.
-    pub(crate) token_is_valid: Option<bool>,
-    pub(crate) token_words: Option<String>,
-}
-
-impl Restart {
-    /// `backend: pid 842 became 901 within 1.4 s; the token of before is valid`.
-    pub(crate) fn words(&self) -> String {
-        let (name, before) = (&self.who.name, self.pid_before);
-        let mut words = match (&self.failure, self.pid_after) {
-            (Some(why), _) => format!("{name}: pid {before} was restarted, and {why}"),
-            (None, after) => {
-                let after = after.map_or_else(|| "another".to_owned(), |pid| pid.to_string());
-                let (s, tenth) = (self.took_ms / 1_000, self.took_ms / 100 % 10);
-                format!("{name}: pid {before} became {after} within {s}.{tenth} s")
-            }
-        };
-        if let Some(token) = &self.token_words {
-            words.push_str(&format!("; {token}"));
-        }
-        words
-    }
-}
-
 /// What can be restarted: what runs, and whose owner has a command for it.
 pub(crate) fn plan(scene: &Scene) -> Vec<Plan> {
     let plans = scene.subjects.iter().filter_map(|subject| {
         let process = subject.processes.first()?;
         Some(Plan {
             who: Who::of(subject),
-            command: run::command(scene, subject, Apply::Restart)?,
+            command: owner::command(scene, subject, Apply::Restart)?,
             pid: process.pid,
             answered: answers(subject),
         })
@@ -121,7 +90,7 @@ pub(crate) fn run(plan: Plan, token: Option<&Token>, args: &Args, io: &Io<'_>) -
 /// The pid of the new process, once there is one and it answers as the old one did.
 fn back(plan: &Plan, deadline: Instant, args: &Args, io: &Io<'_>) -> Result<i32, String> {
     loop {
-        let scene = run::look(args, io, &Disk::default())?;
+        let scene = look(args, io, &Disk::default())?;
         let now = scene.subjects.iter().find(|s| plan.who.is(s));
         let other = now.and_then(|subject| {
             let pid = subject.processes.first()?.pid;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrets::Secret;
 use serde_json::{Value, json};
 
-use crate::Io;
 use crate::args::Args;
+use crate::io::Io;
 use crate::live::shell;
 use crate::model::Env;
 use crate::scene::http::{self, Answer};

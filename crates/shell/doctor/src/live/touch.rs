@@ -13,49 +13,25 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::code::Language;
-use crate::live::Who;
 use crate::scene::logs::TOUCHED;
 use crate::scene::procs::{self, Proc};
+use crate::scene::shown::{Test, Who};
 use crate::scene::{Scene, Subject};
 
 /// A program whose processes stay the same for so long is not in the middle of a restart.
 const SETTLE_MS: u64 = 500;
+
 /// Looks until it is: a program that restarts all the time is tested all the same.
 const SETTLE_LOOKS_MAX: usize = 10;
+
 /// Processes that are watched.
 const PROCESSES_MAX: usize = 500;
 
 /// The processes of every program of the scene.
 pub(crate) type Processes = Vec<Vec<Proc>>;
+
 /// Directories, and the name of the file that is made in each.
 pub(crate) type Files = BTreeMap<PathBuf, String>;
-
-/// One program's test.
-#[derive(Debug, Clone)]
-pub(crate) struct Test {
-    pub(crate) who: Who,
-    /// The file that was made.
-    pub(crate) file: PathBuf,
-    pub(crate) pid: i32,
-    /// When that process had started.
-    pub(crate) start_unix_s: u64,
-    pub(crate) restarted: bool,
-    /// Its age before, and after if it is the same process.
-    pub(crate) up_before_s: u64,
-    pub(crate) up_s: u64,
-}
-
-impl Test {
-    pub(crate) fn words(&self) -> String {
-        let name = &self.who.name;
-        if self.restarted {
-            format!("{name}: a new file restarted it")
-        } else {
-            let up = crate::time::duration(self.up_s);
-            format!("{name}: pid {} stayed, up {up}", self.pid)
-        }
-    }
-}
 
 /// A file that is taken away when this is dropped.
 #[derive(Debug)]

@@ -5,49 +5,23 @@ use std::path::{Path, PathBuf};
 
 use sys::writers::Writers;
 
-use crate::live::Who;
 use crate::scene::Scene;
+use crate::scene::shown::{Who, Written};
 
 /// Directories that are listened to.
 const DIRS_MAX: usize = 1_000;
+
 /// Directories below a program's.
 const DEPTH_MAX: usize = 6;
+
 /// Writes that are taken at one look.
 const WRITES_MAX: usize = 2_000;
+
 /// Different writers and files that are kept.
 const KEPT_MAX: usize = 200;
+
 /// Bytes of a command line that are shown.
 const COMMAND_BYTES_MAX: usize = 200;
-
-/// Writes of one process to one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) who: Who,
-    pub(crate) pid: i32,
-    /// Its command line; empty if it is gone already.
-    pub(crate) command: String,
-    pub(crate) path: PathBuf,
-    pub(crate) times: usize,
-}
-
-impl Written {
-    /// `pid 77 (python job.py) wrote /app/x.log, 3 times`.
-    pub(crate) fn words(&self) -> String {
-        let by = match self.command.as_str() {
-            "" => "gone since",
-            command => command,
-        };
-        let times = match self.times {
-            1 => String::new(),
-            times => format!(", {times} times"),
-        };
-        format!(
-            "pid {} ({by}) wrote {}{times}",
-            self.pid,
-            self.path.display()
-        )
-    }
-}
 
 /// A queue of writes, and whose directories they are in.
 pub(crate) struct Listening<'a> {

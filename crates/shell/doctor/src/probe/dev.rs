@@ -8,10 +8,11 @@ use crate::code::{self, Language};
 use crate::disk::span_in;
 use crate::model::{Hit, Repair, TextEdit};
 use crate::probe::evidence::running;
-use crate::probe::{edits, production, tools};
+use crate::probe::{edits, production};
 use crate::scene::app::AppFile;
 use crate::scene::layers::Layer;
 use crate::scene::{Scene, Subject};
+use crate::tools;
 
 /// The arguments of a call that are looked at.
 const CALL_BYTES_MAX: usize = 4_000;

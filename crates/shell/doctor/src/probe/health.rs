@@ -1,8 +1,8 @@
 //! SF4xx: health. One answer was asked for; these say what it means.
 
-use crate::live::pings::Pings;
 use crate::model::Hit;
 use crate::scene::http::{Answer, Health};
+use crate::scene::shown::Pings;
 use crate::scene::{Scene, Subject};
 use crate::time::{date, duration};
 

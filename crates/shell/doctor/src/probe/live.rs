@@ -1,7 +1,7 @@
 //! SF512 to SF515: what only an experiment shows (`--live`). Without one, these find nothing.
 
-use crate::live::Live;
 use crate::model::Hit;
+use crate::scene::shown::Live;
 use crate::scene::{Scene, Subject};
 use crate::time::duration;
 

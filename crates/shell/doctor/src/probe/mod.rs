@@ -1,5 +1,6 @@
 //! The probes: a scene in, hits out. They open nothing and ask nobody.
 
+pub(crate) mod applied;
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod edits;
@@ -10,4 +11,4 @@ pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod production;
 pub(crate) mod runtime;
-pub(crate) mod tools;
+pub(crate) mod told;

@@ -1,9 +1,10 @@
 //! SF5xx: what runs, and what logs tell of it.
 
 use crate::model::Hit;
-use crate::probe::{dev, evidence, tools};
+use crate::probe::{dev, evidence};
 use crate::scene::{Scene, Subject, ports, watches};
 use crate::time::duration;
+use crate::tools;
 
 /// Fewer exits than this happen to everyone.
 const EXITS_MIN: usize = 3;

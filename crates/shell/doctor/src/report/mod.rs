@@ -2,18 +2,20 @@
 
 mod sarif;
 mod text;
+mod words;
 
 use finding::{Finding, Severity, Span};
 use serde_json::{Value, json};
 
 use crate::checklist::{Point, State};
-use crate::live::Live;
-use crate::model::{Diagnosis, Evidence};
-use crate::run::{Judged, cause};
+use crate::judge::{Diagnosis, Judged, cause};
+use crate::model::Evidence;
 use crate::scene::Scene;
+use crate::scene::shown::Live;
 
 pub(crate) use sarif::sarif;
 pub(crate) use text::text;
+use words::{clean, fix_words};
 
 /// `--json`: one envelope.
 pub(crate) fn json(scene: &Scene, judged: &Judged, list: &[Point]) -> String {
@@ -118,11 +120,6 @@ fn word(state: State) -> &'static str {
     }
 }
 
-/// Words from outside: without secrets and control characters.
-fn clean(words: &str) -> String {
-    finding::escape(&finding::mask_line(words))
-}
-
 fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> Value {
     let mut value = as_finding(diagnosis).to_json();
     let evidence: Vec<Value> = diagnosis.hit.evidence.iter().map(evidence).collect();
@@ -178,7 +175,7 @@ fn as_finding(diagnosis: &Diagnosis) -> Finding {
                 .as_deref()
                 .unwrap_or(diagnosis.rule.users),
         );
-    match text::fix_words(diagnosis) {
+    match fix_words(diagnosis) {
         Some(fix) => found.fix(fix),
         None => found,
     }

@@ -3,10 +3,10 @@
 use finding::Span;
 use serde_json::{Value, json};
 
-use super::clean;
-use crate::model::{Diagnosis, Evidence};
+use super::words::clean;
+use crate::judge::{Diagnosis, Judged};
+use crate::model::Evidence;
 use crate::rules;
-use crate::run::Judged;
 
 /// `--sarif`.
 pub(crate) fn sarif(judged: &Judged) -> String {

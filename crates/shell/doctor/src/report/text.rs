@@ -2,10 +2,10 @@
 
 use finding::{Severity, WIDTH_COLUMNS_MAX, escape, mask_line, render_place, render_words};
 
-use super::clean;
+use super::words::{clean, fix_words};
 use crate::checklist::{Point, State};
-use crate::model::{Diagnosis, Evidence};
-use crate::run::{Judged, cause};
+use crate::judge::{Diagnosis, Judged, cause};
+use crate::model::Evidence;
 use crate::scene::{Scene, Source, Subject};
 use crate::time::{date, duration};
 
@@ -204,28 +204,6 @@ fn one(diagnosis: &Diagnosis, cause: Option<&str>) -> String {
     }
     out.push('\n');
     out
-}
-
-/// What mends it: our command and the owner's, or words.
-pub(super) fn fix_words(diagnosis: &Diagnosis) -> Option<String> {
-    let ours = diagnosis.hit.repair.as_ref().map(|_| {
-        format!(
-            "steadfast doctor{} --fix {}",
-            diagnosis.scope(),
-            diagnosis.rule.code
-        )
-    });
-    let words = diagnosis
-        .hit
-        .advice
-        .clone()
-        .or_else(|| Some(diagnosis.rule.fix.trim_end_matches('.').to_owned()));
-    match (ours, &diagnosis.command) {
-        (Some(ours), Some(command)) => Some(format!("{ours} && {command}")),
-        (Some(ours), None) => Some(ours),
-        (None, Some(command)) => words.map(|w| format!("{w}; then {command}")),
-        (None, None) => words,
-    }
 }
 
 fn title(diagnosis: &Diagnosis) -> String {

@@ -2,8 +2,8 @@
 
 use finding::Severity::{Error, Note, Warning};
 
-use super::{Apply, Probe, Rule};
-use crate::probe::config;
+use super::rule::{Apply, Probe, Rule};
+use crate::probe::{applied, config, told};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "one file is meant to overrule the other",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::twice),
+        probe: Probe::All(told::twice),
     },
     Rule {
         code: "SF302",
@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "the edit waits for a maintenance window",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::Each(config::not_applied),
+        probe: Probe::Each(applied::not_applied),
     },
     Rule {
         code: "SF303",
@@ -46,7 +46,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "it was put back on purpose",
         apply: Apply::Update,
         follows: &["SF101"],
-        probe: Probe::Each(config::is_back),
+        probe: Probe::Each(applied::is_back),
     },
     Rule {
         code: "SF304",
@@ -60,7 +60,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "another tool reads it",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::unknown),
+        probe: Probe::All(told::unknown),
     },
     Rule {
         code: "SF305",
@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "files are put there later",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::include),
+        probe: Probe::All(told::include),
     },
     Rule {
         code: "SF306",
@@ -144,7 +144,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "it is left over",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::nested),
+        probe: Probe::All(told::nested),
     },
     Rule {
         code: "SF311",
@@ -158,7 +158,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "it is a template and not a configuration",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::refused),
+        probe: Probe::All(told::refused),
     },
     Rule {
         code: "SF312",
@@ -172,7 +172,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "it says what is meant",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::misleading),
+        probe: Probe::All(told::misleading),
     },
     Rule {
         code: "SF313",
@@ -214,7 +214,7 @@ pub(super) const RULES: &[Rule] = &[
         ignore: "a firewall is in front",
         apply: Apply::Update,
         follows: &[],
-        probe: Probe::All(config::open),
+        probe: Probe::All(told::open),
     },
     Rule {
         code: "SF316",

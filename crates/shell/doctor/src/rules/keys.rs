@@ -2,7 +2,7 @@
 
 use finding::Severity::{Error, Note, Warning};
 
-use super::{Apply, Probe, Rule};
+use super::rule::{Apply, Probe, Rule};
 use crate::probe::keys;
 
 pub(super) const RULES: &[Rule] = &[

@@ -9,8 +9,10 @@ use finding::Finding;
 use crate::disk::{Disk, Elsewhere};
 use crate::model::Env;
 use crate::scene::app::{self, App, Apps, EnvText};
-use crate::scene::layers::{self, Layer};
-use crate::scene::{Config, Scene, Source, Subject, daemon, history, keys, logs, ours, procs, rpc};
+use crate::scene::layers::Layer;
+use crate::scene::{
+    Config, Scene, Source, Subject, daemon, follow, history, keys, logs, ours, procs, rpc,
+};
 
 /// Programs whose code, processes and logs are looked at; the rules about the files see all of them.
 const PROGRAMS_MAX: usize = 500;
@@ -256,7 +258,7 @@ fn layers_of(process: &conf::ProcessDef, dir: Option<&Path>, env: &Env, disk: &D
         .collect();
     let mut first = Layer::new(process.command.argv(), words, env);
     first.whole = process.command.span();
-    layers::follow(first, dir, env, disk)
+    follow::follow(first, dir, env, disk)
 }
 
 /// Variables of env files decide about reloaders as well.

@@ -12,8 +12,9 @@ use crate::disk::Disk;
 use crate::model::Env;
 use crate::scene::app::Apps;
 use crate::scene::config::{self, Look};
-use crate::scene::layers::{self, Layer};
-use crate::scene::{Owner, Scene, Source, Subject, keys, procs};
+use crate::scene::layers::Layer;
+use crate::scene::{Owner, Scene, Source, Subject, follow, keys, procs};
+use crate::tools;
 
 /// Where Supervisor looks for its configuration (supervisor/options.py), below `/`.
 const PLACES: &[&str] = &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"];
@@ -63,7 +64,7 @@ pub(crate) fn process(scene: &mut Scene, pid: i32, disk: &Disk, apps: &mut Apps)
     let app = config::app_of(dir.as_deref(), disk, apps);
     let keys = keys::find(&app, &[], &env, None, &app.env_files);
     scene.subjects.push(Subject {
-        layers: layers::follow(layer, dir.as_deref(), &env, disk),
+        layers: follow::follow(layer, dir.as_deref(), &env, disk),
         env_is_whole: first.env.is_some(),
         dir,
         app,
@@ -210,10 +211,10 @@ pub(crate) fn unit(
     let argv = words.iter().map(|w| w.value.clone()).collect();
     let spans = words.iter().map(|w| Some(span(&w.range))).collect();
     let first = Layer::new(argv, spans, &env);
-    let layers = layers::follow(first, dir.as_deref(), &env, disk);
+    let layers = follow::follow(first, dir.as_deref(), &env, disk);
     let known = layers
         .iter()
-        .any(|l| l.server.serves() || !crate::probe::tools::hits(l).is_empty());
+        .any(|l| l.server.serves() || !tools::hits(l).is_empty());
     if !known {
         return;
     }

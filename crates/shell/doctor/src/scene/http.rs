@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::model::Env;
+use crate::scene::bounded::Bounded;
 use crate::scene::tls::{self, Certificate, Trust};
 
 /// The whole exchange: a control interface or a health endpoint that needs longer is part of the finding.
 pub(crate) const ANSWER_MS_MAX: u64 = 2_000;
+
 /// An answer of Supervisor's for 1000 programs has some 1.5 MB.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -66,60 +68,8 @@ impl Target {
     }
 }
 
-/// A socket whose waiting can be bounded.
-pub(crate) trait Socket: Read + Write {
-    fn bound(&self, left: Duration) -> io::Result<()>;
-}
-
-impl Socket for UnixStream {
-    fn bound(&self, left: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(left))?;
-        self.set_write_timeout(Some(left))
-    }
-}
-
-impl Socket for TcpStream {
-    fn bound(&self, left: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(left))?;
-        self.set_write_timeout(Some(left))
-    }
-}
-
-/// A connection with one deadline for everything on it, however many reads that takes.
-pub(crate) struct Bounded<S> {
-    socket: S,
-    deadline: Instant,
-}
-
-impl<S: Socket> Bounded<S> {
-    fn bound(&self) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.socket.bound(left)
-    }
-}
-
-impl<S: Socket> Read for Bounded<S> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.bound()?;
-        self.socket.read(bytes)
-    }
-}
-
-impl<S: Socket> Write for Bounded<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bound()?;
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
-}
-
 trait Stream: Read + Write {}
+
 impl<S: Read + Write> Stream for S {}
 
 /// Connects to the first address of a host that takes the connection.

@@ -2,10 +2,12 @@
 
 pub(crate) mod app;
 pub(crate) mod ask;
+pub(crate) mod bounded;
 pub(crate) mod certificate;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod discover;
+pub(crate) mod follow;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod jars;
@@ -16,6 +18,7 @@ pub(crate) mod ours;
 pub(crate) mod ports;
 pub(crate) mod procs;
 pub(crate) mod rpc;
+pub(crate) mod shown;
 pub(crate) mod tls;
 pub(crate) mod watches;
 
@@ -24,13 +27,13 @@ use std::sync::Arc;
 
 use finding::Span;
 
-use crate::live::Live;
 use crate::model::Env;
 use app::App;
 use keys::Key;
 use layers::Layer;
 use logs::Log;
 use procs::Proc;
+use shown::Live;
 
 /// Everything that was seen.
 #[derive(Debug, Default)]

@@ -21,8 +21,8 @@ use rustls::{
 };
 use trust::Anybody;
 
+use crate::scene::bounded::Bounded;
 use crate::scene::certificate;
-use crate::scene::http::Bounded;
 use crate::time::{date, duration};
 
 /// What a server that wants to know us answers; we have no certificate.
