@@ -9,22 +9,68 @@ use std::time::Duration;
 
 use ledger::Entry;
 use plan::Key;
+use tokio::net::UnixListener;
 use wire::{Cause, Command, Order, Why};
 
-use crate::boot::{CouldNot, Found, config_path, open_fronts, open_ledger, up};
 use crate::lines::Level;
 use crate::links::keeper;
 use crate::model::{Active, Slot};
+use crate::opening::{CouldNot, config_path, open_fronts, open_ledger, up};
 use crate::options::Source;
 use crate::state::Shared;
-use crate::{commands, fronts, keepers, machine, settle, summary};
+use crate::{commands, fronts, keepers, machine, pools, settle, summary};
+
+/// What the last daemon left.
+pub(crate) struct Found {
+    /// The model, if it could be read.
+    pub(crate) active: Option<Active>,
+    /// Why it could not.
+    pub(crate) damaged: Option<String>,
+    /// Keepers by the number of their slot.
+    pub(crate) alive: Vec<(u32, keeper::Opened)>,
+}
+
+/// What is there: the model that was active, and keepers that answer.
+pub(crate) async fn look(daemon: &Shared) -> Result<Found, CouldNot> {
+    let (mut active, mut damaged) = (None, None);
+    match daemon.run_dir.read_active() {
+        Ok(Some(bytes)) => match Active::from_bytes(&bytes) {
+            Ok(read) => active = Some(read),
+            Err(why) => damaged = Some(format!("active.json cannot be used: {why}")),
+        },
+        Ok(None) => {}
+        Err(why) => damaged = Some(why.to_string()),
+    }
+    let mut tasks = Vec::new();
+    for number in daemon
+        .run_dir
+        .slots()
+        .map_err(|why| CouldNot(format!("error: {why}")))?
+    {
+        let (dir, epoch) = (daemon.run_dir.slot(number).dir, daemon.epoch);
+        tasks.push(tokio::task::spawn_local(async move {
+            (number, keeper::open(&dir, epoch, Duration::ZERO).await)
+        }));
+    }
+    let mut alive = Vec::new();
+    for task in tasks {
+        if let Ok((number, Ok(opened))) = task.await {
+            alive.push((number, opened));
+        }
+    }
+    Ok(Found {
+        active,
+        damaged,
+        alive,
+    })
+}
 
 /// An adoption: the model that was active decides; the file is only compared.
 pub(crate) async fn adopted(
     daemon: &Shared,
     found: Found,
     restarted: bool,
-) -> Result<tokio::net::UnixListener, CouldNot> {
+) -> Result<UnixListener, CouldNot> {
     let Found {
         active,
         damaged,
@@ -44,7 +90,7 @@ pub(crate) async fn adopted(
         .map(|slot| (slot.number, slot.key()))
         .collect();
     daemon.state.borrow_mut().active = active;
-    crate::pools::restore(daemon);
+    pools::restore(daemon);
     crate::news::restore(daemon);
     let kept = take_kept(daemon);
     let mut keys = Vec::new();

@@ -7,7 +7,7 @@ use conf::Spanned;
 use finding::Finding;
 use serde::{Deserialize, Serialize};
 
-use crate::resolve::hash;
+use crate::digits::hash;
 
 /// Without `keepalive`: as often as the ping by hand that it replaces.
 const KEEPALIVE_URL_MS: u64 = 30_000;

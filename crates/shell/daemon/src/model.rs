@@ -339,41 +339,18 @@ mod spec_hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use wire::Spec;
 
+    use crate::digits::{hex, unhex};
+
     pub(super) fn serialize<S: Serializer>(spec: &Spec, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&super::hex(&spec.to_bytes()))
+        to.serialize_str(&hex(&spec.to_bytes()))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Spec, D::Error> {
         let text = String::deserialize(from)?;
-        let bytes = super::unhex(&text)
-            .ok_or_else(|| D::Error::custom("a definition is not hexadecimal"))?;
+        let bytes =
+            unhex(&text).ok_or_else(|| D::Error::custom("a definition is not hexadecimal"))?;
         Spec::from_bytes(&bytes).map_err(D::Error::custom)
     }
-}
-
-/// Hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
-    Some(
-        digits
-            .chunks_exact(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect(),
-    )
 }
 
 #[cfg(test)]

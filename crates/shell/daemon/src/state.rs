@@ -146,6 +146,38 @@ pub(crate) struct State {
     pub(crate) pools: crate::pools::Pools,
 }
 
+impl State {
+    /// At the beginning; `kept` is what root had.
+    pub(crate) fn empty(kept: BTreeMap<String, OwnedFd>) -> State {
+        State {
+            active: Active::default(),
+            file: None,
+            keepers: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            failed_listeners: BTreeMap::new(),
+            trouble: BTreeMap::new(),
+            mood: Mood::Running,
+            servers: BTreeMap::new(),
+            kept,
+            ledger: None,
+            activity: Activity::default(),
+            watchers: Vec::new(),
+            memory: Default::default(),
+            forking: Default::default(),
+            making: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            numbers: 0,
+            rotating: None,
+            news: Default::default(),
+            store: crate::stores::Told::default(),
+            restarts: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            pools: Default::default(),
+        }
+    }
+}
+
 /// A keeper that is connected.
 pub(crate) struct Keeper {
     pub(crate) number: u32,

@@ -11,8 +11,11 @@ mod metrics;
 mod process;
 mod progress;
 mod reload;
+mod restart;
 mod rotate;
+mod send;
 mod status;
+mod steps;
 
 use control::{Answer, Body, Command, Control, Done, Fault, Outcome, Progress, Request};
 use ledger::Entry;
@@ -167,10 +170,10 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
             window,
         } => process::stop(daemon, names, *wait, *window, by("stop"), progress).await,
         Command::Restart { names, mode } => {
-            only(process::restart(daemon, names, mode.as_deref(), by("restart"), progress).await)
+            only(restart::restart(daemon, names, mode.as_deref(), by("restart"), progress).await)
         }
-        Command::Signal { names, signal } => only(process::signal(daemon, names, signal).await),
-        Command::Stdin { names, text } => only(process::stdin(daemon, names, text).await),
+        Command::Signal { names, signal } => only(send::signal(daemon, names, signal).await),
+        Command::Stdin { names, text } => only(send::stdin(daemon, names, text).await),
         Command::RemoteEvent { kind, data } => {
             crate::pools::notify(daemon, &events::Event::remote(kind, data));
             only(Done::ok(Body::Nothing))
@@ -182,7 +185,7 @@ async fn run(daemon: &Shared, request: &Request, progress: &Progress) -> (Done, 
         Command::Reload { all } => {
             only(reload::reload(daemon, *all, &by("reload"), progress).await)
         }
-        Command::ReloadPrograms { names } => only(process::reload(daemon, names).await),
+        Command::ReloadPrograms { names } => only(send::reload(daemon, names).await),
         Command::Plan => only(config::plan(daemon)),
         Command::RotateKey { name, compromised } => {
             let by = by(&format!("rotate {name}"));

@@ -9,6 +9,7 @@
 //! made: no log, no key.
 
 mod config;
+mod conflicts;
 mod difference;
 mod environment;
 mod fastcgi;
@@ -22,21 +23,22 @@ mod shared;
 mod sign_in;
 mod spec;
 mod tokens;
+mod workers;
 
 pub(crate) use difference::{GroupChanges, difference, group_changes};
-pub(crate) use gateways::{refresh_gateway, wanted_addresses};
 pub(crate) use settings::settings_of;
 pub(crate) use tokens::{keeps_sessions, life_s, settings as session_settings};
+pub(crate) use workers::{refresh_gateway, wanted_addresses};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use finding::Finding;
-use sha2::{Digest, Sha256};
 
 use inherit::Asked;
 
-use crate::model::{Active, hex};
+use crate::digits::hash;
+use crate::model::Active;
 
 /// What the configuration is resolved against.
 pub(crate) struct Context<'a> {
@@ -130,17 +132,12 @@ pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {
         &mut out.findings,
     );
     realms::check(model, &out.active.gateway.jwts, &mut out.findings);
-    gateways::conflicts(model, context.base_env, &mut out.findings);
+    conflicts::conflicts(model, context.base_env, &mut out.findings);
     out
 }
 
 fn program_is_gated(program: &conf::Program) -> bool {
     *program.listen == conf::Listen::Gateway
-}
-
-/// Identity of bytes: the first 128 bits of SHA-256. Environments hold keys, so it must not lead back to them.
-pub(crate) fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes)[..16])
 }
 
 /// Hash of all files of a configuration as they were read.

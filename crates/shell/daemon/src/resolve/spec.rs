@@ -9,8 +9,9 @@ use wire::{Autorestart, Sink, Spec, Text};
 
 use super::handover::Handed;
 use super::program::Place;
-use super::{Resolved, environment, hash, settings};
+use super::{Resolved, environment, settings};
 use crate::autologs;
+use crate::digits::hash;
 
 /// Supervisor's default of `[supervisord] umask`.
 const UMASK_DEFAULT: u32 = 0o022;

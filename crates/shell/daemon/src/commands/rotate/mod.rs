@@ -9,25 +9,32 @@
 //! programs with their old key: after an ordinary rotation that harms nobody, and `update` brings the new one; a key that
 //! leaked must not stay in use, so [`resume`] goes on by itself, or says why it cannot.
 
+mod cut_short;
+mod told;
+
 use std::rc::Rc;
 use std::time::Duration;
 
-use control::{Body, Done, Fault, Outcome, Progress, RotatedKey};
+use control::{Done, Fault, Progress};
 use ledger::Entry;
 use plan::Key;
 use secrets::{How as Treatment, Old, Rotated};
 use wire::{Cause, Counts, Replace, Why};
 
 use super::change::{Candidate, candidate, load};
-use super::process::{ended, steps_for, waited};
+use super::process::ended;
 use super::progress::follow;
+use super::restart::waited;
+use super::steps::steps_for;
 use crate::execute::{How, execute};
-use crate::keys::{ProgramKeys, of_model};
-use crate::lines::Level;
+use crate::keys::of_model;
 use crate::model::{Active, Slot};
 use crate::resolve::{difference, refresh_gateway, stamp};
-use crate::rotation::{Affected, Held, affected, left_to_do, rotate, upstreams, words};
+use crate::rotation::{Affected, Held, affected, rotate, upstreams};
 use crate::state::{Shared, say};
+use told::Report;
+
+pub(crate) use cut_short::resume;
 
 /// A gateway that was replaced ends within this time if its connections are busy: usual requests are over by then.
 const GATEWAY_MS_MAX: u64 = 3_000;
@@ -84,83 +91,6 @@ pub(super) async fn run(
         Ok(begun) => carry_out(daemon, &wanted, begun).await,
         Err(done) => *done,
     }
-}
-
-/// A daemon has come: programs that still run with a value that was given up get their new one.
-pub(crate) async fn resume(daemon: &Shared) {
-    for (name, homes) in given_up(daemon) {
-        let old: Vec<String> = homes.iter().map(|home| home.old_id.to_string()).collect();
-        let text = format!(
-            "{name} was given up as compromised, and programs still run with its key {}",
-            old.join(", ")
-        );
-        daemon.log(Level::Error, &format!("{text}: the rotation goes on"));
-        daemon.state.borrow_mut().rotating = Some(name.clone());
-        let _mark = UnderWay(daemon.clone());
-        let wanted = Wanted {
-            name: &name,
-            how: Treatment::Compromised,
-            by: "the rotation that was cut short".to_owned(),
-            progress: &Progress::none(),
-        };
-        let done = match begin(daemon, &wanted, Some(homes)) {
-            Ok(begun) => carry_out(daemon, &wanted, begun).await,
-            Err(done) => *done,
-        };
-        let (level, end) = if done.exit == 0 {
-            let end = format!(
-                "the rotation of {name}, which was cut short, has ended: nothing runs with the old key"
-            );
-            (Level::Info, end)
-        } else {
-            (Level::Error, format!("{text}: {}", done.error))
-        };
-        daemon.log(level, &end);
-        daemon.note(&Entry::note(sys::clock::wall_ms(), "", &end));
-        daemon.show(end);
-    }
-}
-
-/// Keys of which definitions in force still have a compromised value, and where.
-fn given_up(daemon: &Shared) -> Vec<(String, Vec<Rotated>)> {
-    let before = daemon.state.borrow().active.clone();
-    if before.slots.iter().all(|slot| slot.spec.key == 0) {
-        return Vec::new();
-    }
-    let loaded = load(daemon, &before.base_env);
-    let state_dir = before.settings.state_dir.as_ref();
-    let mut all: Vec<(String, Vec<Rotated>)> = Vec::new();
-    for program in of_model(&loaded.model, &before.base_env, state_dir) {
-        for name in &program.names {
-            let Some(home) = given_up_in(&program, name, &before) else {
-                continue;
-            };
-            match all.iter_mut().find(|(known, _)| known == name) {
-                Some((_, homes)) => homes.push(home),
-                None => all.push((name.clone(), vec![home])),
-            }
-        }
-    }
-    all
-}
-
-fn given_up_in(program: &ProgramKeys, name: &str, before: &Active) -> Option<Rotated> {
-    let request = program.request(sys::clock::wall_ms() / 1000, None);
-    let ring = secrets::ring(&request, name).ok()?;
-    let theirs = |slot: &&Slot| slot.program == program.program && slot.signing == name;
-    let old = before.slots.iter().filter(theirs).find_map(|slot| {
-        ring.iter()
-            .find(|kept| kept.compromised && !kept.signs && kept.id == slot.spec.key)
-    })?;
-    let new = ring.iter().find(|kept| kept.signs)?;
-    Some(Rotated {
-        origin: secrets::find(&request, name).ok()??.origin,
-        new_id: new.id,
-        old_id: old.id,
-        ended: Vec::new(),
-        old: Old::Nothing,
-        programs: vec![program.program.clone()],
-    })
 }
 
 /// The key was replaced on disk; nothing that runs has changed yet.
@@ -282,10 +212,7 @@ async fn carry_out(daemon: &Shared, wanted: &Wanted<'_>, begun: Begun) -> Done {
     }
     daemon.state.borrow_mut().active = merged;
     let mut begun = begun;
-    let mut report = Report {
-        lines: Vec::new(),
-        outcomes: Vec::new(),
-    };
+    let mut report = Report::default();
     if let Err(why) = daemon.keep() {
         return report.failed(wanted, &begun, why);
     }
@@ -429,63 +356,4 @@ async fn program(
         report.line(&key, &text);
     }
     Ok(())
-}
-
-/// What is told in the end.
-struct Report {
-    lines: Vec<String>,
-    outcomes: Vec<Outcome>,
-}
-
-impl Report {
-    fn line(&mut self, key: &Key, text: &str) {
-        self.lines.push(format!("{key}  {text}"));
-    }
-
-    fn done(mut self, wanted: &Wanted<'_>, begun: &Begun) -> Done {
-        self.lines.extend(left_to_do(&begun.upstreams, wanted.name));
-        self.lines.push(match wanted.how {
-            Treatment::Overlap => "nobody was signed out".to_owned(),
-            Treatment::Compromised => format!(
-                "whoever held a token of the old {} has to sign in again; sessions of the gateway go on",
-                wanted.name
-            ),
-        });
-        Done::ok(self.body(wanted, begun))
-    }
-
-    fn failed(self, wanted: &Wanted<'_>, begun: &Begun, why: String) -> Done {
-        let error = format!(
-            "{why}\nthe new {} is kept, the old one still verifies where it is in use; mend it and run: steadfast update",
-            wanted.name
-        );
-        Done {
-            exit: 1,
-            error,
-            body: self.body(wanted, begun),
-        }
-    }
-
-    fn body(self, wanted: &Wanted<'_>, begun: &Begun) -> Body {
-        let homes = begun.homes.iter();
-        let mut lines: Vec<String> = homes.map(|home| words(wanted.name, home)).collect();
-        lines.extend(self.lines);
-        let home = |home: &Rotated| RotatedKey {
-            home: home.origin.to_string(),
-            new_id: home.new_id,
-            old_id: home.old_id,
-            until_s: match home.old {
-                Old::Until(until_s) => Some(until_s),
-                Old::InUse { .. } | Old::Nothing => None,
-            },
-            in_use: matches!(home.old, Old::InUse { .. }),
-            programs: home.programs.clone(),
-        };
-        Body::Rotated {
-            name: wanted.name.to_owned(),
-            homes: begun.homes.iter().map(home).collect(),
-            outcomes: self.outcomes,
-            lines,
-        }
-    }
 }
