@@ -4,6 +4,8 @@
  * LIVE/…          where the process works
  * KEPT/i<inode>   a file's bytes at its last fsync
  * KEPT/names      "inode name" lines of the last fsync of the directory
+ *
+ * UNSYNCED_SYNCS=n: only the first n are kept. From then on the process is one that does not sync.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -67,6 +69,12 @@ static int sync_of(int fd) {
     path[length] = 0;
     if (strncmp(path, live, strlen(live)) || fstat(fd, &meta)) return 0;
     pthread_mutex_lock(&one);
+    const char *most = getenv("UNSYNCED_SYNCS");
+    static long syncs;
+    if (most && syncs++ >= atol(most)) {
+        pthread_mutex_unlock(&one);
+        return 0;
+    }
     if (S_ISDIR(meta.st_mode)) keep_names(live, kept);
     else keep_file(fd, (unsigned long)meta.st_ino, kept);
     pthread_mutex_unlock(&one);
