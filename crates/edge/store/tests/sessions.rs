@@ -8,10 +8,7 @@ use session::judge::sweep;
 use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{
-    Hidden, Kind, Policy, Refusal, SWEEP_LATE_MS, Token, Touch, Unsure, Verdict, Why, hash,
-};
-use std::time::{Duration, Instant};
+use session::{Hidden, Kind, Policy, Refusal, SWEEP_LATE_MS, Token, Unsure, Verdict, Why, hash};
 use store::{Answer, RefreshAsk, Refreshed, Sqlite, Store as _};
 
 fn count(store: &Sqlite) -> u64 {
@@ -296,67 +293,6 @@ async fn a_store_from_a_backup_is_unknown_not_theft() {
     );
 }
 
-/// Waits until last-seen is this.
-async fn seen(store: &Sqlite, token: &Token, wanted_ms: u64) -> bool {
-    let until = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < until {
-        match store.find(token).await {
-            Answer::Row(row) if row.seen_ms == wanted_ms => return true,
-            _ => tokio::time::sleep(Duration::from_millis(1)).await,
-        }
-    }
-    false
-}
-
-#[tokio::test]
-async fn last_seen_is_written_in_batches() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = opened(dir.path());
-    let (row, token) = session(1, Kind::Cookie, "ada");
-    let id = row.id;
-    store.insert(row).await.expect("kept");
-    store.touch(
-        id,
-        Touch {
-            at_ms: NOW_MS + 60_000,
-            at_once: true,
-        },
-    );
-    assert!(seen(&store, &token, NOW_MS + 60_000).await);
-    store.touch(
-        id,
-        Touch {
-            at_ms: NOW_MS + 90_000,
-            at_once: false,
-        },
-    );
-    store.touch(
-        id,
-        Touch {
-            at_ms: NOW_MS + 80_000,
-            at_once: false,
-        },
-    );
-    // Another commit takes it along: it costs none of its own.
-    store
-        .insert(session(2, Kind::Cookie, "bob").0)
-        .await
-        .expect("kept");
-    assert!(seen(&store, &token, NOW_MS + 90_000).await, "the later one");
-    store.touch(
-        id,
-        Touch {
-            at_ms: NOW_MS + 120_000,
-            at_once: false,
-        },
-    );
-    drop(store);
-    assert!(
-        seen(&opened(dir.path()), &token, NOW_MS + 120_000).await,
-        "a store that closes loses none"
-    );
-}
-
 #[tokio::test]
 async fn the_sweep_comes_seven_days_late() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -391,38 +327,6 @@ async fn the_sweep_comes_seven_days_late() {
         .insert(row)
         .await
         .expect("a swept store is not taken for one that lost its sessions");
-}
-
-#[tokio::test]
-async fn many_at_once_share_commits() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = opened(dir.path());
-    let rows: Vec<_> = (0..2000).map(|n| session(n, Kind::Cookie, "ada")).collect();
-    let all: Vec<_> = rows
-        .iter()
-        .map(|(row, _)| store.insert(row.clone()))
-        .collect();
-    let mut waiting: Vec<_> = all.into_iter().map(Box::pin).collect();
-    // All are queued before any is waited for.
-    let begun = Instant::now();
-    for it in &mut waiting {
-        let polled = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(it.as_mut().poll(context).is_ready())
-        })
-        .await;
-        let _early = polled;
-    }
-    drop(waiting);
-    let (last, token) = session(5000, Kind::Cookie, "ada");
-    store.insert(last).await.expect("kept");
-    let took = begun.elapsed();
-    assert!(signed_in(&store, &token).await);
-    let kept = store.list(None).await.expect("a list").len();
-    assert_eq!(kept, 2001, "what was queued is written, whoever has gone");
-    assert!(
-        took < Duration::from_secs(60),
-        "{took:?} for 2001 durable sign-ins"
-    );
 }
 
 #[tokio::test]
