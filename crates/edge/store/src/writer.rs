@@ -290,11 +290,12 @@ fn apply(
             later(reply, alone(open, revocations, |db, _| insert(db, &row)))
         }
         Write::Refresh(ask, reply) => {
-            *latest_ms = (*latest_ms).max(ask.time.now_ms);
-            later(
-                reply,
-                alone(open, revocations, |db, raised| refreshed(db, &ask, raised)),
-            )
+            let done = alone(open, revocations, |db, raised| refreshed(db, &ask, raised));
+            // Who is refused writes nothing, so that guesses cost the disk nothing.
+            if matches!(done, Ok(Refreshed::Granted(_))) {
+                *latest_ms = (*latest_ms).max(ask.time.now_ms);
+            }
+            later(reply, done)
         }
         Write::Revoke(scope, why, at_ms, reply) => later(
             reply,

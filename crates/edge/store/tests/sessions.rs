@@ -192,6 +192,42 @@ fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
     }
 }
 
+/// Guesses cost the disk nothing.
+#[tokio::test]
+async fn a_refresh_that_is_refused_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, Token::Rotating(first)) = session(1, Kind::Rotating, "ada") else {
+        panic!("rotating")
+    };
+    store.insert(row).await.expect("kept");
+    let db = rusqlite::Connection::open(dir.path().join("sessions.db")).expect("opens");
+    // Another number after each commit of somebody else that changed something.
+    let version = || -> i64 {
+        let read = db.query_row("PRAGMA data_version", [], |line| line.get(0));
+        read.expect("a number")
+    };
+    let before = version();
+    let (_, Token::Rotating(stranger)) = session(9, Kind::Rotating, "eve") else {
+        panic!("rotating")
+    };
+    let forged = Link {
+        tag: Hidden::new([0; 32]),
+        ..first.clone()
+    };
+    for token in [&stranger, &forged] {
+        let later = RefreshAsk {
+            time: at(60_000),
+            ..ask(token, 1, 1)
+        };
+        let said = store.refresh(later).await;
+        assert!(matches!(said, Ok(Refreshed::Refused(_))), "{said:?}");
+    }
+    assert_eq!(version(), before);
+    granted(&store, &first, 1, 1).await;
+    assert_ne!(version(), before);
+}
+
 async fn granted(store: &Sqlite, token: &Link, ci: u8, draw: u8) -> Link {
     match store.refresh(ask(token, ci, draw)).await {
         Ok(Refreshed::Granted(link)) => link,

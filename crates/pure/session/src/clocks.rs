@@ -6,10 +6,12 @@
 //! are followed slowly, so that a year of slewing does not add up to a freeze.
 //!
 //! The store remembers the latest time it has seen; a machine whose clock starts before it (a board without a
-//! battery) is frozen from its start. Limit: what is stamped by a process that *started* with a wrong clock is
-//! stamped wrongly; a jump while it runs does no harm.
+//! battery) is frozen until its clock has passed that time. Meanwhile stamps are that time and no later, so that the gap
+//! closes. Where the store is ahead by more than [`AHEAD_MS_MAX`] and the clock is later than this program is old, it is
+//! the store's time that a wrong clock once wrote: the clock is believed, or nothing would end for years. Limit: what is
+//! stamped by a process that *started* with a wrong clock is stamped wrongly, and ends by so much later.
 
-use crate::limits::{DRIFT_MS_MAX, FOLLOW_MS_MIN};
+use crate::limits::{AHEAD_MS_MAX, DRIFT_MS_MAX, FOLLOW_MS_MIN, PAST_MS};
 
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +34,7 @@ pub enum Expiry {
 /// What time it is, and how much that is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Time {
-    /// Unix milliseconds. While frozen the later of both clocks: a stamp that is too late signs nobody out.
+    /// Unix milliseconds. While frozen the later of what may be true: a stamp that is too late signs nobody out.
     pub now_ms: u64,
     /// Whether it may end sessions.
     pub expiry: Expiry,
@@ -45,22 +47,35 @@ pub struct Clocks {
     anchor: Reading,
     /// When the anchor was moved last.
     followed_ms: u64,
+    /// The clock started before this time, which the store has seen, and has not reached it.
+    behind_ms: Option<u64>,
 }
 
 impl Clocks {
     /// At the start of a process. `seen_ms` is the latest time that the store has seen (0: none).
     #[must_use]
     pub fn start(reading: Reading, seen_ms: u64) -> Self {
-        let behind = reading.wall_ms.saturating_add(DRIFT_MS_MAX) < seen_ms;
-        let wall_ms = if behind { seen_ms } else { reading.wall_ms };
+        let ahead_ms = seen_ms.saturating_sub(reading.wall_ms);
+        let believed = ahead_ms <= AHEAD_MS_MAX || reading.wall_ms < PAST_MS;
         Self {
-            anchor: Reading { wall_ms, ..reading },
+            anchor: reading,
             followed_ms: reading.steady_ms,
+            behind_ms: (ahead_ms > DRIFT_MS_MAX && believed).then_some(seen_ms),
         }
     }
 
     /// What time it is.
     pub fn read(&mut self, reading: Reading) -> Time {
+        if let Some(seen_ms) = self.behind_ms {
+            if reading.wall_ms.saturating_add(DRIFT_MS_MAX) < seen_ms {
+                return Time {
+                    now_ms: seen_ms,
+                    expiry: Expiry::Frozen,
+                };
+            }
+            // Its clock was set, or has caught up.
+            *self = Self::start(reading, 0);
+        }
         let passed_ms = reading.steady_ms.saturating_sub(self.anchor.steady_ms);
         let steady_now_ms = self.anchor.wall_ms.saturating_add(passed_ms);
         if steady_now_ms.abs_diff(reading.wall_ms) > DRIFT_MS_MAX {
@@ -70,10 +85,7 @@ impl Clocks {
             };
         }
         if reading.steady_ms.saturating_sub(self.followed_ms) >= FOLLOW_MS_MIN {
-            *self = Self {
-                anchor: reading,
-                followed_ms: reading.steady_ms,
-            };
+            *self = Self::start(reading, 0);
         }
         Time {
             now_ms: reading.wall_ms,

@@ -205,15 +205,21 @@ fn alive(row: &Row, policy: Policy, time: Time, traffic: Traffic) -> Verdict {
 /// Whether its time is over. A stamp in the future counts as now.
 #[must_use]
 pub fn expired(row: &Row, policy: Policy, time: Time) -> Option<Refusal> {
+    over(row.created_ms, row.seen_ms, policy, time)
+}
+
+/// The same of a session that was opened and seen at these times (Unix milliseconds).
+#[must_use]
+pub fn over(created_ms: u64, seen_ms: u64, policy: Policy, time: Time) -> Option<Refusal> {
     match time.expiry {
         Expiry::Frozen => None,
         Expiry::Runs => {
             let over = |then_ms: u64, limit_ms: u64| {
                 time.now_ms.saturating_sub(then_ms) > limit_ms.saturating_add(policy.leeway_ms)
             };
-            if over(row.created_ms, policy.absolute_ms) {
+            if over(created_ms, policy.absolute_ms) {
                 Some(Refusal::Absolute)
-            } else if over(row.seen_ms, policy.idle_ms) {
+            } else if over(seen_ms, policy.idle_ms) {
                 Some(Refusal::Idle)
             } else {
                 None

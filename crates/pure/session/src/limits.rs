@@ -20,6 +20,11 @@ pub const TOUCH_MS_MIN: u64 = 30_000;
 pub const TOUCH_AT_ONCE_MS_MIN: u64 = 45_000;
 /// Wall clock and monotonic clock further apart than this: expiry is frozen until they agree.
 pub const DRIFT_MS_MAX: u64 = 60_000;
+/// A store that has seen times further ahead than this of a plausible clock has seen a wrong clock: 400 days, longer than
+/// machines are switched off.
+pub const AHEAD_MS_MAX: u64 = 400 * 24 * 60 * 60 * 1000;
+/// 2026-01-01. A clock that is earlier was not set: this program is not so old.
+pub const PAST_MS: u64 = 1_767_225_600_000;
 /// Small differences are followed this often at most, so that slewing never adds up to a freeze.
 pub const FOLLOW_MS_MIN: u64 = 60_000;
 /// Expired and ended rows are kept this long: a clock that was wrong for a week costs nobody a session.

@@ -278,21 +278,58 @@ fn clocks_that_disagree_freeze_expiry() {
             "day {day}"
         );
     }
+}
+
+/// What a start says about time: the clock, and what the store has seen.
+fn started(wall_ms: u64, seen_ms: u64) -> Time {
+    let reading = Reading {
+        wall_ms,
+        steady_ms: 0,
+    };
+    Clocks::start(reading, seen_ms).read(reading)
+}
+
+#[test]
+fn a_clock_that_starts_behind_what_the_store_has_seen_is_frozen_until_it_has_passed_that() {
+    let at = |wall_ms, steady_ms| Reading { wall_ms, steady_ms };
+    let frozen = |now_ms| Time {
+        now_ms,
+        expiry: Expiry::Frozen,
+    };
     // A board that starts in 1970 with a store from today.
     let mut clocks = Clocks::start(at(1000, 0), NOW.now_ms);
-    let time = clocks.read(at(2000, 1000));
+    assert_eq!(clocks.read(at(2000, 1000)), frozen(NOW.now_ms));
+    let day = 86_400_000;
+    let set = clocks.read(at(NOW.now_ms + 3 * day, 5000));
     assert_eq!(
-        time,
-        Time {
-            now_ms: NOW.now_ms + 1000,
-            expiry: Expiry::Frozen
-        }
-    );
-    assert_eq!(
-        clocks.read(at(NOW.now_ms + 5000, 5000)).expiry,
+        set.expiry,
         Expiry::Runs,
-        "its clock was set"
+        "set, three days after the last stamp"
     );
+    // Hours ahead once: the stamps do not run away from the clock, so it ends.
+    let hours = 5 * 3_600_000;
+    let mut clocks = Clocks::start(at(NOW.now_ms, 0), NOW.now_ms + hours);
+    let half = hours / 2;
+    assert_eq!(
+        clocks.read(at(NOW.now_ms + half, half)),
+        frozen(NOW.now_ms + hours)
+    );
+    let caught_up = clocks.read(at(NOW.now_ms + hours, hours));
+    assert_eq!(caught_up.expiry, Expiry::Runs);
+    assert_eq!(
+        started(NOW.now_ms + half, NOW.now_ms + hours).expiry,
+        Expiry::Frozen
+    );
+}
+
+#[test]
+fn one_wrong_clock_does_not_switch_expiry_off_for_years() {
+    let year = 365 * 86_400_000;
+    let now = started(NOW.now_ms, NOW.now_ms + 10 * year);
+    assert_eq!((now.now_ms, now.expiry), (NOW.now_ms, Expiry::Runs));
+    // A clock of 1970 is not believed against it.
+    let board = started(1000, NOW.now_ms + 10 * year);
+    assert_eq!(board.expiry, Expiry::Frozen);
 }
 
 #[test]

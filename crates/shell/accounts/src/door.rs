@@ -10,11 +10,13 @@
 
 use crate::Role;
 use crate::kept::{Kept, Place};
-use crate::limits::{CACHE_ENTRIES_MAX, FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
+use crate::limits::{
+    CACHE_ENTRIES_MAX, FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, STRANGER_MS_MIN, SWEEP_MS, TEND_MS,
+};
 use crate::verdicts::{Entry, Key};
 use session::judge::{Shelf, sweep};
-use session::{Alarm, Clocks, Halves, Policy, Reading, StoreId, Time, Unsure};
-use std::sync::atomic::{AtomicBool, Ordering};
+use session::{Alarm, Clocks, Expiry, Halves, Policy, Reading, StoreId, Time, Unsure};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use store::{OpenError, Store as _, keep};
@@ -34,6 +36,8 @@ pub(crate) struct Door {
     news: tokio::sync::watch::Sender<u64>,
     /// The lease was given up.
     left: AtomicBool,
+    /// When a token of another store was the reason to look at this one.
+    stranger: Seldom,
     /// One attempt to open at a time.
     opening: tokio::sync::Mutex<u64>,
 }
@@ -45,6 +49,11 @@ struct Now {
     shared: Option<Reading>,
 }
 
+/// What operators are told while expiry is frozen.
+const CLOCK: &str = "no session ends by time: this machine's clock was set by more than a minute while the gateway ran, or stands \
+                     before what the session store has seen. Nobody is signed out by that. Set the clock right; where it is \
+                     right, it ends when the gateway starts anew, or when the time that the store has seen is reached";
+
 pub(crate) enum State {
     Open(Arc<Kept>),
     Shut { unsure: Unsure },
@@ -53,10 +62,26 @@ pub(crate) enum State {
 /// What is wrong with the store, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// `unreachable`, `missing`, `empty`, `foreign` or `unreadable`.
+    /// `unreachable`, `missing`, `empty`, `foreign`, `unreadable`; `clock`: it answers, but no time is believed.
     pub kind: &'static str,
     /// Which store it is, what is wrong, and what to do about it.
     pub text: String,
+}
+
+/// When something was done last, by the steady clock (milliseconds; 0: never).
+#[derive(Default)]
+struct Seldom(AtomicU64);
+
+impl Seldom {
+    /// Whether it may be done now; then it is taken for done. Once among all who ask at the same time.
+    fn is_due(&self, now_ms: u64) -> bool {
+        let last_ms = self.0.load(Ordering::Relaxed);
+        (last_ms == 0 || now_ms >= last_ms.saturating_add(STRANGER_MS_MIN))
+            && self
+                .0
+                .compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
 }
 
 impl State {
@@ -105,6 +130,7 @@ impl Door {
             }),
             news: tokio::sync::watch::Sender::new(0),
             left: AtomicBool::new(false),
+            stranger: Seldom::default(),
             opening: tokio::sync::Mutex::new(0),
         });
         door.try_open().await;
@@ -149,11 +175,23 @@ impl Door {
     }
 
     fn tell(&self, now: Option<Trouble>) {
+        let now = now.or_else(|| self.clock_trouble());
         self.trouble.send_if_modified(|told| {
             let news = *told != now;
             *told = now;
             news
         });
+    }
+
+    /// Time is not believed just now, so nothing ends by it: somebody has to set the clock.
+    fn clock_trouble(&self) -> Option<Trouble> {
+        let mut time = locked(&self.clocks);
+        let reading = time.reading();
+        let frozen = time.clocks.as_mut()?.read(reading).expiry == Expiry::Frozen;
+        frozen.then(|| Trouble {
+            kind: "clock",
+            text: CLOCK.to_owned(),
+        })
     }
 
     fn tell_error(&self, error: &OpenError) {
@@ -238,6 +276,12 @@ impl Door {
         let reading = time.reading();
         let clocks = time.clocks.get_or_insert_with(|| Clocks::start(reading, 0));
         (clocks.read(reading), reading.steady_ms)
+    }
+
+    /// As [`Door::look_again`], for a token that names another store. Anybody can send one, and a look is a file that is
+    /// opened or a connection that is taken: a few a second serve everybody.
+    pub(crate) async fn look_for_a_stranger(&self, kept: &Kept) -> bool {
+        self.stranger.is_due(steady_ms()) && self.look_again(kept).await
     }
 
     /// Opens anew if another store stands there, or others were forgotten. Says whether it did.
@@ -397,5 +441,17 @@ impl Door {
             due.sweep_ms = now_ms + SWEEP_MS;
             self.sweep(&kept).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_make_us_look_seldom() {
+        let seldom = Seldom::default();
+        let looks = (1000..2000).filter(|now_ms| seldom.is_due(*now_ms)).count();
+        assert_eq!(looks as u64, 1000 / STRANGER_MS_MIN);
     }
 }

@@ -55,9 +55,9 @@ impl Field {
         matches!(self.slots, Slots::Shared(_))
     }
 
-    /// The slot of what these parts name, in the first or the second half.
-    pub(crate) fn slot(&self, second: bool, parts: &[&[u8]]) -> usize {
-        slot(&self.key, second, parts)
+    /// The slot of what these parts name, in this range.
+    pub(crate) fn slot(&self, range: Range, parts: &[&[u8]]) -> usize {
+        slot(&self.key, range, parts)
     }
 
     /// Reads, decides and writes these slots while nobody else does.
@@ -97,8 +97,19 @@ impl Field {
     }
 }
 
-/// The slot of what these parts name, in the first or the second half; who does not know the key cannot choose it.
-pub(crate) fn slot(key: &[u8], second: bool, parts: &[&[u8]]) -> usize {
+/// Which budget a slot is of. Each has slots of its own: one that is looked at with another's measure would be cut to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Range {
+    Address,
+    Pair,
+    Account,
+    Device,
+}
+
+const RANGES: usize = 4;
+
+/// The slot of what these parts name, in this range; who does not know the key cannot choose it.
+pub(crate) fn slot(key: &[u8], range: Range, parts: &[&[u8]]) -> usize {
     let mut text = key.to_vec();
     for part in parts {
         // With its length, so that no two lists of parts read alike.
@@ -106,9 +117,8 @@ pub(crate) fn slot(key: &[u8], second: bool, parts: &[&[u8]]) -> usize {
         text.extend_from_slice(part);
     }
     let [a, b, c, d, ..] = session::hash(&text);
-    let half = SLOTS / 2;
-    let at = u32::from_le_bytes([a, b, c, d]) as usize % half;
-    if second { half + at } else { at }
+    let each = SLOTS / RANGES;
+    range as usize * each + u32::from_le_bytes([a, b, c, d]) as usize % each
 }
 
 /// Opens the file, or makes it; what is none of ours is made anew.
@@ -169,10 +179,20 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (mut one, mut two) = (Field::shared(dir.path()), Field::shared(dir.path()));
         assert!(one.is_shared() && two.is_shared());
-        let slot = one.slot(true, &[b"pair", b"ada"]);
-        assert_eq!(slot, two.slot(true, &[b"pair", b"ada"]));
-        assert_ne!(slot, one.slot(true, &[b"paira", b"da"]));
-        assert!(slot >= SLOTS / 2 && one.slot(false, &[b"x"]) < SLOTS / 2);
+        let slot = one.slot(Range::Pair, &[b"pair", b"ada"]);
+        assert_eq!(slot, two.slot(Range::Pair, &[b"pair", b"ada"]));
+        assert_ne!(slot, one.slot(Range::Pair, &[b"paira", b"da"]));
+        for n in 0..1000_u32 {
+            let ranges = [Range::Address, Range::Pair, Range::Account, Range::Device];
+            let slots = ranges.map(|range| one.slot(range, &[&n.to_le_bytes()]));
+            assert!(slots.is_sorted() && slots[3] < SLOTS, "{slots:?}");
+            assert!(
+                slots
+                    .iter()
+                    .zip(0..)
+                    .all(|(slot, n)| slot / (SLOTS / RANGES) == n)
+            );
+        }
         assert_eq!((add(&mut one, slot), add(&mut two, slot)), (1, 2));
         drop((one, two));
         assert_eq!(add(&mut Field::shared(dir.path()), slot), 3);

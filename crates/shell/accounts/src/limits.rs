@@ -7,6 +7,8 @@ pub(crate) const CACHE_ENTRIES_MAX: usize = 32_768;
 pub(crate) const LOOK_MS: u64 = 250;
 /// Long-lived connections are looked at once more after this, for sessions end by time as well.
 pub(crate) const NEWS_MS: u64 = 60_000;
+/// Tokens of other stores make us look at ours this often at most: a look is a file that is opened, 0.4 ms.
+pub(crate) const STRANGER_MS_MIN: u64 = 25;
 /// How often a lease is renewed and the store's identity is looked at: several times in a lease.
 pub(crate) const TEND_MS: u64 = 1_000;
 /// How often what is over is deleted.

@@ -14,7 +14,7 @@
 //! (`crate::together`). Times are the wall clock's, since they outlive a
 //! boot; a clock that was set back makes nobody wait for longer than one whole budget.
 
-use crate::field::Field;
+use crate::field::{Field, Range};
 use std::net::IpAddr;
 
 /// A budget: so many wrong ones at once, then one each so often.
@@ -71,7 +71,7 @@ impl Throttle {
 
     /// Counts a try. `Err`: not now, but after so many milliseconds.
     pub(crate) fn count(&mut self, by: Try<'_>, now_ms: u64) -> Result<Counted, u64> {
-        let slots = by.slots(|second, parts| self.field.slot(second, parts));
+        let slots = by.slots(|range, parts| self.field.slot(range, parts));
         let (places, budgets): (Vec<usize>, Vec<Budget>) = slots.into_iter().unzip();
         self.field.change(&places, |whole_at_ms| {
             // Kept as well when it is refused, or who waited would find the same again.
@@ -104,17 +104,17 @@ impl Throttle {
 }
 
 impl Try<'_> {
-    /// Where it is counted, and what that allows. The second half is the devices': others' wrong passwords never fall on
-    /// them.
-    pub(crate) fn slots(&self, slot: impl Fn(bool, &[&[u8]]) -> usize) -> Vec<(usize, Budget)> {
+    /// Where it is counted, and what that allows. Each budget has slots of its own: others' wrong passwords never fall on
+    /// a device's, and a refused try cuts no longer budget to its own measure.
+    pub(crate) fn slots(&self, slot: impl Fn(Range, &[&[u8]]) -> usize) -> Vec<(usize, Budget)> {
         let (network, account) = (network(self.address), self.account.as_bytes());
         let network = network.as_bytes();
         match &self.device {
-            Some(nonce) => vec![(slot(true, &[b"device", nonce, account]), DEVICE)],
+            Some(nonce) => vec![(slot(Range::Device, &[b"device", nonce, account]), DEVICE)],
             None => vec![
-                (slot(false, &[b"address", network]), ADDRESS),
-                (slot(false, &[b"pair", network, account]), PAIR),
-                (slot(false, &[b"account", account]), ACCOUNT),
+                (slot(Range::Address, &[b"address", network]), ADDRESS),
+                (slot(Range::Pair, &[b"pair", network, account]), PAIR),
+                (slot(Range::Account, &[b"account", account]), ACCOUNT),
             ],
         }
     }
@@ -255,6 +255,29 @@ mod tests {
             ..known
         };
         assert_eq!(wrong(&mut throttle, other, 1), 1);
+    }
+
+    /// Tries of other names fall on all slots sooner or later; none of them may give an account its guesses back.
+    #[test]
+    fn a_flood_of_other_names_fills_no_budget_up() {
+        let mut throttle = Throttle::new(Field::own());
+        for n in 0..20 {
+            wrong(&mut throttle, by(&format!("10.0.0.{n}"), "ada"), 5);
+        }
+        let wait_ms = |throttle: &mut Throttle| {
+            let slots =
+                by("20.0.0.1", "ada").slots(|range, parts| throttle.field.slot(range, parts));
+            let (place, budget) = slots[2];
+            let field = &mut throttle.field;
+            field.change(&[place], |whole| budget.wait_ms(whole[0], NOW_MS))
+        };
+        let before_ms = wait_ms(&mut throttle);
+        assert!(before_ms > 0);
+        let flood: Vec<String> = (0..200_000).map(|n| format!("name{n}")).collect();
+        for name in &flood {
+            let _ = throttle.count(by("1.1.1.1", name), NOW_MS);
+        }
+        assert!(wait_ms(&mut throttle) >= before_ms);
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Together {
         let mut own = key.expose().to_vec();
         own.extend_from_slice(b"throttle");
         let own = session::hash(&own);
-        let slots = by.slots(|second, parts| slot(&own, second, parts));
+        let slots = by.slots(|range, parts| slot(&own, range, parts));
         Some(Together {
             store: store.clone(),
             slots: slots

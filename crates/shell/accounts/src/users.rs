@@ -16,7 +16,7 @@ use crate::passwords::{Busy, Cost, PASSWORD_BYTES_MAX, Pool, hash};
 use crate::throttle::{Throttle, Try};
 use crate::together::Together;
 use crate::{Accounts, Caller, Opened, context};
-use session::judge::{addressed, bounded};
+use session::judge::{addressed, bounded, over};
 use session::revoke::Scope;
 use session::rotating::Refresh;
 use session::token::Link;
@@ -252,14 +252,9 @@ impl Accounts {
         let user = of.map(|(user, _)| user);
         let kept = self.door.kept_now().await?;
         let mut found = kept.list(user).await.map_err(|_| Unsure::Unreachable)?;
-        let (policy, now_ms) = (self.door.policy, self.door.time().now_ms);
-        let young = |then_ms: u64, limit_ms: u64| {
-            now_ms.saturating_sub(then_ms) <= limit_ms.saturating_add(policy.leeway_ms)
-        };
+        let (policy, time) = (self.door.policy, self.door.time());
         found.retain(|it| of.is_none_or(|(_, realm)| it.realm == *realm));
-        found.retain(|it| {
-            young(it.created_ms, policy.absolute_ms) && young(it.seen_ms, policy.idle_ms)
-        });
+        found.retain(|it| over(it.created_ms, it.seen_ms, policy, time).is_none());
         Ok(found)
     }
 }

@@ -47,7 +47,7 @@ impl Door {
         };
         if let Err(verdict) = addressed(token, kept.shelf()) {
             // A command may have just said what is to be thought of other stores.
-            if !matches!(verdict, Verdict::Unknown(_)) || !self.look_again(&kept).await {
+            if !matches!(verdict, Verdict::Unknown(_)) || !self.look_for_a_stranger(&kept).await {
                 return (verdict, named);
             }
             kept = match self.kept() {
