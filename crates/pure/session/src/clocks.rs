@@ -6,8 +6,8 @@
 //! are followed slowly, so that a year of slewing does not add up to a freeze.
 //!
 //! The store remembers the latest time it has seen; a machine whose clock starts before it (a board without a
-//! battery) is frozen until its clock has passed that time. Meanwhile stamps are that time and no later, so that the gap
-//! closes. Where the store is ahead by more than [`AHEAD_MS_MAX`] and the clock is later than this program is old, it is
+//! battery) is frozen until its clock has reached that time: by running, or, if it was not set at all (earlier than this
+//! program), by being set. Meanwhile stamps are that time and no later, so that the gap closes. Where the store is ahead by more than [`AHEAD_MS_MAX`] and the clock is later than this program is old, it is
 //! the store's time that a wrong clock once wrote: the clock is believed, or nothing would end for years. Limit: what is
 //! stamped by a process that *started* with a wrong clock is stamped wrongly, and ends by so much later.
 
@@ -47,8 +47,15 @@ pub struct Clocks {
     anchor: Reading,
     /// When the anchor was moved last.
     followed_ms: u64,
-    /// The clock started before this time, which the store has seen, and has not reached it.
-    behind_ms: Option<u64>,
+    behind: Option<Behind>,
+}
+
+/// The clock started before the latest time that the store has seen, and has not reached it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Behind {
+    seen_ms: u64,
+    /// It was never set: whatever it jumps to beyond that time is somebody's setting it.
+    unset: bool,
 }
 
 impl Clocks {
@@ -56,40 +63,46 @@ impl Clocks {
     #[must_use]
     pub fn start(reading: Reading, seen_ms: u64) -> Self {
         let ahead_ms = seen_ms.saturating_sub(reading.wall_ms);
-        let believed = ahead_ms <= AHEAD_MS_MAX || reading.wall_ms < PAST_MS;
+        let unset = reading.wall_ms < PAST_MS;
+        let behind = ahead_ms > DRIFT_MS_MAX && (unset || ahead_ms <= AHEAD_MS_MAX);
         Self {
             anchor: reading,
             followed_ms: reading.steady_ms,
-            behind_ms: (ahead_ms > DRIFT_MS_MAX && believed).then_some(seen_ms),
+            behind: behind.then_some(Behind { seen_ms, unset }),
         }
     }
 
     /// What time it is.
     pub fn read(&mut self, reading: Reading) -> Time {
-        if let Some(seen_ms) = self.behind_ms {
-            if reading.wall_ms.saturating_add(DRIFT_MS_MAX) < seen_ms {
-                return Time {
-                    now_ms: seen_ms,
-                    expiry: Expiry::Frozen,
-                };
-            }
-            // Its clock was set, or has caught up.
-            *self = Self::start(reading, 0);
-        }
         let passed_ms = reading.steady_ms.saturating_sub(self.anchor.steady_ms);
         let steady_now_ms = self.anchor.wall_ms.saturating_add(passed_ms);
-        if steady_now_ms.abs_diff(reading.wall_ms) > DRIFT_MS_MAX {
-            return Time {
-                now_ms: steady_now_ms.max(reading.wall_ms),
-                expiry: Expiry::Frozen,
-            };
-        }
-        if reading.steady_ms.saturating_sub(self.followed_ms) >= FOLLOW_MS_MIN {
-            *self = Self::start(reading, 0);
+        let agree = steady_now_ms.abs_diff(reading.wall_ms) <= DRIFT_MS_MAX;
+        let frozen = |now_ms| Time {
+            now_ms,
+            expiry: Expiry::Frozen,
+        };
+        match self.behind {
+            Some(Behind { seen_ms, unset }) => {
+                let reached = reading.wall_ms.saturating_add(DRIFT_MS_MAX) >= seen_ms;
+                if !reached || !(agree || unset) {
+                    self.follow(reading, agree);
+                    return frozen(seen_ms.max(reading.wall_ms));
+                }
+                *self = Self::start(reading, 0);
+            }
+            None if agree => self.follow(reading, agree),
+            None => return frozen(steady_now_ms.max(reading.wall_ms)),
         }
         Time {
             now_ms: reading.wall_ms,
             expiry: Expiry::Runs,
+        }
+    }
+
+    fn follow(&mut self, reading: Reading, agree: bool) {
+        if agree && reading.steady_ms.saturating_sub(self.followed_ms) >= FOLLOW_MS_MIN {
+            self.anchor = reading;
+            self.followed_ms = reading.steady_ms;
         }
     }
 }

@@ -314,6 +314,8 @@ fn a_clock_that_starts_behind_what_the_store_has_seen_is_frozen_until_it_has_pas
         clocks.read(at(NOW.now_ms + half, half)),
         frozen(NOW.now_ms + hours)
     );
+    let jumped = clocks.read(at(NOW.now_ms + 2 * hours, half));
+    assert_eq!(jumped.expiry, Expiry::Frozen, "nobody knows who set it");
     let caught_up = clocks.read(at(NOW.now_ms + hours, hours));
     assert_eq!(caught_up.expiry, Expiry::Runs);
     assert_eq!(
