@@ -1,7 +1,7 @@
 //! A typical image: nginx before gunicorn and a worker in the manner of celery, logs on `/dev/stdout`, supervisord as
 //! PID 1 by `CMD ["supervisord", "-n", "-c", …]`. Run by the real supervisord and by ours.
 
-use super::flags::{Started, both};
+use super::started::{Started, both};
 use crate::harness::{eventually, free_port, seconds, venv, workspace};
 use std::io::{Read, Write};
 use std::net::TcpStream;

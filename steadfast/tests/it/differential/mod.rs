@@ -3,6 +3,7 @@
 //! the directory are masked.
 
 mod ansible;
+mod background;
 mod commands;
 mod events;
 mod examples;
@@ -15,6 +16,7 @@ mod more;
 mod rpc;
 mod sequences;
 mod sessions;
+mod started;
 mod syslog;
 
 use crate::harness::{exe, head, venv};
