@@ -1,7 +1,7 @@
 //! `supervisord.conf`, read by exactly the rules of Supervisor 4.3, with our own keys and sections in the same file.
 //!
 //! ```text
-//! files ──tree──> lines, items ──ini──> sections, merged ──read──> Model
+//! files ──cut───> lines, items ──ini──> sections, merged ──read──> Model
 //!            │ [include], %(here)s          │ expand: %(name)s      ├─ Spanned values: everything knows its place
 //!            └ lossless tokens              └ Text keeps places     └─ findings: all errors at once
 //! ```
@@ -30,6 +30,7 @@
 //! short, groups and processes of one name, negative counts, nested includes.
 
 pub mod argv;
+mod cut;
 mod environ;
 mod expand;
 mod files;
@@ -47,11 +48,12 @@ mod tree;
 mod values;
 
 pub use argv::SplitError;
+pub use cut::LINE_BYTES_MAX;
 pub use files::{Account, DirEntry, Environment, Files, Kind, MapFiles, ReadError};
 pub use load::{INCLUDED_FILES_MAX, Loaded, TOTAL_BYTES_MAX, load, load_as_supervisor};
 pub use mapped::{FileText, Text};
 pub use model::*;
-pub use tree::{LINE_BYTES_MAX, SourceFile, Token, TokenKind};
+pub use tree::{SourceFile, Token, TokenKind};
 pub use values::duration;
 
 /// The largest file that is read, in bytes: 16 MiB is beyond any configuration written by people or by generators.

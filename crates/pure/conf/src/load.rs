@@ -5,6 +5,7 @@ use std::sync::Arc;
 use finding::{Finding, Span};
 
 use crate::FILE_BYTES_MAX;
+use crate::cut;
 use crate::expand::{Vars, expand};
 use crate::files::{Environment, Files, Kind, ReadError};
 use crate::findings::Findings;
@@ -14,7 +15,7 @@ use crate::mapped::FileText;
 use crate::model::Model;
 use crate::paths::{abspath, dirname, join};
 use crate::read::{Reader, Wrong, read_model};
-use crate::tree::{self, Item, SourceFile};
+use crate::tree::{Item, SourceFile, is_space};
 
 /// Files that one configuration may include. Beyond it the pattern matches something that was not meant.
 pub const INCLUDED_FILES_MAX: usize = 10_000;
@@ -142,7 +143,7 @@ impl<'a> Loader<'a> {
         let left = TOTAL_BYTES_MAX.saturating_sub(self.bytes);
         let bytes = self.files.read(path, FILE_BYTES_MAX.min(left))?;
         self.bytes += bytes.len() as u64;
-        let read = tree::read(path, name, bytes);
+        let read = cut::read(path, name, bytes);
         self.tree.push(read.file);
         self.findings.extend(read.findings);
         self.is_text = read.text.is_some();
@@ -200,7 +201,7 @@ impl<'a> Loader<'a> {
         match expand(&entry.text, &vars) {
             Ok(text) => Some((
                 text.as_str()
-                    .split(tree::is_space)
+                    .split(is_space)
                     .filter(|p| !p.is_empty())
                     .map(str::to_string)
                     .collect(),
