@@ -14,6 +14,7 @@ use wire::{Cause, Command, Order, Why};
 
 use crate::lines::Level;
 use crate::links::keeper;
+use crate::listeners::duplicate;
 use crate::model::{Active, Slot};
 use crate::opening::{CouldNot, config_path, open_fronts, open_ledger, up};
 use crate::options::Source;
@@ -219,7 +220,7 @@ async fn new_root(daemon: &Shared, keys: &[Key]) {
                 return;
             }
             for (address, fd) in addresses.into_iter().zip(fds) {
-                if let Ok(copy) = keepers::duplicate(&fd) {
+                if let Ok(copy) = duplicate(&fd) {
                     daemon.root.order(
                         &Order::KeepListener {
                             key: address.clone(),

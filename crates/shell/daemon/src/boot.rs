@@ -14,13 +14,13 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use crate::adopt::{self, look};
-use crate::commands::{self, Handle};
+use crate::calls::Handle;
 use crate::first::first;
 use crate::links::root;
 use crate::opening::CouldNot;
 use crate::options::{DaemonOptions, Printer, Say};
 use crate::state::{Daemon, Shared, State};
-use crate::{fronts, pools, settle};
+use crate::{commands, fronts, pools, settle};
 
 /// Exit status: it could not begin. Root ends with it if nothing is kept.
 const COULD_NOT: i32 = 2;

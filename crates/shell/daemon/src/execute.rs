@@ -10,9 +10,18 @@ use tokio::sync::watch;
 use wire::{Cause, Command, Fact, Outcome, Phase, Replace};
 
 use crate::lines::Level;
+use crate::listeners::duplicate;
 use crate::state::{Mood, Shared};
 use crate::turns::{Turn, turns};
 use crate::{keepers, listeners};
+
+/// What could not be started for a reason outside of it (an occupied port, a dependency) is tried again this often.
+pub(crate) const RETRY: Duration = Duration::from_secs(15);
+
+/// What is said of such a thing.
+pub(crate) fn again() -> String {
+    format!("it is tried again every {} s", RETRY.as_secs())
+}
 
 /// Why something is done to a slot.
 pub(crate) type CauseOf = Rc<dyn Fn(&Key) -> Cause>;
@@ -377,7 +386,7 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
         let mut state = daemon.state.borrow_mut();
         match opened {
             Ok(listener) => {
-                if let Ok(copy) = keepers::duplicate(&listener) {
+                if let Ok(copy) = duplicate(&listener) {
                     daemon.root.order(
                         &wire::Order::KeepListener {
                             key: address.to_owned(),
@@ -399,10 +408,7 @@ pub(crate) fn bind(daemon: &Shared, address: &str) {
     if let Some(why) = complaint {
         daemon.log(Level::Error, &why);
         let (who, follows) = kept_from(daemon, address);
-        daemon.show(format!(
-            "{who}  {follows}: {why}; {}",
-            crate::settle::again()
-        ));
+        daemon.show(format!("{who}  {follows}: {why}; {}", again()));
     } else if freed {
         let (who, _) = kept_from(daemon, address);
         daemon.log(Level::Info, &format!("{address} became free"));
@@ -429,7 +435,7 @@ fn changed(daemon: &Shared, address: &str) -> Option<Result<OwnedFd, String>> {
     let wanted = listeners::FastCgiKey::parse(address)?;
     let state = daemon.state.borrow();
     let (_, open) = same_socket(&state.listeners, &wanted)?;
-    Some(keepers::duplicate(open).and_then(|copy| wanted.apply(&copy).map(|()| copy)))
+    Some(duplicate(open).and_then(|copy| wanted.apply(&copy).map(|()| copy)))
 }
 
 fn same_socket<'a>(

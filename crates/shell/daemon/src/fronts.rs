@@ -13,10 +13,9 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use wire::Order;
 
-use crate::commands::Handle;
-use crate::keepers::duplicate;
+use crate::calls::Handle;
 use crate::lines::Level;
-use crate::listeners;
+use crate::listeners::{self, duplicate};
 use crate::model::{SERVER, Server};
 use crate::state::{Served, Shared};
 

@@ -1,6 +1,6 @@
 //! Keepers: made, taken over, lost and made again.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use ledger::Entry;
@@ -10,6 +10,7 @@ use wire::{Cause, Command, Order, Outcome, State, Tell, Why};
 
 use crate::lines::Level;
 use crate::links::keeper::{self, CONNECT_MAX, Opened};
+use crate::listeners::duplicate;
 use crate::state::{Keeper, Mood, Shared};
 
 /// A fork takes a millisecond; a root that does not answer for so long is hung.
@@ -176,13 +177,6 @@ pub(crate) async fn install(daemon: &Shared, key: &Key) -> Result<(), String> {
         (Outcome::Done | Outcome::AlreadySo, _) => Ok(()),
         (_, text) => Err(text),
     }
-}
-
-/// A duplicate to be sent away.
-pub(crate) fn duplicate(fd: &OwnedFd) -> Result<OwnedFd, String> {
-    fd.as_fd()
-        .try_clone_to_owned()
-        .map_err(|why| format!("no descriptor left: {why}"))
 }
 
 /// What root tells while we run.

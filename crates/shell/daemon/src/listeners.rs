@@ -5,7 +5,7 @@
 //! it and servers that take the listener by `--fd` do not set it (measured: a quarter of the throughput otherwise).
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -35,6 +35,13 @@ pub(crate) fn open(key: &str) -> Result<OwnedFd, String> {
         Some(path) => open_unix(path, 0o666, None),
         None => open_tcp(key),
     }
+}
+
+/// A duplicate to be sent away.
+pub(crate) fn duplicate(fd: &OwnedFd) -> Result<OwnedFd, String> {
+    fd.as_fd()
+        .try_clone_to_owned()
+        .map_err(|why| format!("no descriptor left: {why}"))
 }
 
 /// The file of a listener at a Unix socket.

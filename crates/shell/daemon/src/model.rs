@@ -149,6 +149,13 @@ pub(crate) struct GatewayDef {
     pub(crate) jwts: BTreeMap<String, routes::Jwt>,
 }
 
+impl GatewayDef {
+    /// The group of its user.
+    pub(crate) fn gid(&self) -> Option<u32> {
+        self.user.as_ref().map(|(_, _, gid, _)| *gid)
+    }
+}
+
 /// One slot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -13,6 +13,7 @@ use tokio::net::UnixListener;
 use wire::{Cause, Order};
 
 use crate::activity::Activity;
+use crate::execute::again;
 use crate::lines::Level;
 use crate::options::{Say, Source};
 use crate::state::Shared;
@@ -86,7 +87,7 @@ pub(crate) async fn open_fronts(
     for why in errors {
         (daemon.printer)(Say::Err(format!(
             "warning: {why}\n  everything else goes on without it; {}",
-            settle::again()
+            again()
         )));
     }
     // What the daemon before this one has opened.

@@ -11,8 +11,6 @@
 //! from there. A directory that no group passes (the gateway was root, or there was none) changes at once: nobody is kept
 //! out by that.
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,7 +38,7 @@ fn changes(active: &Active, run_dir: &RunDir) -> Vec<Change> {
     if own != 0 {
         return Vec::new();
     }
-    let gid = gateway_gid(active);
+    let gid = active.gateway.gid();
     let change = |slot: &Slot| {
         let is = run_dir.reach(slot.number)?;
         let wanted = Reach {
@@ -54,20 +52,6 @@ fn changes(active: &Active, run_dir: &RunDir) -> Vec<Change> {
         })
     };
     active.programs().filter_map(change).collect()
-}
-
-fn gateway_gid(active: &Active) -> Option<u32> {
-    active.gateway.user.as_ref().map(|(_, _, gid, _)| *gid)
-}
-
-/// Groups that the gateway needs beside those of its user.
-pub(crate) fn lent(active: &Active, run_dir: &Path) -> BTreeSet<u32> {
-    let Some(gid) = gateway_gid(active) else {
-        return BTreeSet::new();
-    };
-    let behind = active.programs().filter(|slot| !slot.target.is_empty());
-    let groups = behind.filter_map(|slot| rundir::reach(run_dir, slot.number)?.group);
-    groups.filter(|group| *group != gid).collect()
 }
 
 /// What may change before anything is started.

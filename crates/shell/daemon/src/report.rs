@@ -138,7 +138,7 @@ fn happened(daemon: &Shared, key: &Key, transition: &Transition) {
 
 fn say(daemon: &Shared, key: &Key, transition: &Transition) {
     crate::news::essential(daemon, key, transition);
-    crate::commands::count_restart(&mut daemon.state.borrow_mut().restarts, key, transition);
+    crate::restarts::count(&mut daemon.state.borrow_mut().restarts, key, transition);
     let start_secs = daemon
         .state
         .borrow()

@@ -5,20 +5,13 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plan::{Desired, Intent, Observed, Seen, Step, reconcile};
-use wire::{Cause, State as Shown, Why};
+use plan::{Intent, Step, reconcile};
+use wire::{Cause, Why};
 
-use crate::execute::{CauseOf, Ended, How, bind, execute};
+use crate::execute::{CauseOf, Ended, How, RETRY, bind, execute};
 use crate::resolve::{refresh_gateway, wanted_addresses};
+use crate::snapshot::snapshot;
 use crate::state::{Shared, State};
-
-/// What could not be started for a reason outside of it (an occupied port, a dependency) is tried again this often.
-const RETRY: Duration = Duration::from_secs(15);
-
-/// What is said of such a thing.
-pub(crate) fn again() -> String {
-    format!("it is tried again every {} s", RETRY.as_secs())
-}
 
 /// A plan of so many steps leaves more freed memory behind than it costs to give it back.
 const STEPS_MANY: usize = 64;
@@ -98,60 +91,6 @@ fn note_failed(state: &mut State) {
             state.trouble.insert(slot.key(), why.clone());
         }
     }
-}
-
-/// The two sides of the comparison. A slot without its listener is on neither: it is left as it is.
-pub(crate) fn snapshot(state: &State) -> (Desired, Observed) {
-    let mut desired = Desired::default();
-    let mut observed = Observed {
-        listeners: state.listeners.keys().cloned().collect(),
-        ..Observed::default()
-    };
-    let mut left_alone = BTreeSet::new();
-    for slot in &state.active.slots {
-        let key = slot.key();
-        if slot
-            .listeners
-            .iter()
-            .any(|address| state.failed_listeners.contains_key(address))
-        {
-            left_alone.insert(key);
-            continue;
-        }
-        let mut listeners = slot.listeners.clone();
-        listeners.extend(slot.derived.iter().map(|listener| listener.address.clone()));
-        listeners.retain(|address| !state.failed_listeners.contains_key(address));
-        desired.slots.push(plan::Slot {
-            program: slot.program.clone(),
-            hash: slot.spec.hash.clone(),
-            up: slot.up && slot.in_service(),
-            group_priority: slot.group_priority,
-            priority: slot.priority,
-            first: slot.first,
-            depends_on: slot.depends_on.clone(),
-            listeners,
-            key,
-        });
-    }
-    for (key, keeper) in state
-        .keepers
-        .iter()
-        .filter(|(key, _)| !left_alone.contains(key))
-    {
-        let fact = keeper.facts.borrow();
-        let up = state.active.slot(key).is_some_and(|slot| slot.up);
-        // What ended by itself is as it should be: whether it is started again is its keeper's business.
-        let by_itself =
-            up && fact.generation > 0 && matches!(fact.state, Shown::Exited | Shown::Fatal);
-        let seen = Seen {
-            kept: true,
-            hash: fact.spec_hash.clone(),
-            refused: fact.refused_hash.clone(),
-            wanted: fact.wanted || by_itself,
-        };
-        observed.slots.insert(key.clone(), seen);
-    }
-    (desired, observed)
 }
 
 /// Tries again, now and then, what could not be started for a reason outside of it.

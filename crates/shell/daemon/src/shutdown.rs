@@ -11,7 +11,7 @@ use wire::{Cause, Command, Order, Why};
 use crate::execute::{How, execute};
 use crate::keepers;
 use crate::lines::Level;
-use crate::settle::snapshot;
+use crate::snapshot::snapshot;
 use crate::state::{Mood, Shared, say};
 
 /// Names in one line of progress; more say nothing to anybody.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use wire::{Command, Fact, Outcome, Report};
 
 use crate::activity::Activity;
-use crate::commands::Handle;
+use crate::calls::Handle;
 use crate::lines::Level;
 use crate::links::{keeper, root};
 use crate::memory::Memory;
@@ -139,7 +139,7 @@ pub(crate) struct State {
     /// What was told of the session store.
     pub(crate) store: crate::stores::Told,
     /// Restarts by reason, since this daemon began.
-    pub(crate) restarts: crate::commands::Restarts,
+    pub(crate) restarts: crate::restarts::Restarts,
     /// Memory of programs, as sampled.
     pub(crate) samples: BTreeMap<Key, crate::tend::Samples>,
     /// Events and who hears of them.

@@ -3,7 +3,7 @@
 use plan::Step;
 use routes::Sessions;
 
-use super::config::reason;
+use super::steps::reason;
 use crate::execute::Ended;
 use crate::model::{Active, Server, Settings};
 

@@ -10,10 +10,12 @@ use wire::{Cause, State as Shown, Why};
 
 use super::beside;
 use super::change::{Candidate, Merge, Selected, candidate, load, merge, take_out};
-use super::done;
+use super::outcomes::done;
+use super::steps::reason;
 use crate::model::Active;
 use crate::resolve::{difference, group_changes, refresh_gateway, wanted_addresses};
-use crate::settle::{purge_later, settle, snapshot};
+use crate::settle::{purge_later, settle};
+use crate::snapshot::snapshot;
 use crate::state::{Shared, State};
 
 /// Reads the file; an error of the file is the end of the command.
@@ -144,32 +146,6 @@ fn also(active: &Active, found: &Candidate) -> Vec<String> {
     let mut lines: Vec<String> = store.into_iter().collect();
     lines.extend(beside::own_due(&active.settings, &candidate.settings));
     lines
-}
-
-/// Why a step is taken: what differs, or that there is nothing to compare with.
-pub(super) fn reason(active: &Active, merged: &Active, step: &plan::Step) -> Option<String> {
-    use plan::Step;
-    let key = step.slot()?;
-    let (before, after) = (
-        active.slot(key).filter(|slot| slot.in_service()),
-        merged.slot(key).filter(|slot| slot.in_service()),
-    );
-    match (step, before, after) {
-        (Step::Restart { .. }, Some(before), Some(after)) if after.first => {
-            Some(if before.spec.config == after.spec.config {
-                difference(before, after).join("; ")
-            } else {
-                "its listeners or routes".to_owned()
-            })
-        }
-        (Step::Restart { .. }, Some(before), Some(after)) => {
-            Some(difference(before, after).join("; ")).filter(|text| !text.is_empty())
-        }
-        (Step::Start { .. }, None, Some(_)) => Some("new".to_owned()),
-        (Step::Start { .. }, Some(_), Some(_)) => Some("it should run".to_owned()),
-        (Step::Stop { .. } | Step::Remove { .. }, _, None) => Some("gone from the file".to_owned()),
-        _ => None,
-    }
 }
 
 fn desired_of(model: &Active, addresses: &BTreeSet<String>) -> plan::Desired {

@@ -5,7 +5,7 @@ use ledger::Filter;
 use supervisord::logfile;
 use wire::Command;
 
-use super::{done, fault, meant, outcome};
+use super::outcomes::{done, fault, meant, outcome};
 use crate::lines::Level;
 use crate::state::Shared;
 

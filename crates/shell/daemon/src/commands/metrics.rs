@@ -8,24 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use control::{Body, Done, ProcessInfo};
-use wire::{State as Shown, Transition, Trouble, Why};
+use wire::Trouble;
 
 use crate::state::Shared;
-
-/// Restarts of each process by reason.
-pub(crate) type Restarts = BTreeMap<plan::Key, BTreeMap<String, u64>>;
-
-/// Counts a start that is none of the first.
-pub(crate) fn count(restarts: &mut Restarts, key: &plan::Key, transition: &Transition) {
-    let starts = transition.to == Shown::Starting && transition.from != transition.to;
-    let first = transition.generation <= 1
-        && transition.from == Shown::Stopped
-        && matches!(transition.cause.why, Why::Boot | Why::Unknown);
-    if (starts && !first) || transition.replaced {
-        let reasons = restarts.entry(key.clone()).or_default();
-        *reasons.entry(transition.cause.why.to_string()).or_default() += 1;
-    }
-}
 
 /// The metrics of now.
 pub(super) fn metrics(daemon: &Shared) -> Done {

@@ -8,6 +8,7 @@ mod change;
 mod config;
 mod logs;
 mod metrics;
+mod outcomes;
 mod process;
 mod progress;
 mod reload;
@@ -17,65 +18,19 @@ mod send;
 mod status;
 mod steps;
 
-use control::{Answer, Body, Command, Control, Done, Fault, Outcome, Progress, Request};
+use control::{Body, Command, Done, Progress, Request};
 use ledger::Entry;
-use plan::Key;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use crate::calls::Call;
 use crate::memory;
-use crate::names::{Known, resolve, suggest};
 use crate::state::{Mood, Shared};
+use outcomes::After;
 
 pub(crate) use beside::{ANOTHER_STORE, another_store};
 pub(crate) use change::{candidate, first_start, load};
-pub(crate) use metrics::{Restarts, count as count_restart};
 pub(crate) use reload::reload;
 pub(crate) use rotate::resume;
-
-/// A request on its way into the loop.
-#[derive(Debug)]
-pub(crate) struct Call {
-    request: Request,
-    progress: Progress,
-    answer: oneshot::Sender<Done>,
-}
-
-/// The way into the loop, for fronts.
-#[derive(Debug, Clone)]
-pub(crate) struct Handle(mpsc::UnboundedSender<Call>);
-
-impl Handle {
-    /// A handle, and where its calls come out.
-    pub(crate) fn new() -> (Handle, mpsc::UnboundedReceiver<Call>) {
-        let (send, receive) = mpsc::unbounded_channel();
-        (Handle(send), receive)
-    }
-}
-
-impl Control for Handle {
-    fn call<'a>(&'a self, request: Request, progress: Progress) -> Answer<'a> {
-        let (answer, end) = oneshot::channel();
-        let sent = self.0.send(Call {
-            request,
-            progress,
-            answer,
-        });
-        Box::pin(async move {
-            let gone = || Done::failed(2, "the daemon is ending");
-            if sent.is_err() {
-                return gone();
-            }
-            end.await.unwrap_or_else(|_| gone())
-        })
-    }
-}
-
-/// What a command does after its answer is on its way.
-#[derive(Debug, Default)]
-pub(crate) struct After {
-    /// Slots that were stopped: their restart window begins.
-    pub(crate) stopped: Vec<Key>,
-}
 
 /// Carries out calls until the daemon ends.
 pub(crate) async fn serve(daemon: Shared, mut calls: mpsc::UnboundedReceiver<Call>) {
@@ -270,112 +225,5 @@ fn words(command: &Command) -> Option<String> {
         | Command::About
         | Command::Metrics
         | Command::Outcome { .. } => None,
-    }
-}
-
-/// The slots in service as names see them, in the order of listings.
-pub(super) fn known(daemon: &Shared) -> Vec<Known> {
-    let state = daemon.state.borrow();
-    let mut slots: Vec<_> = state
-        .active
-        .slots
-        .iter()
-        .filter(|slot| slot.in_service())
-        .collect();
-    slots.sort_by_key(|slot| {
-        (
-            slot.first,
-            slot.group_priority,
-            &slot.group,
-            slot.priority,
-            &slot.process,
-        )
-    });
-    slots
-        .iter()
-        .map(|slot| Known {
-            key: slot.key(),
-            program: slot.program.clone(),
-            hidden: slot.first,
-        })
-        .collect()
-}
-
-/// The slots that names mean; each name that means nothing becomes an outcome.
-pub(super) fn meant(daemon: &Shared, names: &[String]) -> (Vec<Key>, Vec<Outcome>) {
-    let known = known(daemon);
-    let (keys, bad) = resolve(&known, names);
-    let left_out = daemon.state.borrow().active.left_out.clone();
-    let outcome = |name: String| {
-        if let Some(left) = left_out.iter().find(|left| left.name == name) {
-            let text = format!(
-                "{name} was left out: {}\nmend it and run: steadfast update",
-                left.why
-            );
-            return Outcome {
-                text,
-                group: name.clone(),
-                name,
-                status: Fault::BadName,
-            };
-        }
-        let near = suggest(&known, &name)
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
-        Outcome {
-            text: format!("there is no process `{name}`{near}"),
-            group: name.clone(),
-            name,
-            status: Fault::BadName,
-        }
-    };
-    (keys, bad.into_iter().map(outcome).collect())
-}
-
-/// The outcome of one slot.
-pub(super) fn outcome(key: &Key, status: Fault, text: impl Into<String>) -> Outcome {
-    Outcome {
-        name: key.process.clone(),
-        group: key.group.clone(),
-        status,
-        text: text.into(),
-    }
-}
-
-/// The end of a command: its exit status and error follow from the outcomes. `fine` = statuses that are as wished.
-pub(super) fn done(outcomes: Vec<Outcome>, fine: &[Fault]) -> Done {
-    let wrong: Vec<String> = outcomes
-        .iter()
-        .filter(|outcome| outcome.status != Fault::Success && !fine.contains(&outcome.status))
-        .map(|outcome| match outcome.status {
-            Fault::BadName => outcome.text.clone(),
-            status => {
-                let label = wire::spec::label(&outcome.group, &outcome.name);
-                let text = if outcome.text.is_empty() {
-                    status.name()
-                } else {
-                    &outcome.text
-                };
-                format!("{label}  {text}")
-            }
-        })
-        .collect();
-    Done {
-        exit: u8::from(!wrong.is_empty()),
-        error: wrong.join("\n"),
-        body: Body::Outcomes { outcomes },
-    }
-}
-
-/// How a keeper's answer is called by Supervisor.
-pub(super) fn fault(outcome: wire::Outcome, already: Fault) -> Fault {
-    match outcome {
-        wire::Outcome::Done => Fault::Success,
-        wire::Outcome::AlreadySo => already,
-        wire::Outcome::Failed | wire::Outcome::Refused | wire::Outcome::Superseded => Fault::Failed,
-        wire::Outcome::NoFile => Fault::NoFile,
-        wire::Outcome::NotExecutable => Fault::NotExecutable,
-        wire::Outcome::SpawnError => Fault::SpawnError,
-        wire::Outcome::Abnormal => Fault::AbnormalTermination,
     }
 }

@@ -7,9 +7,9 @@ use control::{Done, Fault, Outcome, Progress};
 use plan::{Intent, Key};
 use wire::{Cause, Command, State, Why};
 
+use super::outcomes::{After, done, fault, meant, outcome};
 use super::progress::follow;
 use super::steps::{steps_for, stop_steps};
-use super::{After, done, fault, meant, outcome};
 use crate::execute::{Ended, How, bind, execute};
 use crate::lines::Level;
 use crate::settle::settle;

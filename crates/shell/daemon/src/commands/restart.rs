@@ -6,10 +6,10 @@ use control::{Done, Fault, Outcome, Progress};
 use plan::Key;
 use wire::{Counts, Replace};
 
+use super::outcomes::{done, meant, outcome};
 use super::process::{cause_by, ended, occupied, want};
 use super::progress::follow;
 use super::steps::steps_for;
-use super::{done, meant, outcome};
 use crate::execute::{How, execute};
 use crate::lines;
 use crate::state::{Shared, say};

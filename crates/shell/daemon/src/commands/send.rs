@@ -4,7 +4,7 @@ use control::{Done, Fault, Outcome};
 use plan::Key;
 use wire::{Command, State};
 
-use super::{done, fault, meant, outcome};
+use super::outcomes::{done, fault, meant, outcome};
 use crate::state::Shared;
 
 /// Bytes of one piece of standard input: well within a frame.

@@ -4,7 +4,7 @@ use control::{About, Body, Done, ProcessInfo, StoreTrouble};
 use plan::Key;
 use wire::{Fact, Phase, Sink, State as Shown};
 
-use super::meant;
+use super::outcomes::{known, meant};
 use crate::describe::{Facts, description};
 use crate::model::Slot;
 use crate::state::{Shared, State};
@@ -13,10 +13,7 @@ use crate::state::{Shared, State};
 pub(super) fn status(daemon: &Shared, names: &[String], hidden: bool, left_out: bool) -> Done {
     let (mut keys, bad) = meant(daemon, names);
     if hidden && names.is_empty() {
-        keys = super::known(daemon)
-            .into_iter()
-            .map(|known| known.key)
-            .collect();
+        keys = known(daemon).into_iter().map(|known| known.key).collect();
     }
     let state = daemon.state.borrow();
     let mut processes: Vec<ProcessInfo> = keys

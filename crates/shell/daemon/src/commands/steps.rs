@@ -1,10 +1,12 @@
-//! Which steps start, replace or stop these slots, and in which order.
+//! Which steps start, replace or stop these slots, in which order, and why.
 
 use std::collections::BTreeMap;
 
 use plan::{Key, Step, dependants, start_order, waits_for};
 
-use crate::settle::snapshot;
+use crate::model::Active;
+use crate::resolve::difference;
+use crate::snapshot::snapshot;
 use crate::state::Shared;
 
 /// The steps that start or replace these slots, in order; `all_dependencies` also waits for those outside.
@@ -72,4 +74,29 @@ pub(super) fn stop_steps(daemon: &Shared, keys: &[Key]) -> Vec<Step> {
         after: Vec::new(),
     }));
     steps
+}
+
+/// Why a step is taken: what differs, or that there is nothing to compare with.
+pub(super) fn reason(active: &Active, merged: &Active, step: &Step) -> Option<String> {
+    let key = step.slot()?;
+    let (before, after) = (
+        active.slot(key).filter(|slot| slot.in_service()),
+        merged.slot(key).filter(|slot| slot.in_service()),
+    );
+    match (step, before, after) {
+        (Step::Restart { .. }, Some(before), Some(after)) if after.first => {
+            Some(if before.spec.config == after.spec.config {
+                difference(before, after).join("; ")
+            } else {
+                "its listeners or routes".to_owned()
+            })
+        }
+        (Step::Restart { .. }, Some(before), Some(after)) => {
+            Some(difference(before, after).join("; ")).filter(|text| !text.is_empty())
+        }
+        (Step::Start { .. }, None, Some(_)) => Some("new".to_owned()),
+        (Step::Start { .. }, Some(_), Some(_)) => Some("it should run".to_owned()),
+        (Step::Stop { .. } | Step::Remove { .. }, _, None) => Some("gone from the file".to_owned()),
+        _ => None,
+    }
 }

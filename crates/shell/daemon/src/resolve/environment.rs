@@ -7,7 +7,7 @@ use conf::ProcessDef;
 use finding::Finding;
 use secrets::{Request, SystemRandom};
 
-use super::{Context, Resolved};
+use super::context::{Context, Resolved};
 
 /// What an environment was made of.
 #[derive(Debug, Default)]

@@ -7,9 +7,9 @@ use conf::{ListenAddr, UpstreamAddr};
 use finding::Finding;
 use routes::{Auth, Listener, Route};
 
+use super::context::{Context, Resolved};
 use super::program::Public;
 use super::settings::address;
-use super::{Context, Resolved};
 use crate::model::GatewayDef;
 
 /// The user of the gateway.

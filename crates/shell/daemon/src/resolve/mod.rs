@@ -10,6 +10,7 @@
 
 mod config;
 mod conflicts;
+mod context;
 mod difference;
 mod environment;
 mod fastcgi;
@@ -25,49 +26,17 @@ mod spec;
 mod tokens;
 mod workers;
 
+pub(crate) use context::{Context, Resolved};
 pub(crate) use difference::{GroupChanges, difference, group_changes};
 pub(crate) use settings::settings_of;
 pub(crate) use tokens::{keeps_sessions, life_s, settings as session_settings};
 pub(crate) use workers::{refresh_gateway, wanted_addresses};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
-use finding::Finding;
 
 use inherit::Asked;
 
 use crate::digits::hash;
-use crate::model::Active;
-
-/// What the configuration is resolved against.
-pub(crate) struct Context<'a> {
-    /// The model in force: numbers and AUTO logs stay.
-    pub(crate) before: &'a Active,
-    /// Environment that programs inherit.
-    pub(crate) base_env: &'a BTreeMap<String, String>,
-    /// Run directory, for sockets.
-    pub(crate) run_dir: &'a Path,
-    /// Default of `state_dir`.
-    pub(crate) state_dir: &'a Path,
-    /// Values of keys that processes run with; None: nobody can say.
-    pub(crate) in_use: Option<&'a secrets::InUse>,
-    /// Make no file.
-    pub(crate) dry: bool,
-}
-
-/// What came out.
-#[derive(Debug, Default)]
-pub(crate) struct Resolved {
-    /// The candidate.
-    pub(crate) active: Active,
-    /// What is wrong or worth knowing beyond what the reader found.
-    pub(crate) findings: Vec<Finding>,
-    /// Programs that are left out, each with its error, which is among the findings too.
-    pub(crate) left_out: Vec<(String, Finding)>,
-    /// For people: keys that were found or made, `SECRET_KEY made, kept in …`.
-    pub(crate) keys: Vec<String>,
-}
 
 /// Resolves a whole configuration.
 pub(crate) fn resolve(model: &conf::Model, context: &Context<'_>) -> Resolved {

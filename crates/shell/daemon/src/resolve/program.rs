@@ -4,9 +4,10 @@ use conf::{Listen, ProcessDef, Ready};
 use finding::Finding;
 use wire::{Address, Credentials};
 
+use super::context::{Context, Resolved};
 use super::handover::{Handed, hand_over};
 use super::spec::{parts, spec};
-use super::{Context, Resolved, config, environment};
+use super::{config, environment};
 use crate::model::Slot;
 
 /// A program and where it stands.

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use conf::{LogFile, LogLevel};
 
+use super::context::Context;
 use crate::machine::cwd;
 use crate::model::{Server, Settings};
 
 /// The settings of a model.
-pub(super) fn settings(model: &conf::Model, context: &super::Context<'_>) -> Settings {
+pub(super) fn settings(model: &conf::Model, context: &Context<'_>) -> Settings {
     settings_of(model, context.state_dir)
 }
 

@@ -7,9 +7,10 @@ use conf::{AutoRestart, Listen, LogFile, LogTarget, ProcessDef, Ready, Replace, 
 use finding::Finding;
 use wire::{Autorestart, Sink, Spec, Text};
 
+use super::context::Resolved;
 use super::handover::Handed;
 use super::program::Place;
-use super::{Resolved, environment, settings};
+use super::{environment, settings};
 use crate::autologs;
 use crate::digits::hash;
 

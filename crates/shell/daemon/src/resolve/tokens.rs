@@ -9,7 +9,7 @@ use routes::{Jwt, JwtKey, Sessions};
 use secrets::{Kept, Request, SystemRandom};
 use session::claims::{Shape, Unfit};
 
-use super::{Context, Resolved};
+use super::context::{Context, Resolved};
 
 /// Directory of what gateways keep about sessions, in `state_dir`.
 const SESSIONS_DIR: &str = "sessions";

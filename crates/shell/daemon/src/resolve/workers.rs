@@ -52,7 +52,7 @@ pub(crate) fn refresh_gateway(active: &mut Active, failed: &BTreeSet<String>, ru
         sessions: active.gateway.sessions.clone(),
     };
     let workers = active.gateway.workers.max(1);
-    let lent = crate::reach::lent(active, run_dir);
+    let lent = lent(active, run_dir);
     for worker in 0..workers {
         let process = if workers == 1 {
             "gateway".to_owned()
@@ -188,6 +188,16 @@ fn slots_of<'a>(active: &'a Active, name: &str) -> Vec<&'a Slot> {
         return by_program;
     }
     of(&|slot| slot.key().to_string() == name)
+}
+
+/// Groups that the gateway needs beside those of its user.
+fn lent(active: &Active, run_dir: &Path) -> BTreeSet<u32> {
+    let Some(gid) = active.gateway.gid() else {
+        return BTreeSet::new();
+    };
+    let behind = active.programs().filter(|slot| !slot.target.is_empty());
+    let groups = behind.filter_map(|slot| rundir::reach(run_dir, slot.number)?.group);
+    groups.filter(|group| *group != gid).collect()
 }
 
 /// One worker. `lent` are groups of directories that still belong to the gateway of another user.
