@@ -3,6 +3,8 @@
 
 const [playwright, executablePath, url, username, password, picture] = process.argv.slice(2);
 const { chromium } = require(playwright);
+// A loaded machine of two cores.
+const WITHIN_MS = 90_000;
 
 const row = (page, name) => page.locator("tr", { has: page.locator(`td:text-is("${name}")`) });
 const text = async (page, name) => (await row(page, name).locator("td").allInnerTexts()).slice(0, 3);
@@ -12,11 +14,15 @@ const text = async (page, name) => (await row(page, name).locator("td").allInner
   const seen = {};
   try {
     const stranger = await browser.newContext();
+    stranger.setDefaultTimeout(WITHIN_MS);
+    stranger.setDefaultNavigationTimeout(WITHIN_MS);
     const page = await stranger.newPage();
     seen.stranger = (await page.goto(url).catch(() => null))?.status() ?? 401;
     await stranger.close();
 
     const context = await browser.newContext({ httpCredentials: { username, password } });
+    context.setDefaultTimeout(WITHIN_MS);
+    context.setDefaultNavigationTimeout(WITHIN_MS);
     const console_ = await context.newPage();
     const errors = [];
     console_.on("pageerror", (error) => errors.push(String(error)));

@@ -83,7 +83,9 @@ depends_on = migrate
     assert!(!tree.path("order").exists());
     std::fs::write(tree.path("go"), "").expect("written");
     assert!(tree.wait_ready("web", wait::PATIENCE).is_some());
-    assert_eq!(read(&tree.path("order")), "migrated\nweb\n");
+    until("web says that it runs", || {
+        read(&tree.path("order")) == "migrated\nweb\n"
+    });
     let output = tree.output();
     assert!(output.contains("migrate  started  pid "), "{output}");
     assert!(say(&tree, &["status", "migrate"]).contains("exited"));
@@ -242,6 +244,7 @@ fn news_under_way_outlive_the_daemon() {
     let tree = started(&format!(
         "[program:broken]
 command = sh -c 'exit 9'
+startsecs = 30
 startretries = 0
 notify = http://127.0.0.1:{port}/
 "
@@ -278,9 +281,11 @@ fn trouble_is_told_by_command_and_by_url() {
         "notify = http://127.0.0.1:{port}/T0KEN
 [program:broken]
 command = sh -c 'exit 9'
+startsecs = 30
 startretries = 0
 [program:mail]
 command = sh -c 'exit 8'
+startsecs = 30
 startretries = 0
 notify = sh -c 'cat > DIR/mail.tmp && mv DIR/mail.tmp DIR/mail'
 "

@@ -122,7 +122,10 @@ fn a_crash_while_the_daemon_is_stopped_loses_no_get() {
         );
         assert!(load.wait_good(50, PATIENCE));
         assert!(procfs::signal(daemon, Signal::CONT));
-        assert_ne!(backend.pid(), pid);
+        eventually("the daemon's word", seconds(30), || {
+            let now = backend.installation.pid("backend");
+            now.filter(|now| *now != pid)
+        });
     });
     assert_only_read_posts_failed(&backend, "a crash while the daemon is stopped", &log);
     // It learns afterwards what it has missed.

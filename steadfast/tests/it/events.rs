@@ -377,6 +377,7 @@ autorestart = false
 autostart = false
 [program:broken]
 command = sh -c 'exit 1'
+startsecs = 30
 startretries = 0
 autostart = false
 [eventlistener:crashmail]

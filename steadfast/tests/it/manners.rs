@@ -302,7 +302,7 @@ fn an_address_that_is_taken_is_said_and_taken_when_it_is_free() {
 fn what_is_waited_for_is_said_while_it_is_and_afterwards() {
     let mut installation = with(|_| {
         "[program:never]\ncommand = sh -c 'echo getting up; exec sleep 86507'\nready = log:WONTCOME\n\
-         ready_timeout = 12s\nstartretries = 0\nautostart = false\n"
+         ready_timeout = 25s\nstartretries = 0\nautostart = false\n"
             .to_owned()
     });
     installation.run().expect("started");

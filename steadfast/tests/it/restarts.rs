@@ -83,7 +83,7 @@ fn five_restarts_by_the_real_supervisorctl_with_overlap_lose_nothing() {
 
 #[test]
 fn an_endless_event_stream_does_not_hold_up_a_restart() {
-    let backend = Wanted::keys("drain_timeout = 20s\nstopwaitsecs = 5").start();
+    let backend = Wanted::keys("drain_timeout = 90s\nstopwaitsecs = 5").start();
     let target = backend.target();
     let listener = std::thread::spawn(move || {
         crate::harness::on_runtime(async {
@@ -93,18 +93,14 @@ fn an_endless_event_stream_does_not_hold_up_a_restart() {
         })
     });
     let log = backend.installation.path("backend.log");
-    crate::harness::eventually(
-        "event stream in the app's access log or a second",
-        seconds(2),
-        || {
-            let text = std::fs::read_to_string(&log).unwrap_or_default();
-            text.contains("/api/events").then_some(())
-        },
-    );
+    crate::harness::eventually("event stream in the app's access log", seconds(30), || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.contains("/api/events").then_some(())
+    });
     let begun = Instant::now();
     backend.say(&["restart", "backend"], 0);
     let took = begun.elapsed();
-    assert!(took < seconds(18), "it was drained: {took:?}");
+    assert!(took < seconds(80), "it was drained: {took:?}");
     let end = listener.join().expect("the listener's thread");
     let answer = end.expect("a stream that ends cleanly");
     assert!(answer.text().contains("data: 1\n"), "{}", answer.text());

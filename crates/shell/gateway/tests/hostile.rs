@@ -158,7 +158,8 @@ fn a_second_answer_to_one_request_reaches_nobody() {
 #[test]
 fn an_upload_that_stands_still_behind_an_answer_that_has_begun_ends() {
     let scene = Scene::with(Phase::Ready, |config| {
-        config.listeners[0].answer_ms_max = 500;
+        // For the first byte of the answer, too.
+        config.listeners[0].answer_ms_max = 4_000;
     });
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);

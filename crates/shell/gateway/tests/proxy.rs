@@ -244,7 +244,7 @@ fn an_answer_that_is_not_http_is_a_502() {
 fn slow_and_half_requests_are_answered_408_or_dropped() {
     let scene = Scene::with(Phase::Ready, |config| {
         config.listeners[0].head_ms_max = 200;
-        config.listeners[0].idle_ms_max = 200;
+        config.listeners[0].idle_ms_max = 3_000;
     });
     let _app = scene.echo();
     let mut half = scene.gateway.client();

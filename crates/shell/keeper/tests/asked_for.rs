@@ -48,7 +48,7 @@ fn a_command_that_fails_or_hangs_says_so_and_leaves_nothing_behind() {
             "sleep 1000 & echo $! > {}; echo no database; exit 4",
             mark.display()
         )),
-        ready_timeout_ms: 3_000,
+        ready_timeout_ms: 8_000,
         start_retries: 0,
         ..bench.spec("exec sleep 1000")
     };

@@ -120,7 +120,7 @@ fn a_missing_command_is_refused_before_anything_happens() {
 fn a_program_that_dies_at_once_shows_its_last_words() {
     let mut bench = bench();
     let spec = Spec {
-        start_secs: 1,
+        start_secs: 30,
         ..bench.spec("echo no module named x; exit 3")
     };
     let (outcome, text) = bench.start(&spec);
@@ -186,18 +186,21 @@ fn a_restart_waits_for_the_gateway_and_a_gateway_that_is_silent_is_not_waited_fo
     bench.start(&spec);
     let mut gateway = bench.gateway();
     let first = gateway.fact("ready", |fact| fact.phase == Phase::Ready);
+    let asked = Instant::now();
     bench.daemon.say(&Command::Restart {
         op: 5,
         cause: operator(),
         mode: None,
     });
     let draining = gateway.fact("draining", |fact| fact.phase == Phase::Draining);
+    let in_time = asked.elapsed() < Duration::from_millis(500);
     gateway.notice(&Notice::Acknowledge {
         seq: draining.seq,
         in_flight: 1,
     });
+    // A test that was put aside for longer is a gateway that is silent.
     assert!(
-        sys::proc::stat(first.pid).is_some(),
+        !in_time || sys::proc::stat(first.pid).is_some(),
         "stopped before it was drained"
     );
     gateway.notice(&Notice::Drained {

@@ -3,6 +3,8 @@
 //! must be the same.
 
 mod common;
+#[path = "../../storm/src/ports.rs"]
+mod ports;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,6 +41,7 @@ autostart = false
 [program:dies]
 command = /bin/sh -c 'exit 3'
 autostart = false
+startsecs = 30
 startretries = 0
 [program:pair]
 command = /bin/sleep 1000
@@ -78,9 +81,7 @@ serverurl = unix://{dir}/s.sock
 impl Real {
     fn start() -> Real {
         let dir = tempfile::tempdir().expect("dir");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = free.local_addr().expect("address").port();
-        drop(free);
+        let port = ports::free().expect("a free port");
         let conf = dir.path().join("s.conf");
         fs::write(&conf, configuration(dir.path(), port, PROGRAMS)).expect("write");
         fs::write(dir.path().join("data"), "").expect("write");

@@ -30,6 +30,7 @@ startsecs = 0
 [program:broken]
 command = false
 autostart = false
+startsecs = 30
 startretries = 0
 [include]
 files = {dir}/more.ini

@@ -191,8 +191,9 @@ events = REMOTE_COMMUNICATION
 #[test]
 fn a_rejected_event_comes_again_before_the_others() {
     answers("fail-first", |side| {
-        side.protocol_log("event was rejected");
+        // It was rejected twice by then.
         side.hears("heard", "type:a\n2\n--\nver:");
+        side.protocol_log("event was rejected");
         side.heard("heard", "poolserial:1");
     });
 }

@@ -49,6 +49,7 @@ fn a_program_that_dies_at_once_backs_off_and_ends_fatal() {
     let config = "
 [program:a]
 command = sh -c 'echo life; exit 1'
+startsecs = 30
 startretries = 1
 stdout_logfile = {dir}/a.log
 ";
@@ -91,6 +92,7 @@ fn a_directory_that_is_not_there_is_a_spawn_error() {
 [program:a]
 command = sleep 86416
 directory = {dir}/nowhere
+startsecs = 30
 startretries = 0
 ";
     compare(config, |side| {
@@ -211,6 +213,8 @@ fn programs_start_by_priority_and_stop_the_other_way_round() {
     compare(&config, |side| {
         for name in ["first", "second", "third"] {
             side.settle(name, "RUNNING");
+            // From then on its trap is set.
+            side.wait_file("order", &format!("{name} begins"));
         }
         side.ctl(&["status"]);
         side.ctl(&["shutdown"]);

@@ -280,11 +280,13 @@ impl Side {
             "killing",
             "spawnerr:",
         ];
-        let lines: Vec<&str> = text
+        let mut lines: Vec<&str> = text
             .lines()
             .filter(|line| told.iter().any(|word| line.contains(word)))
             .map(|line| line.get(24..).unwrap_or(line))
             .collect();
+        // Said every two seconds: how often is a matter of time.
+        lines.dedup_by(|one, other| one == other && one.contains("waiting for"));
         self.note(&format!("activity:\n{}", lines.join("\n")));
     }
 

@@ -307,7 +307,7 @@ autorestart = false
 startsecs = 0
 [program:quick]
 command = sh -c 'if [ -e {dir}/slowly ]; then sleep 0.4; fi; exit 0'
-startsecs = 1
+startsecs = 30
 startretries = 1
 ";
     compare(config, |side| {

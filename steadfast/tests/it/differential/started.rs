@@ -114,6 +114,11 @@ impl Started {
             let text = self.read(name);
             text.contains(until).then_some(text)
         });
+        // Said every three seconds: how often is a matter of time.
+        let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let said = |line: &str| line.get(24..).map(str::to_owned);
+        lines.dedup_by(|one, other| one.contains("waiting for") && said(one) == said(other));
+        let text = lines.concat();
         self.note(&format!("{name}:\n{text}"));
     }
 

@@ -9,7 +9,7 @@ use storm::installation::Installation;
 
 const PROGRAMS: &str = "
 [program:talks]
-command = sh -c 'echo one; echo; printf \"two\\\\nthree\\\\n\"; echo wrong >&2; exec sleep 86497'
+command = sh -c 'printf \"one\\\\n\\\\ntwo\\\\nthree\\\\n\"; echo wrong >&2; exec sleep 86497'
 startsecs = 0
 stdout_syslog = true
 stderr_syslog = true

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::doctor;
 
 /// How long anything real may take on a loaded machine of two cores.
-const WITHIN: Duration = Duration::from_secs(40);
+const WITHIN: Duration = Duration::from_secs(90);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 

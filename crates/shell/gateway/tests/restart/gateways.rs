@@ -6,6 +6,11 @@ use gateway::config::Target;
 use std::time::Duration;
 use wire::Phase;
 
+/// Who connected before now has been accepted: the one after them is answered, though nothing is forwarded.
+fn all_are_accepted(scene: &Scene) {
+    assert_eq!(scene.gateway.ask("GET / HTTP/1.1\r\n\r\n").status, 400);
+}
+
 #[test]
 fn a_gateway_that_is_replaced_finishes_what_waits_and_closes_after_the_next_answer() {
     let mut scene = Scene::new(Phase::Ready);
@@ -24,6 +29,7 @@ fn a_gateway_that_is_replaced_finishes_what_waits_and_closes_after_the_next_answ
         .expect("set");
     assert!(parked.try_answer().is_err());
     parked.stream.set_read_timeout(Some(LIMIT)).expect("set");
+    all_are_accepted(&scene);
     scene.gateway.leave();
     scene.keeper.tell(|fact| fact.phase = Phase::Ready);
     assert_eq!(until_last(&mut parked), 200);
@@ -47,6 +53,7 @@ fn the_time_of_a_gateway_that_is_replaced_ends() {
         .set_read_timeout(Some(Duration::from_millis(100)))
         .expect("set");
     assert!(parked.try_answer().is_err());
+    all_are_accepted(&scene);
     scene.gateway.leave();
     parked.stream.set_read_timeout(Some(LIMIT)).expect("set");
     assert_eq!(parked.answer().status, 503);
