@@ -3,6 +3,7 @@
 //! must be the same.
 
 mod common;
+#[allow(unreachable_pub, reason = "public in its own crate")]
 #[path = "../../storm/src/ports.rs"]
 mod ports;
 
