@@ -9,6 +9,8 @@ pub(crate) enum Known {
     Yes,
     /// Supervisor knows the word and does nothing with it.
     Ignored,
+    /// A key of ours that never did anything; files may have it.
+    Without,
 }
 
 /// The kinds of sections.
@@ -200,7 +202,7 @@ const TOKENS: [&str; 7] = [
 ];
 const PROGRAM_PROOF: [&str; 2] = ["prove", "prove_user"];
 /// `doctor_ignore` is read by the doctor alone.
-const STEADFAST: [&str; 5] = ["guard", "state_dir", "run_dir", "doctor_ignore", "notify"];
+const STEADFAST: [&str; 4] = ["guard", "state_dir", "doctor_ignore", "notify"];
 /// Keys of ours that mean something for a process of any kind.
 const PROGRAM_OURS_ANY: [&str; 9] = [
     "env_file",
@@ -276,7 +278,7 @@ fn keys(kind: Kind) -> Option<Lists> {
             (&PROGRAM_PROOF, Known::Yes),
         ],
         Kind::Group => &[(&["programs", "priority"], Known::Yes)],
-        Kind::Steadfast => &[(&STEADFAST, Known::Yes)],
+        Kind::Steadfast => &[(&STEADFAST, Known::Yes), (&["run_dir"], Known::Without)],
         Kind::Gateway => &[(&GATEWAY, Known::Yes), (&GATEWAY_AUTH, Known::Yes)],
         Kind::Upstream => &[(&UPSTREAM, Known::Yes), (&TOKENS, Known::Yes)],
         Kind::Sessions => &[(&SESSIONS, Known::Yes)],
@@ -403,6 +405,7 @@ mod tests {
             let lists = keys(kind).expect("a table");
             let ours: BTreeSet<String> = lists
                 .iter()
+                .filter(|(_, known)| *known != Known::Without)
                 .flat_map(|(names, _)| names.iter())
                 .filter(|name| kind == Kind::Gateway || !of_supervisor.contains(*name))
                 .map(|name| (*name).to_owned())

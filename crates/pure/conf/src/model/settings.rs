@@ -125,8 +125,6 @@ pub struct Steadfast {
     pub guard: Spanned<Guard>,
     /// Where keys, sessions and the ledger live, absolute; `None` leaves it to the caller.
     pub state_dir: Option<Spanned<String>>,
-    /// Where sockets and pids live, absolute; `None` leaves it to the caller.
-    pub run_dir: Option<Spanned<String>>,
     /// Who is told of trouble, where a program names nobody.
     pub notify: Option<Spanned<Notify>>,
 }

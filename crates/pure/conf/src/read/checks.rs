@@ -84,12 +84,15 @@ fn together(reader: &mut Reader<'_>, program: &Program) {
         }
     };
     if program.ready.is_none() {
+        useless(&program.ready_host.span, "ready_host", "`ready` is not set");
+    }
+    // Alone, `prove` is a check by a connect and a token.
+    if program.ready.is_none() && program.prove.is_none() {
         useless(
             &program.ready_timeout.span,
             "ready_timeout",
             "`ready` is not set",
         );
-        useless(&program.ready_host.span, "ready_host", "`ready` is not set");
         if let Some(keepalive) = &program.keepalive {
             useless(
                 &keepalive.span,

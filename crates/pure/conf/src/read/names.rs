@@ -170,6 +170,15 @@ fn known_key(kind: Kind, key: &str, entry: &Entry, findings: &mut Findings) {
                 format!("`{key}` has no effect in the file; Supervisor ignores it as well");
             findings.push(Finding::warning("conf.ignored-key", message).at(entry.key_span()));
         }
+        Ok(Known::Without) => {
+            let message = format!(
+                "`{key}` of [steadfast] has no effect: what runs has to be found by commands that read no file"
+            );
+            let finding = Finding::warning("conf.no-effect", message).at(entry.key_span());
+            findings.push(finding.hint(
+                "to move it, name STEADFAST_RUN_DIR in the environment of `steadfast run` and of every command",
+            ));
+        }
     }
 }
 

@@ -359,7 +359,6 @@ pub(super) fn steadfast(reader: &mut Reader<'_>, env: &EnvMap) -> Option<Steadfa
         header: section.header.clone(),
         guard,
         state_dir: keys.optional("state_dir", &vars, dir),
-        run_dir: keys.optional("run_dir", &vars, dir),
         notify: keys.optional("notify", &vars, super::extras::notify),
     })
 }
