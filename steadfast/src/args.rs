@@ -273,6 +273,9 @@ pub(crate) enum Secrets {
         /// Read standard input. Values are never taken from the command line, where everybody sees them.
         #[arg(long)]
         stdin: bool,
+        /// It verifies and does not sign yet: for a key that several machines share, given to each before it signs on one.
+        #[arg(long, requires = "name")]
+        verify_only: bool,
     },
     /// Print keys with their values, for import elsewhere.
     Export {

@@ -3,7 +3,7 @@
 //! Values leave by standard output and come by standard input, and only where that was asked for by a flag: a value in
 //! argv is seen by every user of the machine, and one that appears in a terminal by mistake stays in its scrollback.
 
-use secrets::{Request, Secret, SystemRandom};
+use secrets::{Announced, Request, Secret, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{input, is_so, kept_in, named, refuse_weak};
@@ -84,10 +84,20 @@ pub(super) fn export(
     Ok(0)
 }
 
+/// One bare value that is imported.
+pub(super) struct One<'a> {
+    /// The key's name.
+    pub(super) name: &'a str,
+    /// Whose, if that was said.
+    pub(super) program: Option<&'a str>,
+    /// It signs nothing yet.
+    pub(super) verify_only: bool,
+}
+
 /// Takes keys in: what signed there signs here from now on, what was here and what verified there verifies.
 pub(super) fn import(
     requests: &[Request<'_>],
-    one: Option<(&str, Option<&str>)>,
+    one: Option<One<'_>>,
     stdin: bool,
     weak: bool,
 ) -> Result<u8, String> {
@@ -98,15 +108,23 @@ pub(super) fn import(
                 .to_owned(),
         );
     }
-    let what = one.map_or("what came".to_owned(), |(name, _)| {
-        format!("the value of {name}")
+    let what = one.as_ref().map_or("what came".to_owned(), |one| {
+        format!("the value of {}", one.name)
     });
     let text = input(&what)?;
-    if let Some((name, program)) = one {
+    if let Some(One {
+        name,
+        program,
+        verify_only,
+    }) = one
+    {
         let value = Secret::new(text.trim_end_matches(['\n', '\r']));
         let request = named(requests, name, program)?;
         refuse_weak(name, &value, weak)?;
-        keep(request, name, &value)?;
+        match verify_only {
+            true => announce(request, name, &value)?,
+            false => keep(request, name, &value)?,
+        }
         return Ok(0);
     }
     // serde's words quote what they found, which may be a key.
@@ -165,6 +183,37 @@ fn keep(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String>
     let kept = kept.map_err(|error| error.to_string())?;
     if !so {
         kept_in(name, &kept, value);
+    }
+    Ok(())
+}
+
+/// Keeps a value that is going to sign, and tells what it does meanwhile.
+fn announce(request: &Request<'_>, name: &str, value: &Secret) -> Result<(), String> {
+    let announced = secrets::announce(request, name, value, &mut SystemRandom);
+    let announced = announced.map_err(|why| match why {
+        secrets::Error::NoSuchKey { name } => format!(
+            "{name} has no value here beside which another one could verify; take over the one that signs first: \
+             steadfast secrets import {name} --stdin"
+        ),
+        why => why.to_string(),
+    })?;
+    match announced {
+        Announced::Verifies(id) => printer::note(&format!(
+            "{name}  key {id} verifies and signs nothing yet; what verifies tokens gets it with: steadfast update"
+        )),
+        Announced::AlreadySo(id) => {
+            printer::note(&format!(
+                "{name}  key {id} has this value and verifies already"
+            ));
+        }
+        Announced::Signs => {
+            printer::note(&format!("{name} has this value already, and signs with it"))
+        }
+        Announced::Compromised => {
+            return Err(format!(
+                "{name} was not changed: this value was given up as compromised"
+            ));
+        }
     }
     Ok(())
 }

@@ -65,8 +65,13 @@ fn try_run(action: Secrets, config: Option<&Path>, json: bool) -> Result<u8, Str
             program,
             weak,
             stdin,
+            verify_only,
         } => {
-            let one = name.as_deref().map(|name| (name, program.as_deref()));
+            let one = name.as_deref().map(|name| carry::One {
+                name,
+                program: program.as_deref(),
+                verify_only,
+            });
             carry::import(&requests, one, stdin, weak)
         }
         Secrets::Export { names, stdout } => carry::export(&requests, &names, stdout),

@@ -17,6 +17,7 @@
 //! be replaced (a bind mount of the file itself, a directory without write permission): it is appended to in place by
 //! one write. *Invariant*: reading ([`find`], [`list`]) writes nothing.
 
+mod announce;
 mod envfile;
 mod envtext;
 mod error;
@@ -34,6 +35,7 @@ mod secret;
 mod set;
 mod strength;
 
+pub use announce::{Announced, announce};
 pub use envfile::{Entry, EnvFile, Problem, parse};
 pub use error::{Error, Step};
 pub use home::Volatile;

@@ -1,13 +1,16 @@
 //! The table of keys, for people: no values.
 
+use std::cmp::Reverse;
+
 use crate::envtext::EnvText;
 use crate::error::Error;
-use crate::keyring::{self, Keyring, Status, View, fingerprint};
+use crate::keyring::{self, Key, Keyring, Status, View, fingerprint};
 use crate::look::look;
 use crate::model::{Found, Listed, Origin, Request};
 use crate::strength::strength;
 
-/// Every key that these programs name, and the values that verify only.
+/// Every key that these programs name, and the values that verify only: names and homes as the programs name them, the
+/// values of each with the newest first.
 ///
 /// # Errors
 /// If a file is there and cannot be read.
@@ -18,44 +21,44 @@ pub fn list(requests: &[Request<'_>]) -> Result<Vec<Listed>, Error> {
         let file = EnvText::read(request)?;
         for name in request.names {
             let found = look(request, name, &file, &ring);
+            let view = request.view(name);
             add_row(
                 &mut rows,
                 request.program,
-                signing_row(request, &request.view(name), found.as_ref(), &ring),
+                signing_row(request, &view, found.as_ref(), &ring),
             );
-            let view = request.view(name);
             for old in ring.kept(&view).filter(|k| {
                 found.as_ref().is_none_or(|f| f.secret != k.value)
                     && !keyring::is_over(k, request.now_unix_s)
             }) {
-                add_row(
-                    &mut rows,
-                    request.program,
-                    Listed {
-                        name: name.clone(),
-                        id: old.id,
-                        // What signs elsewhere only verifies here.
-                        status: match old.status {
-                            Status::Compromised => Status::Compromised,
-                            Status::Signs | Status::Verifies => Status::Verifies,
-                        },
-                        origin: Some(Origin::StateDir(keyring::path(request.state_dir))),
-                        fingerprint: fingerprint(&old.value),
-                        programs: Vec::new(),
-                        home: home_of(request),
-                        weak: match old.status {
-                            Status::Compromised => Vec::new(),
-                            Status::Signs | Status::Verifies => strength(old.value.expose()),
-                        },
-                        since_unix_s: Some(old.since_unix_s),
-                        until_unix_s: Some(old.until_unix_s).filter(|until| *until != 0),
-                        unused: false,
-                    },
-                );
+                add_row(&mut rows, request.program, older_row(request, old));
             }
         }
     }
+    sort(&mut rows);
     Ok(rows)
+}
+
+/// The keyring keeps its values in the order in which they came to sign, which a value that signs again changes.
+fn sort(rows: &mut [Listed]) {
+    let mut groups: Vec<(String, Origin)> = Vec::new();
+    for row in rows.iter() {
+        if !groups.iter().any(|(name, home)| is_of(row, name, home)) {
+            groups.push((row.name.clone(), row.home.clone()));
+        }
+    }
+    // One without a number was not in force yet: nothing is newer.
+    let newest_first = |row: &Listed| (row.id != 0, Reverse(row.id));
+    rows.sort_by_key(|row| {
+        let group = groups
+            .iter()
+            .position(|(name, home)| is_of(row, name, home));
+        (group, newest_first(row))
+    });
+}
+
+fn is_of(row: &Listed, name: &str, home: &Origin) -> bool {
+    row.name == name && row.home == *home
 }
 
 fn signing_row(
@@ -77,6 +80,27 @@ fn signing_row(
         since_unix_s: kept.map(|k| k.since_unix_s),
         until_unix_s: None,
         unused: kept.is_some_and(|k| k.unused),
+    }
+}
+
+fn older_row(request: &Request<'_>, old: &Key) -> Listed {
+    // What signs elsewhere only verifies here.
+    let (status, weak) = match old.status {
+        Status::Compromised => (Status::Compromised, Vec::new()),
+        Status::Signs | Status::Verifies => (Status::Verifies, strength(old.value.expose())),
+    };
+    Listed {
+        name: old.name.clone(),
+        id: old.id,
+        status,
+        origin: Some(Origin::StateDir(keyring::path(request.state_dir))),
+        fingerprint: fingerprint(&old.value),
+        programs: Vec::new(),
+        home: home_of(request),
+        weak,
+        since_unix_s: Some(old.since_unix_s),
+        until_unix_s: Some(old.until_unix_s).filter(|until| *until != 0),
+        unused: false,
     }
 }
 

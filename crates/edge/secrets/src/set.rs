@@ -59,22 +59,31 @@ pub fn admit(
         if over || value.expose().is_empty() || ring.find(&view, value).is_some() {
             continue;
         }
-        ring.admit(Key {
-            name: name.to_owned(),
-            id: 0,
-            status: Status::Verifies,
-            value: value.clone(),
-            from: "imported".to_owned(),
-            since_unix_s: request.now_unix_s,
-            scope: request.file_scope(),
-            until_unix_s: until.unwrap_or(0),
-            life_s: 0,
-            unused: false,
-        });
+        ring.admit(verifies(request, name, value, until.unwrap_or(0)));
         taken += 1;
     }
     ring.write(request.state_dir, random)?;
     Ok(taken)
+}
+
+pub(crate) fn verifies(
+    request: &Request<'_>,
+    name: &str,
+    value: &Secret,
+    until_unix_s: u64,
+) -> Key {
+    Key {
+        name: name.to_owned(),
+        id: 0,
+        status: Status::Verifies,
+        value: value.clone(),
+        from: "imported".to_owned(),
+        since_unix_s: request.now_unix_s,
+        scope: request.file_scope(),
+        until_unix_s,
+        life_s: 0,
+        unused: false,
+    }
 }
 
 fn give(

@@ -2,7 +2,8 @@
 
 use crate::{OLD, OTHER, site, verify_only};
 use secrets::{
-    Error, How, Old, Request, Secret, Status, SystemRandom, import, list, resolve, set, show,
+    Announced, Error, How, Old, Request, Secret, Status, SystemRandom, import, list, resolve, set,
+    show,
 };
 
 #[test]
@@ -164,4 +165,48 @@ fn a_leak_ends_the_values_before_it_too() {
     let counts: Vec<(u32, bool)> = ring.iter().map(|key| (key.id, key.compromised)).collect();
     assert_eq!(counts, [(1, true), (2, true), (3, false)]);
     assert!(verify_only(&site.resolve()).is_empty());
+}
+
+#[test]
+fn a_value_is_announced_before_it_signs() {
+    let site = site().env_file(None);
+    let announce = |value: &str| {
+        let value = Secret::new(value);
+        site.with(|r| secrets::announce(r, "SECRET_KEY", &value, &mut SystemRandom))
+    };
+    // It would have to sign.
+    assert!(matches!(announce(OLD), Err(Error::NoSuchKey { .. })));
+    let (first, _) = site.key();
+    assert_eq!(announce(OLD).unwrap(), Announced::Verifies(2));
+    assert_eq!(announce(OLD).unwrap(), Announced::AlreadySo(2));
+    assert_eq!(announce(&first).unwrap(), Announced::Signs);
+    let resolved = site.resolve();
+    assert_eq!(resolved.keys[0].secret.expose(), first);
+    assert_eq!(verify_only(&resolved), [OLD]);
+    assert!(site.text().contains(&first) && !site.text().contains(OLD));
+    let old = || {
+        let ring = site.with(|r| secrets::ring(r, "SECRET_KEY")).unwrap();
+        let of = |kept: &&secrets::Kept| kept.secret.expose() == OLD;
+        ring.iter()
+            .find(of)
+            .map(|kept| (kept.id, kept.signs, kept.until_unix_s))
+    };
+    // Nothing ran with it, and it has no end.
+    assert_eq!(old(), Some((2, false, 0)));
+    site.with(|r| import(r, "SECRET_KEY", &Secret::new(OLD), &mut SystemRandom))
+        .unwrap();
+    assert_eq!(old(), Some((2, true, 0)));
+    let resolved = site.resolve();
+    assert_eq!(resolved.keys[0].secret.expose(), OLD);
+    assert_eq!(verify_only(&resolved), [first.as_str()]);
+
+    for number in 0..secrets::VERIFY_MAX - 1 {
+        announce(&format!("{number}{OTHER}")).unwrap();
+    }
+    assert!(matches!(announce(OTHER), Err(Error::TooManyKeys { .. })));
+    let request_how = secrets::How::Compromised;
+    site.with(|r| secrets::rotate(&[*r], "SECRET_KEY", request_how, &mut SystemRandom))
+        .unwrap();
+    assert_eq!(announce(OLD).unwrap(), Announced::Compromised);
+    assert!(matches!(announce(" "), Err(Error::BadValue { .. })));
 }

@@ -1,6 +1,6 @@
 //! What is listed and warned about; looking changes nothing.
 
-use crate::{OTHER, Site, site};
+use crate::{OLD, OTHER, Site, site};
 use secrets::{
     Env, Request, Status, SystemRandom, Warning, Weakness, find, inspect, list, resolve,
 };
@@ -106,4 +106,26 @@ fn reading_writes_nothing() {
         names: vec![],
         ..site
     }));
+}
+
+#[test]
+fn a_list_has_the_newest_value_first_whichever_of_them_signs() {
+    let site = site();
+    let shown = |site: &Site| -> Vec<(u32, Status)> {
+        let rows = site.with(|r| list(&[*r])).unwrap();
+        rows.iter().map(|row| (row.id, row.status)).collect()
+    };
+    let value = |number: u32| format!("{number}{OLD}");
+    for number in 1..=3 {
+        site.set(&value(number)).unwrap();
+        site.resolve();
+    }
+    let (signs, verifies) = (Status::Signs, Status::Verifies);
+    assert_eq!(shown(&site), [(3, signs), (2, verifies), (1, verifies)]);
+    for back in [1, 2] {
+        site.set(&value(back)).unwrap();
+        let status = |id| if id == back { signs } else { verifies };
+        let wanted = [3, 2, 1].map(|id| (id, status(id)));
+        assert_eq!(shown(&site), wanted);
+    }
 }
