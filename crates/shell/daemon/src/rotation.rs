@@ -4,6 +4,10 @@
 //! program reads several keys (`secrets_fallbacks`), or it stands behind the gateway, which signs such tokens again
 //! (`listen = gateway`). With neither, a rotation is refused; `--compromised` is the way to sign everyone out on purpose.
 //!
+//! The gateway knows tokens by their form (RFC 7519) and their places: `Authorization` and the cookie of `jwt_cookie`. What
+//! else an app signs with its key (a cookie of Flask's or Django's sessions, a link in a mail) it can neither read nor
+//! sign again, and whether an app does so nobody here knows: so that is said, and nobody is said to be still signed in.
+//!
 //! An upstream is run by somebody else. Whether it holds the old or the new value at a moment nobody tells us, and whichever
 //! the gateway signed with would be the wrong one for a while: so a rotation is refused, and says how it goes by hand, in an
 //! order in which nobody is signed out.
@@ -31,8 +35,12 @@ pub(crate) enum Held {
 pub(crate) struct Affected {
     /// Its name.
     pub(crate) program: String,
-    /// Why its users stay signed in; None for a compromised key.
+    /// Why tokens of it go on; None for a compromised key.
     pub(crate) held: Option<Held>,
+    /// It reads older values, so whatever they signed goes on.
+    pub(crate) reads_older: bool,
+    /// A cookie whose tokens the gateway signs again.
+    pub(crate) cookie: Option<String>,
 }
 
 /// Who gets the new key, or why not.
@@ -49,6 +57,8 @@ pub(crate) fn affected(model: &conf::Model, name: &str, how: How) -> Result<Vec<
             Ok(held) => all.push(Affected {
                 program: program.name.clone(),
                 held,
+                reads_older: program.tokens.fallbacks.is_some(),
+                cookie: program.tokens.cookie.as_ref().map(|it| it.value.clone()),
             }),
             Err(why) => reasons.push(format!("[program:{}] {why}", program.name)),
         }
@@ -129,9 +139,43 @@ fn held(program: &conf::Program, name: &str) -> Result<Held, String> {
         Listen::Own | Listen::Held if program.tokens.fallbacks.is_some() => Ok(Held::Program),
         Listen::Own | Listen::Held => Err(format!(
             "reads one key and no gateway stands before it, so nothing would accept tokens of the old key; write \
-             listen = gateway (the gateway signs them again), or secrets_fallbacks = {name}_FALLBACKS:json if the app reads several"
+             listen = gateway (the gateway signs them again), or {} if the app reads several",
+            fallbacks(name)
         )),
     }
+}
+
+/// Who is still signed in after a rotation that overlaps, as far as that is known.
+pub(crate) fn still_signed_in(affected: &[Affected], name: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in affected.iter().filter(|it| !it.reads_older) {
+        let goes_on = goes_on(one.cookie.as_deref(), name);
+        lines.push(format!(
+            "{}  {goes_on}, unless it reads older values: {}",
+            one.program,
+            fallbacks(name)
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("nobody was signed out".to_owned());
+    }
+    lines
+}
+
+/// What outlives a new value of a key behind the gateway, for a program that reads one.
+pub(crate) fn goes_on(cookie: Option<&str>, name: &str) -> String {
+    let (place, other) = match cookie {
+        Some(cookie) => (format!(" and in the cookie {cookie}"), "other "),
+        None => (String::new(), ""),
+    };
+    format!(
+        "JWTs in Authorization{place} go on; {other}cookies and links that it signs with {name} itself do not"
+    )
+}
+
+/// What to write for a program that reads several keys.
+pub(crate) fn fallbacks(name: &str) -> String {
+    format!("secrets_fallbacks = {name}_FALLBACKS:json")
 }
 
 /// The first line about a home: `SECRET_KEY  new key 2 made, kept in …; key 1 verifies until 2026-12-24 (…)`.
@@ -207,7 +251,7 @@ pub fn rotate_at_rest(
         let why = first.map_or("it has errors", |finding| finding.message.as_str());
         return Err(format!("{path}: {why}; see: steadfast check -c {path}"));
     }
-    affected(&loaded.model, name, how)?;
+    let affected = affected(&loaded.model, name, how)?;
     let identity = Identity::of_file(Path::new(path)).map_err(|why| why.to_string())?;
     let named = loaded
         .model
@@ -223,6 +267,9 @@ pub fn rotate_at_rest(
     let mut lines: Vec<String> = rotated.iter().map(|home| words(name, home)).collect();
     lines.extend(left_to_do(&upstreams(&loaded.model, name), name));
     lines.push("nothing runs: programs get the new key when they start".to_owned());
+    if how == How::Overlap {
+        lines.extend(still_signed_in(&affected, name));
+    }
     Ok(lines)
 }
 
@@ -231,6 +278,11 @@ mod tests {
     use super::*;
 
     fn check(text: &str, how: How) -> Result<Vec<(String, Option<Held>)>, String> {
+        let all = affected_by(text, how)?;
+        Ok(all.into_iter().map(|it| (it.program, it.held)).collect())
+    }
+
+    fn affected_by(text: &str, how: How) -> Result<Vec<Affected>, String> {
         let path = "/x/supervisord.conf".to_owned();
         let text = format!("[supervisord]\n{text}");
         let machine = Machine {
@@ -238,8 +290,40 @@ mod tests {
         };
         let loaded = conf::load(&path, &machine, &environment(&Default::default()));
         assert!(!loaded.model.has_errors, "{:#?}", loaded.findings);
-        let all = affected(&loaded.model, "KEY", how)?;
-        Ok(all.into_iter().map(|it| (it.program, it.held)).collect())
+        affected(&loaded.model, "KEY", how)
+    }
+
+    #[test]
+    fn nobody_is_said_to_be_signed_in_who_may_not_be() {
+        let said = |more: &str| {
+            let text = format!("{APP}secrets = KEY\n{more}");
+            let all = affected_by(&text, How::Overlap).expect("may be rotated");
+            still_signed_in(&all, "KEY")
+        };
+        let older = "unless it reads older values: secrets_fallbacks = KEY_FALLBACKS:json";
+        assert_eq!(
+            said("listen = gateway\n"),
+            [format!(
+                "app  JWTs in Authorization go on; cookies and links that it signs with KEY itself do not, {older}"
+            )]
+        );
+        assert_eq!(
+            said("listen = gateway\njwt_cookie = access\n"),
+            [format!(
+                "app  JWTs in Authorization and in the cookie access go on; other cookies and links that it signs with KEY \
+                 itself do not, {older}"
+            )]
+        );
+        for listen in ["own", "gateway"] {
+            let reads = format!("listen = {listen}\nsecrets_fallbacks = OLD:json\n");
+            assert_eq!(said(&reads), ["nobody was signed out"]);
+        }
+        let one_of_two = said(
+            "listen = gateway\n[program:b]\ncommand = uvicorn a:b --port 8002\nlisten = gateway\nsecrets = KEY\n\
+             secrets_fallbacks = OLD:json\n",
+        );
+        assert_eq!(one_of_two.len(), 1, "{one_of_two:?}");
+        assert!(one_of_two[0].starts_with("app  "), "{one_of_two:?}");
     }
 
     const APP: &str = "[program:app]\ncommand = uvicorn a:b --port 8001\n";

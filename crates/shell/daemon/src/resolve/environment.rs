@@ -87,9 +87,9 @@ pub(super) fn environment(
         let span = span.clone().or_else(|| of_key(program, warning));
         tell(out, Finding::warning("secrets", text).at(span));
     }
-    for name in &program.secrets {
-        if resolved.keys.iter().all(|key| key.name != name.value) {
-            tell(out, to_be_made(program, name, &request));
+    if context.dry {
+        for note in super::advice::notes(program, &request, &resolved.keys) {
+            tell(out, note);
         }
     }
     for key in &resolved.keys {
@@ -147,35 +147,6 @@ fn of_key(program: &conf::Program, warning: &secrets::Warning) -> Option<finding
     let of = warning.key()?;
     let name = program.secrets.iter().find(|name| name.value == of)?;
     name.span.clone()
-}
-
-/// A dry run finds no key: one that the app has elsewhere would lose against a new one.
-fn to_be_made(
-    program: &conf::Program,
-    name: &conf::Spanned<String>,
-    request: &Request<'_>,
-) -> Finding {
-    let file = request.env_file.map(|path| {
-        let gone = if path.exists() {
-            ""
-        } else {
-            ", which does not exist"
-        };
-        format!(" nor in {}{gone}", path.display())
-    });
-    let message = format!(
-        "[program:{}] {} is not in its environment{}: it will be made at the first start, and tokens signed with \
-         another value stop counting",
-        program.name,
-        name.value,
-        file.unwrap_or_default()
-    );
-    Finding::note("secrets", message)
-        .at(name.span.clone())
-        .hint(format!(
-            "to keep the value that the app has now: steadfast secrets import {} --program {} --stdin",
-            name.value, program.name
-        ))
 }
 
 /// Older values that still verify, the newest first, as the app reads them.

@@ -8,6 +8,7 @@
 //! Everything wrong is said at once and what is wrong is left out. In a *dry* run (`check`, `reread`, `plan`) no file is
 //! made: no log, no key.
 
+mod advice;
 mod config;
 mod conflicts;
 mod context;

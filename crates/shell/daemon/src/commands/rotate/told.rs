@@ -5,7 +5,7 @@ use plan::Key;
 use secrets::{How as Treatment, Old, Rotated};
 
 use super::{Begun, Wanted};
-use crate::rotation::{left_to_do, words};
+use crate::rotation::{left_to_do, still_signed_in, words};
 
 /// Collected on the way.
 #[derive(Default)]
@@ -21,13 +21,16 @@ impl Report {
 
     pub(super) fn done(mut self, wanted: &Wanted<'_>, begun: &Begun) -> Done {
         self.lines.extend(left_to_do(&begun.upstreams, wanted.name));
-        self.lines.push(match wanted.how {
-            Treatment::Overlap => "nobody was signed out".to_owned(),
-            Treatment::Compromised => format!(
+        match wanted.how {
+            Treatment::Overlap => {
+                let lines = still_signed_in(&begun.affected, wanted.name);
+                self.lines.extend(lines);
+            }
+            Treatment::Compromised => self.lines.push(format!(
                 "whoever held a token of the old {} has to sign in again; sessions of the gateway go on",
                 wanted.name
-            ),
-        });
+            )),
+        }
         Done::ok(self.body(wanted, begun))
     }
 

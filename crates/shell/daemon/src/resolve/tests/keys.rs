@@ -77,6 +77,56 @@ fn a_dry_run_says_what_is_wrong_with_keys() {
 }
 
 #[test]
+fn a_dry_run_says_what_going_back_and_a_rotation_would_lose() {
+    let case = case();
+    let said = |keys: &str| {
+        let resolved = case.dry(&format!(
+            "[program:app]\ncommand = uvicorn server:app --port 8001\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
+             secrets = SECRET_KEY\n{keys}"
+        ));
+        let notes = resolved
+            .findings
+            .iter()
+            .filter(|it| it.code == "secrets" && it.severity == finding::Severity::Note);
+        let text = |it: &finding::Finding| {
+            let lines = finding::render_finding(it, finding::WIDTH_COLUMNS_MAX);
+            lines.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        notes.map(text).collect::<Vec<_>>()
+    };
+    let with = |keys: &str, wanted: &[&str]| {
+        let said = said(keys);
+        assert_eq!(said.len(), wanted.len(), "{keys}{said:#?}");
+        for (said, wanted) in said.iter().zip(wanted) {
+            assert!(said.contains(wanted), "{keys}{said}");
+        }
+    };
+    let in_file = "env_file = DIR/.env\n";
+    let back = "back under Supervisor everyone stays signed in if the app reads that file itself";
+    with(in_file, &[back]);
+    with("", &["alone, where Supervisor does not look"]);
+    let ends = "JWTs in Authorization go on; cookies and links that it signs with SECRET_KEY itself do not";
+    with(&format!("{in_file}listen = gateway\n"), &[back, ends]);
+    // What exists: nothing more is said of a file.
+    let key = "8d1f5b2c9a7e4630".repeat(4);
+    std::fs::write(case.dir.path().join(".env"), format!("SECRET_KEY={key}\n")).expect("written");
+    with(in_file, &[]);
+    with(&format!("{in_file}listen = gateway\n"), &[ends]);
+    let read = "listen = gateway\nsecrets_fallbacks = OLDER:json\n";
+    with(&format!("{in_file}{read}"), &[]);
+    // Made, and kept here alone.
+    let made = "[program:app]\ncommand = cat\nstdout_logfile = NONE\nstderr_logfile = NONE\nsecrets = SECRET_KEY\n";
+    case.resolve(made);
+    with("", &["back under Supervisor it would be gone"]);
+    with(
+        "env_file = DIR/other.env\n",
+        &[
+            "to be able to go back, put it into its env_file: steadfast secrets show SECRET_KEY --program app | steadfast secrets import",
+        ],
+    );
+}
+
+#[test]
 fn the_key_of_an_upstream_is_never_made() {
     let case = case();
     let text = "[gateway:web]\nlisten = 127.0.0.1:80\nroute = / -> legacy\n[upstream:legacy]\nconnect = 127.0.0.1:81\n\
