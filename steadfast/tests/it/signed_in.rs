@@ -3,7 +3,7 @@
 
 mod examples;
 mod killed;
-mod people;
+pub(crate) mod people;
 mod retired;
 #[path = "../../../crates/edge/store/tests/kit/server.rs"]
 mod server;

@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_millis(50);
 const ANSWER_MAX: Duration = Duration::from_secs(45);
 
 /// One request as a browser on the gateway's own page sends it; None if the connection broke.
-pub(super) fn try_ask(
+pub(crate) fn try_ask(
     port: u16,
     method: &str,
     path: &str,
@@ -66,40 +66,44 @@ fn whole(mut rest: &str) -> Option<String> {
 }
 
 /// Status and body of one request.
-pub(super) fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+pub(crate) fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let (status, _, body) = try_ask(port, method, path, headers, body).expect("an answer");
     (status, body)
 }
 
 /// Status of one request without a body.
-pub(super) fn status(port: u16, method: &str, path: &str, headers: &str) -> u16 {
+pub(crate) fn status(port: u16, method: &str, path: &str, headers: &str) -> u16 {
     ask(port, method, path, headers, "").0
 }
 
 /// Signs in at the app; the header that says so from now on.
-pub(super) fn sign_in(port: u16, user: &str) -> String {
+pub(crate) fn sign_in(port: u16, user: &str) -> String {
     try_sign_in(port, user).expect("signed in")
 }
 
 /// Likewise; None if it is refused.
-pub(super) fn try_sign_in(port: u16, user: &str) -> Option<String> {
+pub(crate) fn try_sign_in(port: u16, user: &str) -> Option<String> {
     let body = format!("{{\"user\":\"{user}\",\"password\":\"demo\"}}");
     let (status, head, body) = try_ask(port, "POST", "/api/auth/login", "", &body)?;
     if status != 200 {
         return None;
     }
-    let cookie = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        let value = value.split(';').next()?;
-        name.eq_ignore_ascii_case("set-cookie")
-            .then(|| format!("Cookie: {value}\r\n"))
-    });
-    cookie.or_else(|| {
+    cookie(&head).or_else(|| {
         let body: serde_json::Value = serde_json::from_str(&body).ok()?;
         Some(format!(
             "Authorization: Bearer {}\r\n",
             body["token"].as_str()?
         ))
+    })
+}
+
+/// The first cookie that an answer sets, as a header to send.
+pub(crate) fn cookie(head: &str) -> Option<String> {
+    head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let value = value.split(';').next()?;
+        name.eq_ignore_ascii_case("set-cookie")
+            .then(|| format!("Cookie: {value}\r\n"))
     })
 }
 
@@ -114,7 +118,7 @@ struct Seen {
 }
 
 /// People who ask until they are stopped.
-pub(super) struct People {
+pub(crate) struct People {
     stop: Arc<AtomicBool>,
     seen: Arc<Seen>,
     /// Good answers of each.
@@ -124,7 +128,7 @@ pub(super) struct People {
 
 impl People {
     /// One for each credential.
-    pub(super) fn start(port: u16, credentials: Vec<String>) -> People {
+    pub(crate) fn start(port: u16, credentials: Vec<String>) -> People {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Seen::default()));
         let (mut good, mut threads) = (Vec::new(), Vec::new());
         for credential in credentials {
@@ -147,7 +151,7 @@ impl People {
     }
 
     /// Waits until everyone has had two good answers from now on: the second was asked for after it.
-    pub(super) fn everyone_is_well(&self, after: &str) {
+    pub(crate) fn everyone_is_well(&self, after: &str) {
         let before: Vec<u64> = self
             .good
             .iter()
@@ -182,7 +186,7 @@ impl People {
     }
 
     /// Ends it: nobody was signed out, nothing failed.
-    pub(super) fn stop(self, what: &str) {
+    pub(crate) fn stop(self, what: &str) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
             thread.join().expect("a person");
