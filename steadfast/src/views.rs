@@ -110,6 +110,9 @@ fn status_line(process: &ProcessInfo, width: usize) -> String {
     if !process.waiting.is_empty() {
         parts.push(format!("not ready yet: {}", process.waiting));
     }
+    if !process.trouble.is_empty() {
+        parts.push(process.trouble.clone());
+    }
     if !process.unreachable.is_empty() {
         parts.push(format!("nobody can reach it: {}", process.unreachable));
     } else if !process.listens.is_empty() && process.requests.is_none() {

@@ -5,6 +5,7 @@ mod attacks;
 mod claims;
 mod cookies;
 mod machines;
+mod proved;
 
 use crate::harness::{Backend, Wanted, eventually, exe, free_port, head, seconds, venv, workspace};
 use crate::people::piped;

@@ -59,6 +59,9 @@ pub struct ProcessInfo {
     /// What it has to become ready for, and the last answer of that check; empty = nothing is waited for.
     #[serde(default)]
     pub waiting: String,
+    /// What is wrong although it runs (its `prove` proves nothing); empty = nothing that is known.
+    #[serde(default)]
+    pub trouble: String,
     /// A slot of ours (gateway).
     pub hidden: bool,
     /// Memory of its tree now, bytes; only where single processes are asked for.

@@ -105,11 +105,11 @@ record! {
 }
 
 record! {
-    /// What a gateway's process says is wrong with the session store; it goes on all the same.
+    /// What is wrong although it runs: with the session store, as a gateway's process says; with a program's `prove`.
     pub struct Trouble {
-        /// `unreachable`, `missing`, `empty`, `foreign`, `unreadable`.
+        /// `unreachable`, `missing`, `empty`, `foreign`, `unreadable`; `prove`.
         1 => kind: String,
-        /// For people: which store, what is wrong, what to do.
+        /// For people: what is wrong (and with which store), what to do.
         2 => text: String,
     }
 }

@@ -93,6 +93,22 @@ impl Check {
         self
     }
 
+    /// A check that asks with this token alone, now and once.
+    pub(crate) fn of_proof(
+        ready: &Ready,
+        address: &str,
+        proof: Proof,
+        now_ms: u64,
+    ) -> Option<Check> {
+        let check = Check::new(ready, address, 0, now_ms)?;
+        Some(Check {
+            next_at_ms: now_ms,
+            proof: Some(proof),
+            proving: true,
+            ..check
+        })
+    }
+
     pub(crate) fn timer(&self) -> u64 {
         self.running
             .as_ref()

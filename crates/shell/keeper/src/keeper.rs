@@ -2,6 +2,7 @@
 
 mod act;
 mod child;
+mod doubt;
 mod listener;
 mod publish;
 mod said;
@@ -12,6 +13,7 @@ use crate::drains::Drains;
 use crate::links::Link;
 use crate::logs::Log;
 use child::Child;
+use doubt::Doubt;
 use process::{Event, Now, Slot};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -62,6 +64,8 @@ struct Keeper {
     links: Vec<Link>,
     link_ids: u64,
     children: Vec<Child>,
+    /// The last generation whose `prove` was put to the test.
+    doubt: Doubt,
     /// Sessions of the last check commands that ended.
     checks_ended: VecDeque<i32>,
     /// Listeners by the hash of the spec that they came with, the newest last.
@@ -167,6 +171,7 @@ impl Keeper {
             links: Vec::new(),
             link_ids: 0,
             children: Vec::new(),
+            doubt: Doubt::default(),
             checks_ended: VecDeque::new(),
             listeners: Vec::new(),
             root,
@@ -387,8 +392,16 @@ impl Keeper {
         else {
             return;
         };
+        let worth_nothing = child.step_doubt(mono_ms);
         let found = child.step_check(mono_ms);
+        let passed = found == crate::checks::Found::Passed;
         self.found(generation, found);
+        if worth_nothing {
+            self.proves_nothing(generation);
+        }
+        if passed {
+            self.begin_doubt(generation, mono_ms);
+        }
     }
 
     /// One event through the machine, its effects carried out, the new truth published.

@@ -3,11 +3,18 @@
 //!
 //! The token is made here, for each try: a definition lives for months, and a token in it would have expired at the next
 //! crash. Its key is the one in the program's own environment, of which the keeper knows the name.
+//!
+//! A program that answers 2xx to everything would have proved nothing. So it is asked once more, with a token that a random
+//! key signed, when it is ready already: nobody waits for that answer, and a program that counts wrong tokens counts one for
+//! each generation. A 2xx is a warning: the path was chosen badly, and the program may be as well as any.
 
 use session::claims::Shape;
 use session::jws::Alg;
 use session::{Admission, Sid, UserId};
 use wire::{Prove, Spec, Text};
+
+/// As long as the tag of HS256 (RFC 7518 section 3.2).
+const NOBODYS_KEY_BYTES: usize = 32;
 
 /// What is asked, and with which token.
 #[derive(Clone)]
@@ -69,6 +76,28 @@ impl Proof {
         shape.token(&admission, alg, &self.key, wall_ms / 1000, id)
     }
 
+    /// The same with another key, which no program can have.
+    pub(crate) fn of_nobody(&self) -> Proof {
+        let mut key = vec![0; NOBODYS_KEY_BYTES];
+        let filled = rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty());
+        if filled != Ok(NOBODYS_KEY_BYTES) {
+            // Before the kernel has randomness: one that is no key of anybody's all the same.
+            key = [b"of nobody ", self.key.as_slice()].concat();
+        }
+        Proof {
+            key,
+            ..self.clone()
+        }
+    }
+
+    /// Words for a program that accepted that one.
+    pub(crate) fn is_worth_nothing(&self) -> String {
+        let path = &self.prove.path;
+        format!(
+            "`prove` proves nothing: {path} answers 2xx to a token that another key has signed, too"
+        )
+    }
+
     /// Words for a program that did not accept it.
     pub(crate) fn refused(&self, answer: &str) -> String {
         let Prove { path, variable, .. } = &self.prove;
@@ -103,6 +132,34 @@ mod tests {
             "it has no /verify, which `prove` asks (404 Not Found)"
         );
         assert!(proof.refused("401 Unauthorized").contains("key 3"));
+    }
+
+    #[test]
+    fn the_token_of_nobody_is_like_the_other_but_for_its_key() {
+        let proof = Proof {
+            prove: Prove {
+                path: "/verify".into(),
+                ..Prove::default()
+            },
+            key: b"the key".to_vec(),
+            number: 1,
+        };
+        let token = |proof: &Proof| {
+            let request = proof.request(2_000_000_000_000, "localhost");
+            let (_, rest) = request.split_once("Bearer ").expect("a token");
+            rest.split_once("\r\n").expect("a line").0.to_owned()
+        };
+        let (own, nobodys) = (token(&proof), token(&proof.of_nobody()));
+        assert_ne!(own, nobodys);
+        assert_eq!(
+            own.rsplit_once('.').expect("parts").0,
+            nobodys.rsplit_once('.').expect("parts").0
+        );
+        assert!(
+            !Compact::read(&nobodys)
+                .expect("reads")
+                .proved_by(b"the key")
+        );
     }
 
     #[test]

@@ -128,6 +128,11 @@ fn info(state: &State, key: &Key, slot: &Slot) -> ProcessInfo {
         listens: slot.shown.clone(),
         unreachable: unreachable(state, slot),
         waiting: fact.waiting.clone(),
+        // That of a gateway is the session store's, and has a line of its own.
+        trouble: match (&fact.trouble, slot.first) {
+            (Some(trouble), false) => trouble.text.clone(),
+            (Some(_), true) | (None, _) => String::new(),
+        },
         hidden: slot.first,
         memory_max_bytes: slot.extras.memory_max,
         oneshot: slot.spec.oneshot,

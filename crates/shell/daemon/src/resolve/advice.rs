@@ -21,7 +21,25 @@ pub(super) fn notes(
         }
         notes.extend(not_signed_again(program, name));
     }
+    notes.extend(gone_before_it_is_proved(program));
     notes
+}
+
+/// By hold, a wrong key is found when nothing is left that has the right one. Who wrote `replace` has decided.
+fn gone_before_it_is_proved(program: &conf::Program) -> Option<Finding> {
+    let prove = program.prove.as_ref()?;
+    if *program.listen != Listen::Gateway || program.replace.is_set() {
+        return None;
+    }
+    let message = format!(
+        "[program:{}] `prove` finds a wrong key when the process with the right one is gone already: requests wait, then \
+         get a 503, until that is mended",
+        program.name
+    );
+    let finding = Finding::note("prove", message).at(prove.span.clone());
+    Some(finding.hint(
+        "replace = overlap keeps the old process until the new one is proved; replace = hold if two must not run at once",
+    ))
 }
 
 /// A dry run finds no key: one that the app has elsewhere would lose against a new one.

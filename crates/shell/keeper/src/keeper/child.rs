@@ -59,6 +59,8 @@ pub(super) struct Child {
     /// How each stream is written; None = as it comes.
     formats: [Option<Lines>; 2],
     check: Option<Check>,
+    /// Whether it accepts a token of nobody, too.
+    doubt: Option<Check>,
     pattern: Option<regex_lite::Regex>,
     line: Vec<u8>,
     tail: VecDeque<u8>,
@@ -95,6 +97,7 @@ impl Child {
             probe: None,
             formats: [false, true].map(|stderr| Lines::new(spec, pid, stderr)),
             check: None,
+            doubt: None,
             pattern: None,
             line: Vec::new(),
             tail: VecDeque::new(),
@@ -122,9 +125,9 @@ impl Child {
         if let Some(notify) = &self.notify {
             tokens.push((Token::Notify(self.generation), notify.fd(), PollFlags::IN));
         }
-        let check = self.check.as_ref().and_then(Check::poll);
+        let checks = [&self.check, &self.doubt].into_iter().flatten();
         let probe = self.probe.as_ref().and_then(Probe::poll);
-        for (fd, flags) in check.into_iter().chain(probe) {
+        for (fd, flags) in checks.filter_map(Check::poll).chain(probe) {
             tokens.push((Token::Check(self.generation), fd, flags));
         }
     }
@@ -203,11 +206,30 @@ impl Child {
     }
 
     pub(super) fn timer(&self) -> Option<u64> {
-        let check = self.check.as_ref().map(Check::timer);
-        check
-            .into_iter()
+        let checks = [&self.check, &self.doubt].into_iter().flatten();
+        checks
+            .map(Check::timer)
             .chain(self.probe.as_ref().map(Probe::timer))
             .min()
+    }
+
+    /// Asks once whether it accepts a token of nobody.
+    pub(super) fn begin_doubt(&mut self, spec: &Spec, proof: &Proof, mono_ms: u64) {
+        let address = &self.place.address;
+        self.doubt = Check::of_proof(&spec.ready, address, proof.of_nobody(), mono_ms);
+    }
+
+    /// True = it does.
+    pub(super) fn step_doubt(&mut self, mono_ms: u64) -> bool {
+        let found = match &mut self.doubt {
+            Some(doubt) => doubt.step(mono_ms),
+            None => Found::Nothing,
+        };
+        if found != Found::Nothing {
+            self.doubt = None;
+        }
+        // No answer, or one that says nothing of tokens, is no acceptance.
+        found == Found::Passed
     }
 
     pub(super) fn step_check(&mut self, mono_ms: u64) -> Found {
@@ -258,6 +280,7 @@ impl Child {
 
     pub(super) fn end_checks(&mut self) {
         self.check = None;
+        self.doubt = None;
         self.pattern = None;
         match &mut self.words {
             Some(words) => words.end_check(),

@@ -17,7 +17,9 @@ impl Keeper {
             .find(|child| child.generation == fact.generation && child.pid > 0)
         {
             fact.address = child.place.address.clone();
-            fact.trouble = child.trouble().cloned().map(Box::new);
+            let trouble = child.trouble();
+            let trouble = trouble.or_else(|| self.doubt.trouble(fact.generation));
+            fact.trouble = trouble.cloned().map(Box::new);
         }
         if fact != self.fact {
             fact.seq += 1;

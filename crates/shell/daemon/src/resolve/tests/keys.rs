@@ -127,6 +127,29 @@ fn a_dry_run_says_what_going_back_and_a_rotation_would_lose() {
 }
 
 #[test]
+fn a_dry_run_says_when_a_wrong_key_is_found_too_late() {
+    let case = case();
+    let said = |keys: &str| {
+        let resolved = case.dry(&format!(
+            "[program:app]\ncommand = uvicorn server:app --port 8001\nstdout_logfile = NONE\nstderr_logfile = NONE\n\
+             secrets = SECRET_KEY\n{keys}"
+        ));
+        let notes = resolved.findings.iter().filter(|it| it.code == "prove");
+        notes.count()
+    };
+    let proved = "listen = gateway\nprove = /verify\n";
+    assert_eq!(said(proved), 1);
+    for silent in [
+        "listen = gateway\n".to_owned(),
+        "prove = /verify\n".to_owned(),
+        format!("{proved}replace = overlap\n"),
+        format!("{proved}replace = hold\n"),
+    ] {
+        assert_eq!(said(&silent), 0, "{silent}");
+    }
+}
+
+#[test]
 fn the_key_of_an_upstream_is_never_made() {
     let case = case();
     let text = "[gateway:web]\nlisten = 127.0.0.1:80\nroute = / -> legacy\n[upstream:legacy]\nconnect = 127.0.0.1:81\n\
