@@ -10,15 +10,14 @@
 
 use crate::Role;
 use crate::kept::{Kept, Place};
-use crate::limits::{
-    CACHE_ENTRIES_MAX, FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, STRANGER_MS_MIN, SWEEP_MS, TEND_MS,
-};
+use crate::limits::{CACHE_ENTRIES_MAX, LOOK_MS, STRANGER_MS_MIN};
+use crate::now::Now;
+use crate::tend::{listen, tend};
 use crate::verdicts::{Entry, Key};
-use session::judge::{Shelf, sweep};
-use session::{Alarm, Clocks, Expiry, Halves, Policy, Reading, StoreId, Time, Unsure};
+use session::judge::Shelf;
+use session::{Alarm, Halves, Policy, Reading, StoreId, Time, Unsure};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{OpenError, Store as _, keep};
 
 pub(crate) struct Door {
@@ -33,20 +32,13 @@ pub(crate) struct Door {
     /// The store whose sessions count here: one that takes its place without a command is trouble.
     known: Mutex<Option<StoreId>>,
     /// Counts up when sessions may have ended.
-    news: tokio::sync::watch::Sender<u64>,
+    pub(crate) news: tokio::sync::watch::Sender<u64>,
     /// The lease was given up.
     left: AtomicBool,
     /// When a token of another store was the reason to look at this one.
     stranger: Seldom,
     /// One attempt to open at a time.
     opening: tokio::sync::Mutex<u64>,
-}
-
-/// Clocks, and what the database's clock said when.
-struct Now {
-    clocks: Option<Clocks>,
-    /// Wall and steady milliseconds, read together.
-    shared: Option<Reading>,
 }
 
 /// What operators are told while expiry is frozen.
@@ -98,6 +90,14 @@ pub(crate) fn steady_ms() -> u64 {
     sys::clock::boottime_ns() / 1_000_000
 }
 
+/// The machine's clocks.
+pub(crate) fn machine() -> Reading {
+    Reading {
+        wall_ms: sys::clock::wall_ms(),
+        steady_ms: steady_ms(),
+    }
+}
+
 const fn kind_of(alarm: Alarm) -> &'static str {
     match alarm {
         Alarm::Missing => "missing",
@@ -124,10 +124,7 @@ impl Door {
             trouble: tokio::sync::watch::Sender::new(None),
             known: Mutex::default(),
             cache: Mutex::new(Halves::new(CACHE_ENTRIES_MAX)),
-            clocks: Mutex::new(Now {
-                clocks: None,
-                shared: None,
-            }),
+            clocks: Mutex::default(),
             news: tokio::sync::watch::Sender::new(0),
             left: AtomicBool::new(false),
             stranger: Seldom::default(),
@@ -185,9 +182,7 @@ impl Door {
 
     /// Time is not believed just now, so nothing ends by it: somebody has to set the clock.
     fn clock_trouble(&self) -> Option<Trouble> {
-        let mut time = locked(&self.clocks);
-        let reading = time.reading();
-        let frozen = time.clocks.as_mut()?.read(reading).expiry == Expiry::Frozen;
+        let frozen = locked(&self.clocks).frozen(machine());
         frozen.then(|| Trouble {
             kind: "clock",
             text: CLOCK.to_owned(),
@@ -237,12 +232,8 @@ impl Door {
             Ok(kept) => {
                 let kept = Arc::new(kept);
                 self.tell_answers(kept.shelf());
-                self.renew(&kept).await;
-                let mut time = locked(&self.clocks);
-                let reading = time.reading();
-                time.clocks
-                    .get_or_insert_with(|| Clocks::start(reading, kept.seen_ms()));
-                drop(time);
+                self.renew(&kept, steady_ms()).await;
+                locked(&self.clocks).opened(machine(), kept.seen_ms());
                 // Rows of another store mean nothing here.
                 locked(&self.cache).clear();
                 State::Open(kept)
@@ -265,17 +256,20 @@ impl Door {
         *locked(&self.state) = next;
     }
 
-    /// What time it is, by the shared store's clock if there is one.
+    /// What time it is.
     pub(crate) fn time(&self) -> Time {
         self.moment().0
     }
 
     /// The same, and milliseconds of the steady clock, read together.
     pub(crate) fn moment(&self) -> (Time, u64) {
-        let mut time = locked(&self.clocks);
-        let reading = time.reading();
-        let clocks = time.clocks.get_or_insert_with(|| Clocks::start(reading, 0));
-        (clocks.read(reading), reading.steady_ms)
+        let machine = machine();
+        (self.at(machine), machine.steady_ms)
+    }
+
+    /// What time it is where the machine's clocks say this.
+    pub(crate) fn at(&self, machine: Reading) -> Time {
+        locked(&self.clocks).read(machine)
     }
 
     /// As [`Door::look_again`], for a token that names another store. Anybody can send one, and a look is a file that is
@@ -327,119 +321,18 @@ impl Door {
         }
     }
 
-    async fn renew(&self, kept: &Kept) {
+    /// `asked_ms`: read just before, or earlier.
+    pub(crate) async fn renew(&self, kept: &Kept, asked_ms: u64) {
         if self.left.load(Ordering::Acquire) {
             return;
         }
-        if let (Kept::Postgres(store), Role::Gateway) = (kept, self.role) {
-            let asked_ms = steady_ms();
-            if let Ok(renewed) = store.renew(asked_ms).await {
-                locked(&self.clocks).shared = Some(Reading {
-                    wall_ms: renewed.wall_ms,
-                    steady_ms: asked_ms,
-                });
-            }
-        }
-    }
-
-    async fn sweep(&self, kept: &Kept) {
-        if let Some(limits) = sweep(self.policy, self.time()) {
-            // A part at a time, so that sign-ins get in between.
-            while kept
-                .sweep(limits)
-                .await
-                .is_ok_and(|gone| gone >= store::SWEEP_ROWS_MAX)
-            {
-                kept.tend();
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-}
-
-impl Now {
-    fn reading(&self) -> Reading {
-        let steady_ms = steady_ms();
-        let wall_ms = match self.shared {
-            Some(shared) => shared.wall_ms + steady_ms.saturating_sub(shared.steady_ms),
-            None => sys::clock::wall_ms(),
-        };
-        Reading { wall_ms, steady_ms }
-    }
-}
-
-/// Renews the lease as soon as sessions were ended elsewhere: whoever ended them waits for that.
-async fn listen(door: Weak<Door>) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
-        let kept = match door.upgrade() {
-            None => return,
-            Some(door) => door.kept(),
-        };
-        let Ok(kept) = kept else { continue };
-        let Kept::Postgres(store) = &*kept else {
-            return;
-        };
-        let Ok(mut news) = store.listen().await else {
-            continue;
-        };
-        while news.next().await.is_ok() {
-            let Some(door) = door.upgrade() else { return };
-            // The first is told the new count, the second confirms it.
-            door.renew(&kept).await;
-            door.renew(&kept).await;
-        }
-    }
-}
-
-/// When what is to be done next. Milliseconds of the steady clock.
-struct Due {
-    tend_ms: u64,
-    news_ms: u64,
-    sweep_ms: u64,
-    /// The count that was told last.
-    told: Option<u64>,
-}
-
-/// Runs as long as somebody holds the door.
-async fn tend(door: Weak<Door>) {
-    let now_ms = steady_ms();
-    let mut due = Due {
-        tend_ms: now_ms + TEND_MS,
-        news_ms: now_ms + NEWS_MS,
-        sweep_ms: now_ms + FIRST_SWEEP_MS,
-        told: door.upgrade().and_then(|door| door.revocations()),
-    };
-    loop {
-        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
-        let Some(door) = door.upgrade() else { return };
-        door.look(&mut due).await;
-    }
-}
-
-impl Door {
-    async fn look(&self, due: &mut Due) {
-        let now_ms = steady_ms();
-        let Ok(kept) = self.kept() else {
-            self.try_open().await;
-            return;
-        };
-        if now_ms >= due.tend_ms {
-            due.tend_ms = now_ms + TEND_MS;
-            self.renew(&kept).await;
-            self.look_again(&kept).await;
-        }
-        kept.tend();
-        let count = self.revocations();
-        // Also once a minute: sessions end by time as well.
-        if count != due.told || now_ms >= due.news_ms {
-            due.told = count;
-            due.news_ms = now_ms + NEWS_MS;
-            self.news.send_modify(|news| *news += 1);
-        }
-        if now_ms >= due.sweep_ms {
-            due.sweep_ms = now_ms + SWEEP_MS;
-            self.sweep(&kept).await;
+        if let (Kept::Postgres(store), Role::Gateway) = (kept, self.role)
+            && let Ok(renewed) = store.renew(asked_ms).await
+        {
+            locked(&self.clocks).told(Reading {
+                wall_ms: renewed.wall_ms,
+                steady_ms: asked_ms,
+            });
         }
     }
 }

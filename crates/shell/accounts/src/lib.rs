@@ -20,11 +20,17 @@ mod door;
 mod field;
 mod kept;
 mod limits;
+mod now;
 mod passwords;
+mod tend;
 mod throttle;
 mod together;
 mod users;
 mod verdicts;
+
+#[cfg(test)]
+#[path = "../../../edge/store/tests/kit/server.rs"]
+mod server;
 
 use axum::Router;
 use door::Door;
