@@ -56,10 +56,10 @@ impl Failure {
         }
     }
 
-    /// Whoever was to answer has panicked.
-    pub(crate) fn cut_short<E>(_: E) -> Self {
+    /// For `map_err`: whoever was to answer has panicked.
+    pub(crate) fn cut_short<E>(step: Step) -> impl Fn(E) -> Self {
         let text = "a bug of ours cut this short; the gateway's log says where";
-        Self::new(Step::Write, text)
+        move |_| Self::new(step, text)
     }
 
     /// For `map_err`.

@@ -3,6 +3,8 @@
 //! ```text
 //!  gateways ──find──► reader (own connection each)          never waits for the writer: WAL
 //!     │
+//!     ├──list──► reader of its own, on another thread, one at a time
+//!     │
 //!     └──insert, refresh, revoke, touch──► one writer thread
 //!            BEGIN … everything that is queued, at most 2 ms … COMMIT (fsync) ─► count of revocations ─► answers
 //! ```
@@ -38,8 +40,10 @@ mod chain;
 mod count;
 mod error;
 mod limits;
+mod listing;
 mod place;
 mod postgres;
+mod reader;
 mod refresh;
 mod rows;
 mod schema;
@@ -51,8 +55,9 @@ mod writer;
 pub use again::{Pause, keep};
 pub use error::{Failure, OpenError, Step};
 pub use limits::*;
+pub use listing::{After, Listed, Listing, Page};
 pub use place::{forget, named};
 pub use postgres::{News, Postgres, Renewed};
 pub use sqlite::Sqlite;
-pub use store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+pub use store::{Answer, RefreshAsk, Refreshed, Revoked, Store};
 pub use users::{User, UserChange};

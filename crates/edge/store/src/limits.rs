@@ -22,7 +22,7 @@ pub const TEND_MS_MAX: u64 = 300;
 /// A thread or task that panicked starts again at once, and then no more often than this: a bug that comes back with every
 /// write is a line in the log each second, not a thousand.
 pub const RESTART_MS: u64 = 1_000;
-/// Rows of one listing.
+/// Accounts in one listing.
 pub const LIST_ROWS_MAX: usize = 10_000;
 /// Rows that one sweep deletes: the next one takes the rest, sign-ins do not wait for it.
 pub const SWEEP_ROWS_MAX: usize = 5_000;

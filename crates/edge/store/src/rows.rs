@@ -2,7 +2,8 @@
 
 use crate::chain;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row as Line, params};
+use rusqlite::{Connection, OptionalExtension, Row as Line, ToSql, params};
+use session::revoke::Scope;
 use session::{Credential, Ended, Realm, Row, Sid, UserId, Why};
 
 pub(crate) const COLUMNS: &str = "id, user, kind, hash, chain, created_ms, seen_ms, context, ended_ms, ended_why, ended_other, realm";
@@ -151,15 +152,30 @@ pub(crate) fn touch(db: &Connection, id: Sid, at_ms: u64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Living sessions of a user, in one realm or in all.
-pub(crate) fn living(
+/// Ends the living sessions that are meant: one statement for all of them, for other writes wait meanwhile. How many.
+pub(crate) fn end_all(
     db: &Connection,
-    user: &UserId,
-    realm: Option<&Realm>,
-) -> rusqlite::Result<Vec<Sid>> {
-    let sql = "SELECT id FROM session WHERE user = ?1 AND ended_why IS NULL AND (?2 IS NULL OR realm = ?2)";
-    let mut statement = db.prepare_cached(sql)?;
-    let asked = params![user.as_str(), realm.map(Realm::as_str)];
-    let found = statement.query_map(asked, |line| line.get(0).map(Sid))?;
-    found.collect()
+    scope: &Scope,
+    why: Why,
+    at_ms: u64,
+) -> rusqlite::Result<usize> {
+    let (at, why) = (ms(at_ms), why_number(why));
+    let end = |which: &str, asked: &[&dyn ToSql]| {
+        let sql = format!(
+            "UPDATE session SET ended_ms = ?1, ended_why = ?2 WHERE ended_why IS NULL AND {which}"
+        );
+        db.prepare_cached(&sql)?.execute(asked)
+    };
+    match scope {
+        Scope::One(id) => end("id = ?3", &[&at, &why, &id.0]),
+        Scope::User(user) => end("user = ?3", &[&at, &why, &user.as_str()]),
+        Scope::Within { user, realm } => {
+            let asked: [&dyn ToSql; 4] = [&at, &why, &user.as_str(), &realm.as_str()];
+            end("user = ?3 AND realm = ?4", &asked)
+        }
+        Scope::Others { user, realm, keep } => {
+            let asked: [&dyn ToSql; 5] = [&at, &why, &user.as_str(), &realm.as_str(), &keep.0];
+            end("user = ?3 AND realm = ?4 AND id <> ?5", &asked)
+        }
+    }
 }

@@ -3,10 +3,12 @@
 use crate::count::Count;
 use crate::error::{Failure, OpenError, Step};
 use crate::limits::LIST_ROWS_MAX;
-use crate::place::{FileId, Place};
-use crate::rows::{self, COLUMNS};
+use crate::listing::{self, Listing, Page};
+use crate::place::Place;
+use crate::reader::{Reader, failed};
+use crate::rows;
 use crate::schema::{self, Dumb};
-use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+use crate::store::{Answer, RefreshAsk, Refreshed, Revoked, Store};
 use crate::users::{self, User, UserChange};
 use crate::writer::{Write, Writer};
 use rusqlite::Connection;
@@ -20,30 +22,26 @@ use tokio::sync::oneshot;
 
 /// An open store. Clones share the writer and have a reading connection of their own: one for each gateway worker.
 pub struct Sqlite {
-    place: Place,
+    place: Arc<Place>,
     shelf: Shelf,
     seen_ms: u64,
     count: Arc<Count>,
     writer: SyncSender<Write>,
-    /// None after an error: opened again, and compared again, by the next one who asks.
-    reader: Mutex<Option<Reader>>,
-}
-
-/// A reading connection, and the file that it reads.
-struct Reader {
-    db: Connection,
-    file: FileId,
+    reader: Mutex<Reader>,
+    /// For what may take long: one at a time, so that a storm of it takes one thread.
+    lister: Arc<tokio::sync::Mutex<Reader>>,
 }
 
 impl Clone for Sqlite {
     fn clone(&self) -> Self {
         Self {
-            place: self.place.clone(),
+            place: Arc::clone(&self.place),
             shelf: self.shelf,
             seen_ms: self.seen_ms,
             count: Arc::clone(&self.count),
             writer: self.writer.clone(),
-            reader: Mutex::new(None),
+            reader: Mutex::new(self.reader().another()),
+            lister: Arc::clone(&self.lister),
         }
     }
 }
@@ -62,47 +60,32 @@ impl Sqlite {
             ours: about.id,
             others_forgotten: about.others_forgotten,
         };
+        let place = Arc::new(place);
+        let reader = Reader::new(Arc::clone(&place), about.id);
         Ok(Self {
             place,
             shelf,
             seen_ms: about.seen_ms,
             count,
             writer,
-            reader: Mutex::new(None),
+            lister: Arc::new(tokio::sync::Mutex::new(reader.another())),
+            reader: Mutex::new(reader),
         })
     }
 
-    fn reader(&self) -> MutexGuard<'_, Option<Reader>> {
+    fn reader(&self) -> MutexGuard<'_, Reader> {
         // A reader that panicked left a connection that reads as well as before.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a read; after an error the connection is dropped, so that a store that comes back is seen.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Dumb> {
-        self.read_or(|db| work(db).map_err(schema::dumb))
-    }
-
-    fn read_or<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Dumb>) -> Result<T, Dumb> {
-        let mut reader = self.reader();
-        // A file that was replaced under us would answer for ever as it was then. One that was moved away still says
-        // what is true: nobody can write into it.
-        let file = self.place.file();
-        if let (Some(open), Ok(file)) = (&*reader, &file)
-            && open.file != *file
-        {
-            *reader = None;
-        }
-        let open = match &mut *reader {
-            Some(open) => open,
-            empty @ None => empty.insert(self.open_reader(file.map_err(Dumb::Failed)?)?),
-        };
-        work(&open.db).inspect_err(|_| *reader = None)
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Failure> {
+        self.reader().read(work).map_err(failed)
     }
 
     /// Looks for a row. Where there is none it is asked, in the same view of the database, whether this still is our
     /// store with its sessions: it may have been emptied, or filled from another one, under the same file.
     fn row(&self, find: impl Fn(&Connection) -> rusqlite::Result<Option<Row>>) -> Answer {
-        let found = self.read_or(|db| {
+        let found = self.reader().read_or(|db| {
             if let Some(row) = find(db).map_err(schema::dumb)? {
                 return Ok(Answer::Row(Box::new(row)));
             }
@@ -122,21 +105,6 @@ impl Sqlite {
         }
     }
 
-    fn open_reader(&self, file: FileId) -> Result<Reader, Dumb> {
-        let db = schema::open_reader(&self.place.database())?;
-        let about = schema::about(&db)?;
-        if about.id == self.shelf.ours && about.lost_rows {
-            Err(Dumb::Unreadable("it has lost its sessions".into()))
-        } else if about.id == self.shelf.ours {
-            Ok(Reader { db, file })
-        } else {
-            Err(Dumb::Unreadable(format!(
-                "store {}, not {}",
-                about.id, self.shelf.ours
-            )))
-        }
-    }
-
     async fn write<T>(
         &self,
         make: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Write,
@@ -145,14 +113,7 @@ impl Sqlite {
         self.writer
             .try_send(make(reply))
             .map_err(Failure::at(Step::Queue))?;
-        answer.await.map_err(Failure::cut_short)?
-    }
-}
-
-fn failed(dumb: Dumb) -> Failure {
-    match dumb {
-        Dumb::Failed(failure) => failure,
-        Dumb::Unreadable(detail) => Failure::new(Step::Read, detail),
+        answer.await.map_err(Failure::cut_short(Step::Write))?
     }
 }
 
@@ -222,28 +183,20 @@ impl Store for Sqlite {
         let _full = self.writer.try_send(Write::Touch(id, touch));
     }
 
-    async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM session WHERE ended_why IS NULL AND (?1 IS NULL OR user = ?1) \
-             ORDER BY seen_ms DESC LIMIT {LIST_ROWS_MAX}"
-        );
-        let found = self.read(|db| {
-            let mut statement = db.prepare_cached(&sql)?;
-            let rows = statement.query_map([user.map(UserId::as_str)], |line| {
-                rows::read(line).map(Listed::from)
-            })?;
-            rows.collect()
-        });
-        found.map_err(failed)
+    async fn list(&self, listing: Listing) -> Result<Page, Failure> {
+        let mut reader = Arc::clone(&self.lister).lock_owned().await;
+        let read = move || reader.read(|db| listing::page(db, &listing));
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(Failure::cut_short(Step::Read))?
+            .map_err(failed)
     }
 
     async fn user(&self, name: &UserId) -> Result<Option<User>, Failure> {
-        self.read(|db| users::one(db, name)).map_err(failed)
+        self.read(|db| users::one(db, name))
     }
 
     async fn users(&self) -> Result<Vec<User>, Failure> {
         self.read(|db| users::all(db, LIST_ROWS_MAX))
-            .map_err(failed)
     }
 
     async fn change_user(
@@ -257,7 +210,7 @@ impl Store for Sqlite {
     }
 
     async fn setting(&self, name: &'static str) -> Result<Option<Vec<u8>>, Failure> {
-        self.read(|db| users::setting(db, name)).map_err(failed)
+        self.read(|db| users::setting(db, name))
     }
 
     async fn set_setting(
@@ -299,7 +252,7 @@ mod tests {
 
         for _ in 0..2 {
             let told = store.write(|reply| Write::Bug("bug", reply)).await;
-            assert_eq!(told, Err(Failure::cut_short(())), "not known");
+            assert_eq!(told, Err(Failure::cut_short(Step::Write)(())), "not known");
         }
         set("after").await.expect("kept by the writer that goes on");
         assert_eq!(store.line(), Ok(Line::Local { count: number }));

@@ -1,14 +1,13 @@
 //! What every store can do.
 
 use crate::error::{Failure, OpenError};
+use crate::listing::{Listing, Page};
 use crate::users::{User, UserChange};
 use session::judge::{Policy, Shelf, Sweep};
 use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{
-    Alarm, Found, Kind, Realm, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why,
-};
+use session::{Alarm, Found, Realm, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why};
 use std::future::Future;
 
 /// What a store says about a token.
@@ -64,45 +63,12 @@ pub enum Refreshed {
 }
 
 /// What a revocation did. It is acknowledged: nothing verified from now on is valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked {
-    /// The sessions that it ended: their WebSockets and event streams are to be closed.
-    pub ended: Vec<Sid>,
+    /// How many sessions it ended. Which they are is not told: there may be many, and whoever holds one open looks itself.
+    pub ended: usize,
     /// Revocations so far.
     pub count: u64,
-}
-
-/// One session in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// Its public name.
-    pub id: Sid,
-    /// Whose.
-    pub user: UserId,
-    /// How its token travels.
-    pub kind: Kind,
-    /// Unix milliseconds of the sign-in.
-    pub created_ms: u64,
-    /// Unix milliseconds of the last activity, up to a minute late.
-    pub seen_ms: u64,
-    /// Address and agent.
-    pub context: String,
-    /// Where it counts.
-    pub realm: Realm,
-}
-
-impl From<Row> for Listed {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            kind: row.credential.kind(),
-            user: row.user,
-            created_ms: row.created_ms,
-            seen_ms: row.seen_ms,
-            context: row.context,
-            realm: row.realm,
-        }
-    }
 }
 
 /// A store of sessions. Every write is durable when its future is ready with `Ok`; `Err` says that it is not known
@@ -151,11 +117,9 @@ pub trait Store: Send + Sync {
     /// Renews last-seen. Nobody waits for it.
     fn touch(&self, id: Sid, touch: Touch);
 
-    /// Living sessions, newest activity first, at most [`crate::LIST_ROWS_MAX`].
-    fn list(
-        &self,
-        user: Option<&UserId>,
-    ) -> impl Future<Output = Result<Vec<Listed>, Failure>> + Send;
+    /// Living sessions, a page at a time. On a machine's own store it is read on another thread: a user may have
+    /// many, and whoever asks gives verdicts meanwhile.
+    fn list(&self, listing: Listing) -> impl Future<Output = Result<Page, Failure>> + Send;
 
     /// One account, by its name.
     fn user(&self, name: &UserId) -> impl Future<Output = Result<Option<User>, Failure>> + Send;

@@ -27,7 +27,7 @@ use crate::users::{self, UserChange};
 use rusqlite::{Connection, Transaction, params};
 use session::judge::Sweep;
 use session::revoke::Scope;
-use session::{Ended, Row, Sid, StoreId, Touch, UserId, Why};
+use session::{Row, Sid, StoreId, Touch, UserId, Why};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -413,30 +413,10 @@ fn revoke(
     at_ms: u64,
     raised: &mut Raised<'_>,
 ) -> rusqlite::Result<Revoked> {
-    let meant = match scope {
-        Scope::One(id) => vec![*id],
-        Scope::User(user) => rows::living(db, user, None)?,
-        Scope::Within { user, realm } => rows::living(db, user, Some(realm))?,
-        Scope::Others { user, realm, keep } => {
-            let mut ids = rows::living(db, user, Some(realm))?;
-            ids.retain(|id| id != keep);
-            ids
-        }
-    };
-    let ended = Ended {
-        at_ms,
-        why,
-        other: None,
-    };
-    let mut done = Vec::new();
-    for id in meant {
-        if rows::end(db, id, &ended)? {
-            done.push(id);
-        }
-    }
+    let ended = rows::end_all(db, scope, why, at_ms)?;
     // Also when nothing was ended: who asks may be repeating a revocation whose acknowledgement was lost.
     let count = raise(db, raised)?;
-    Ok(Revoked { ended: done, count })
+    Ok(Revoked { ended, count })
 }
 
 fn change_user(

@@ -205,26 +205,38 @@ fn alive(row: &Row, policy: Policy, time: Time, traffic: Traffic) -> Verdict {
 /// Whether its time is over. A stamp in the future counts as now.
 #[must_use]
 pub fn expired(row: &Row, policy: Policy, time: Time) -> Option<Refusal> {
-    over(row.created_ms, row.seen_ms, policy, time)
+    let since = living_since(policy, time);
+    if row.created_ms < since.created_ms {
+        Some(Refusal::Absolute)
+    } else if row.seen_ms < since.seen_ms {
+        Some(Refusal::Idle)
+    } else {
+        None
+    }
 }
 
-/// The same of a session that was opened and seen at these times (Unix milliseconds).
+/// Sessions that were created, or seen, before these times (Unix milliseconds) are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Created before.
+    pub created_ms: u64,
+    /// Seen before.
+    pub seen_ms: u64,
+}
+
+/// What time has ended by now: nothing while the clocks disagree.
 #[must_use]
-pub fn over(created_ms: u64, seen_ms: u64, policy: Policy, time: Time) -> Option<Refusal> {
-    match time.expiry {
-        Expiry::Frozen => None,
+pub fn living_since(policy: Policy, time: Time) -> Since {
+    let since = |limit_ms: u64| match time.expiry {
+        Expiry::Frozen => 0,
         Expiry::Runs => {
-            let over = |then_ms: u64, limit_ms: u64| {
-                time.now_ms.saturating_sub(then_ms) > limit_ms.saturating_add(policy.leeway_ms)
-            };
-            if over(created_ms, policy.absolute_ms) {
-                Some(Refusal::Absolute)
-            } else if over(seen_ms, policy.idle_ms) {
-                Some(Refusal::Idle)
-            } else {
-                None
-            }
+            let limit_ms = limit_ms.saturating_add(policy.leeway_ms);
+            time.now_ms.saturating_sub(limit_ms)
         }
+    };
+    Since {
+        created_ms: since(policy.absolute_ms),
+        seen_ms: since(policy.idle_ms),
     }
 }
 

@@ -6,8 +6,8 @@ use session::revoke::{Line, Scope};
 use session::{Row, Sid, StoreId, Token, Touch, UserId, Why};
 use std::path::{Path, PathBuf};
 use store::{
-    Answer, Failure, Listed, OpenError, Postgres, RefreshAsk, Refreshed, Revoked, Sqlite, Store,
-    User, UserChange,
+    Answer, Failure, Listing, OpenError, Page, Postgres, RefreshAsk, Refreshed, Revoked, Sqlite,
+    Store, User, UserChange,
 };
 
 /// Where the configuration says that sessions are kept.
@@ -140,8 +140,8 @@ impl Store for Kept {
     fn touch(&self, id: Sid, touch: Touch) {
         either!(self, it => it.touch(id, touch));
     }
-    async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
-        either!(self, it => it.list(user).await)
+    async fn list(&self, listing: Listing) -> Result<Page, Failure> {
+        either!(self, it => it.list(listing).await)
     }
     async fn user(&self, name: &UserId) -> Result<Option<User>, Failure> {
         either!(self, it => it.user(name).await)

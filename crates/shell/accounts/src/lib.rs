@@ -302,7 +302,7 @@ impl Accounts {
         self.end(scope, why).await.map(|_| ())
     }
 
-    pub(crate) async fn end(&self, scope: Scope, why: Why) -> Result<Vec<Sid>, Unsure> {
+    pub(crate) async fn end(&self, scope: Scope, why: Why) -> Result<usize, Unsure> {
         let kept = self.door.kept_now().await?;
         let now_ms = self.door.time().now_ms;
         match kept.revoke(scope, why, now_ms).await {

@@ -11,6 +11,11 @@ pub(crate) const NEWS_MS: u64 = 60_000;
 pub(crate) const STRANGER_MS_MIN: u64 = 25;
 /// How often a lease is renewed and the store's identity is looked at: several times in a lease.
 pub(crate) const TEND_MS: u64 = 1_000;
+/// Sessions on one page of the API's list: reading one costs its worker some microseconds, and nobody else waits for more
+/// than a millisecond or two.
+pub(crate) const PAGE_ROWS_MAX: usize = 500;
+/// Sessions that a command reads at once: nobody waits for it, and fewer questions are quicker.
+pub(crate) const COMMAND_ROWS_MAX: usize = 10_000;
 /// How often what is over is deleted.
 pub(crate) const SWEEP_MS: u64 = 60 * 60 * 1000;
 /// The first sweep waits for the rush after a start.

@@ -12,18 +12,22 @@ use crate::common::is_common;
 use crate::door::locked;
 use crate::field::Field;
 use crate::kept::{Kept, random};
+use crate::limits::COMMAND_ROWS_MAX;
 use crate::passwords::{Busy, Cost, PASSWORD_BYTES_MAX, Pool, hash};
 use crate::throttle::{Throttle, Try};
 use crate::together::Together;
 use crate::{Accounts, Caller, Opened, context};
-use session::judge::{addressed, bounded, over};
+use session::judge::{addressed, bounded, living_since};
 use session::revoke::Scope;
 use session::rotating::Refresh;
 use session::token::Link;
 use session::{Hidden, Kind, Realm, Row, Sid, Token, Unsure, UserId, Verdict, Why, device};
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Answer, Listed, RefreshAsk, Refreshed, Store as _, User, UserChange};
+use store::{
+    After, Answer, Listed, Listing, Page, RefreshAsk, Refreshed, Store as _, User, UserChange,
+};
 
 /// Names of settings in the store.
 const DEVICE_KEY: &str = "device_key";
@@ -244,18 +248,23 @@ impl Accounts {
         }
     }
 
-    /// Sessions that are neither ended nor too old: all, or those of a user in one realm.
+    /// Sessions that are neither ended nor too old: everybody's, or those of a user in one realm.
     pub(crate) async fn living(
         &self,
-        of: Option<(&UserId, &Realm)>,
-    ) -> Result<Vec<Listed>, Unsure> {
-        let user = of.map(|(user, _)| user);
+        of: Option<(UserId, Realm)>,
+        after: Option<After>,
+        rows_max: usize,
+    ) -> Result<Page, Unsure> {
         let kept = self.door.kept_now().await?;
-        let mut found = kept.list(user).await.map_err(|_| Unsure::Unreachable)?;
-        let (policy, time) = (self.door.policy, self.door.time());
-        found.retain(|it| of.is_none_or(|(_, realm)| it.realm == *realm));
-        found.retain(|it| over(it.created_ms, it.seen_ms, policy, time).is_none());
-        Ok(found)
+        let since = living_since(self.door.policy, self.door.time());
+        let listing = Listing {
+            of,
+            created_from_ms: since.created_ms,
+            seen_from_ms: since.seen_ms,
+            after,
+            rows_max,
+        };
+        kept.list(listing).await.map_err(|_| Unsure::Unreachable)
     }
 }
 
@@ -366,8 +375,18 @@ impl Accounts {
     /// The store does not say.
     pub async fn sessions(&self) -> Result<Vec<Listed>, String> {
         self.kept_or_why().await?;
-        let found = self.living(None).await;
-        found.map_err(|unsure| unsure.text().to_owned())
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.living(None, after, COMMAND_ROWS_MAX).await;
+            let page = page.map_err(|unsure| unsure.text().to_owned())?;
+            all.extend(page.sessions);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        all.sort_by_key(|it| Reverse((it.seen_ms, it.id)));
+        Ok(all)
     }
 
     /// Ends one session, by its public name. Says whether it was alive.
@@ -413,9 +432,7 @@ impl Accounts {
     async fn revoked(&self, scope: Scope) -> Result<usize, String> {
         self.kept_or_why().await?;
         let ended = self.end(scope, Why::Revoked).await;
-        ended
-            .map(|ended| ended.len())
-            .map_err(|unsure| unsure.text().to_owned())
+        ended.map_err(|unsure| unsure.text().to_owned())
     }
 
     async fn change(&self, name: &UserId, change: UserChange) -> Result<bool, String> {

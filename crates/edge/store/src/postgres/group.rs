@@ -51,7 +51,7 @@ impl Groups {
         self.0
             .try_send(Waiting { ask, reply })
             .map_err(Failure::at(Step::Queue))?;
-        answer.await.map_err(Failure::cut_short)?
+        answer.await.map_err(Failure::cut_short(Step::Write))?
     }
 }
 

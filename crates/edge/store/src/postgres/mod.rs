@@ -11,6 +11,7 @@
 
 mod group;
 mod listen;
+mod listing;
 mod pool;
 pub(crate) mod said;
 mod schema;
@@ -22,11 +23,12 @@ mod wrong;
 
 use crate::chain;
 use crate::error::{Failure, OpenError, Step};
-use crate::limits::{LIST_ROWS_MAX, SWEEP_ROWS_MAX};
+use crate::limits::SWEEP_ROWS_MAX;
+use crate::listing::{Listing, Page};
 use crate::place::Place;
 use crate::refresh::{Change, plan};
 use crate::rows::{ms, why_number};
-use crate::store::{Answer, Listed, RefreshAsk, Refreshed, Revoked, Store};
+use crate::store::{Answer, RefreshAsk, Refreshed, Revoked, Store};
 use crate::users::{User, UserChange};
 use group::Groups;
 pub use listen::News;
@@ -328,13 +330,13 @@ async fn end(open: &Transaction<'_>, id: Sid, ended: &Ended) -> Result<bool, Fai
     Ok(done.map_err(said::at(Step::Write))? == 1)
 }
 
-/// Ends the sessions that are meant and still live. Their ids.
+/// Ends the sessions that are meant and still live. How many.
 async fn end_all(
     open: &Transaction<'_>,
     scope: &Scope,
     why: Why,
     at_ms: u64,
-) -> Result<Vec<Sid>, Failure> {
+) -> Result<usize, Failure> {
     let (id, user, realm, keep) = match scope {
         Scope::One(id) => (Some(id.0.to_vec()), None, None, None),
         Scope::User(user) => (None, Some(user), None, None),
@@ -346,14 +348,9 @@ async fn end_all(
     let (user, realm) = (user.map(UserId::as_str), realm.map(Realm::as_str));
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
         [&id, &user, &keep, &ms(at_ms), &why_number(why), &realm];
-    let rows = open.query(schema::REVOKE, &values).await;
-    let rows = rows.map_err(said::at(Step::Write))?;
-    let mut ended = Vec::with_capacity(rows.len());
-    for row in rows {
-        let id: Vec<u8> = row.try_get(0).map_err(said::at(Step::Read))?;
-        ended.extend(id.try_into().ok().map(Sid));
-    }
-    Ok(ended)
+    let ended = open.execute(schema::REVOKE, &values).await;
+    let ended = ended.map_err(said::at(Step::Write))?;
+    Ok(usize::try_from(ended).unwrap_or(usize::MAX))
 }
 
 async fn raise(open: &Transaction<'_>) -> Result<u64, Failure> {
@@ -468,19 +465,8 @@ impl Store for Postgres {
         self.touches.touch(id, touch);
     }
 
-    async fn list(&self, user: Option<&UserId>) -> Result<Vec<Listed>, Failure> {
-        let db = self.pool.lend().await?;
-        let most = i64::try_from(LIST_ROWS_MAX).unwrap_or(i64::MAX);
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
-            [&user.map(UserId::as_str), &most];
-        let lines = db
-            .query(schema::LIST, &values)
-            .await
-            .map_err(said::at(Step::Read))?;
-        db.give_back();
-        let rows = lines.iter().map(|line| schema::row(line).map(Listed::from));
-        rows.collect::<Result<_, _>>()
-            .map_err(|detail| Failure::new(Step::Read, detail))
+    async fn list(&self, listing: Listing) -> Result<Page, Failure> {
+        listing::page(self, &listing).await
     }
 
     async fn user(&self, name: &UserId) -> Result<Option<User>, Failure> {

@@ -65,9 +65,13 @@ macro_rules! select {
 pub(crate) const BY_ID: &str = select!("WHERE id = $1");
 pub(crate) const BY_IDS: &str = select!("WHERE id = ANY($1)");
 pub(crate) const BY_HASH: &str = select!("WHERE hash = $1");
-/// The limit is [`crate::LIST_ROWS_MAX`].
+/// See [`crate::listing`].
+pub(crate) const LIST_OF: &str = select!(
+    "WHERE user_id = $1 AND ended_why IS NULL AND realm = $2 AND created_ms >= $3 AND seen_ms >= $4 \
+     AND (seen_ms, id) < ($5, $6) ORDER BY seen_ms DESC, id DESC LIMIT $7"
+);
 pub(crate) const LIST: &str = select!(
-    "WHERE ended_why IS NULL AND ($1::text IS NULL OR user_id = $1) ORDER BY seen_ms DESC LIMIT $2"
+    "WHERE id > $1 AND ended_why IS NULL AND created_ms >= $2 AND seen_ms >= $3 ORDER BY id LIMIT $4"
 );
 pub(crate) const INSERT: &str = "INSERT INTO steadfast.session \
     (id, user_id, kind, hash, chain, created_ms, seen_ms, context, realm) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -98,7 +102,7 @@ pub(crate) const END: &str = "UPDATE steadfast.session SET ended_ms = $2, ended_
 pub(crate) const REVOKE: &str = "UPDATE steadfast.session SET ended_ms = $4, ended_why = $5 \
     WHERE ended_why IS NULL AND ($1::bytea IS NULL OR id = $1) AND ($2::text IS NULL OR user_id = $2) \
     AND ($1::bytea IS NOT NULL OR $2::text IS NOT NULL) AND ($3::bytea IS NULL OR id <> $3) \
-    AND ($6::text IS NULL OR realm = $6) RETURNING id";
+    AND ($6::text IS NULL OR realm = $6)";
 /// Never below the clock: a database that was set back (a copy, a replica that lagged) must not count where gateways have
 /// been already, or what they cached under that number would count again.
 pub(crate) const RAISE: &str = "UPDATE steadfast.revocation \

@@ -2,13 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use session::judge::open;
+use session::revoke::Scope;
 use session::token::StoreId;
 use session::{
-    Entropy, Expiry, Hidden, Kind, Policy, Row, Time, Token, Traffic, UserId, Verdict, hash, judge,
-    judge_chain,
+    Entropy, Expiry, Hidden, Kind, Policy, Realm, Row, Time, Token, Traffic, UserId, Verdict, Why,
+    hash, judge, judge_chain,
 };
 use std::path::Path;
-use store::{Sqlite, Store, UserChange};
+use store::{Listed, Listing, Sqlite, Store, UserChange};
 
 pub(crate) const ID: StoreId = StoreId(*b"store..1");
 pub(crate) const OTHER: StoreId = StoreId(*b"store..2");
@@ -63,6 +64,82 @@ pub(crate) async fn signed_in(store: &impl Store, token: &Token) -> bool {
     matches!(verdict(store, token, at(0)).await, Verdict::Valid(_))
 }
 
+/// All living sessions of this user in the nameless realm, or everybody's, on one page.
+pub(crate) fn listing(name: Option<&str>) -> Listing {
+    Listing {
+        of: name.map(|name| (user(name), Realm::default())),
+        created_from_ms: 0,
+        seen_from_ms: 0,
+        after: None,
+        rows_max: 10_000,
+    }
+}
+
+pub(crate) async fn listed(store: &impl Store, name: Option<&str>) -> Vec<Listed> {
+    let page = store.list(listing(name)).await.expect("a list");
+    assert_eq!(page.next, None);
+    page.sessions
+}
+
+/// Each page of at most `rows_max`, to the end.
+async fn pages(store: &impl Store, mut listing: Listing) -> Vec<Vec<Listed>> {
+    let mut all = Vec::new();
+    loop {
+        let page = store.list(listing.clone()).await.expect("a page");
+        all.push(page.sessions);
+        match page.next {
+            None => return all,
+            next => listing.after = next,
+        }
+    }
+}
+
+/// A list is whole, in its order and of nobody else, however many pages it has.
+pub(crate) async fn a_list_comes_in_pages(store: &impl Store) {
+    let forum = Realm::parse("forum").expect("a realm");
+    for n in 0..16 {
+        let (mut row, _) = session(n, Kind::Cookie, "ada");
+        // Some were last seen in the same millisecond.
+        row.seen_ms += u64::from(n % 5);
+        match n {
+            12 => row.realm = forum.clone(),
+            13 => row.user = user("eve"),
+            14 => row.created_ms -= 1,
+            15 => row.seen_ms = NOW_MS - 1,
+            _ => {}
+        }
+        store.insert(row).await.expect("kept");
+    }
+    let (ended, _) = session(16, Kind::Cookie, "ada");
+    let id = ended.id;
+    store.insert(ended).await.expect("kept");
+    let done = store.revoke(Scope::One(id), Why::SignedOut, NOW_MS).await;
+    assert_eq!(done.expect("acknowledged").ended, 1);
+    let asked = |name| Listing {
+        created_from_ms: NOW_MS,
+        seen_from_ms: NOW_MS,
+        rows_max: 5,
+        ..listing(name)
+    };
+    let own = pages(store, asked(Some("ada"))).await;
+    let sizes: Vec<usize> = own.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [5, 5, 2]);
+    let own: Vec<Listed> = own.into_iter().flatten().collect();
+    assert!(own.iter().all(|it| it.user == user("ada")));
+    let order: Vec<_> = own.iter().map(|it| (it.seen_ms, it.id)).collect();
+    assert!(order.is_sorted_by(|a, b| a > b), "newest first: {order:?}");
+
+    let all = pages(store, asked(None)).await;
+    let all: Vec<Listed> = all.into_iter().flatten().collect();
+    let ids: Vec<u8> = all.iter().map(|it| it.id.0[3]).collect();
+    assert_eq!(ids, (0..14).collect::<Vec<u8>>(), "each once");
+    let exactly = Listing {
+        rows_max: 14,
+        ..asked(None)
+    };
+    assert_eq!(pages(store, exactly).await.len(), 1, "no empty page");
+}
+
 /// A changed password and an account that is disabled or removed end the sessions of that user, whatever their realm, and of
 /// nobody else.
 pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
@@ -79,7 +156,7 @@ pub(crate) async fn accounts_end_their_sessions(store: &impl Store) {
     forum.realm = session::Realm::parse("forum").expect("a realm");
     store.insert(forum).await.expect("kept");
     let living = async || {
-        let all = store.list(None).await.expect("a list");
+        let all = listed(store, None).await;
         let mut all: Vec<u8> = all.iter().map(|it| it.id.0[3]).collect();
         all.retain(|n| (90..100).contains(n));
         all.sort_unstable();

@@ -3,13 +3,14 @@
 use super::problem::{Details, Problem};
 use super::shapes::{
     EndedCount, Login, LogoutAll, Me, Mode, Own, OwnList, Pong, RefreshAsked, SignedIn, Successor,
-    Verified,
+    Verified, after, cursor,
 };
 use super::{Asker, name_session, set_cookie};
+use crate::limits::PAGE_ROWS_MAX;
 use crate::users::Refused;
 use crate::{Accounts, Code};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Bytes};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH};
@@ -356,7 +357,7 @@ pub(super) async fn logout_all(
     };
     let ended = accounts.end(scope, Why::SignedOut).await;
     let said = EndedCount {
-        ended: ended.map_err(Problem::unknown)?.len(),
+        ended: ended.map_err(Problem::unknown)?,
     };
     let mut answer = Json(said).into_response();
     if !asked.keep_this {
@@ -393,22 +394,32 @@ pub(super) async fn me(
     Ok(named(row.id, Json(said)))
 }
 
-/// The user's living sessions.
-#[utoipa::path(get, path = "/sessions", responses(
-    (status = 200, body = OwnList, description = "Newest activity first."),
-    (status = 400, body = Details, description = "`several_cookies`"),
+/// The user's living sessions, newest activity first, a page of at most 500 at a time.
+#[utoipa::path(get, path = "/sessions",
+    params(("after" = Option<String>, Query, description = "`next` of the page before; without it, the first page.")),
+    responses(
+    (status = 200, body = OwnList, description = "A page; with `next` there is another one."),
+    (status = 400, body = Details, description = "`several_cookies`; `bad_request`: no `next` of ours."),
     (status = 401, body = Details, description = "`invalid_token`, `no_credential`"),
     (status = 503, body = Details, description = "`unknown`")))]
 pub(super) async fn sessions(
     State(accounts): State<Accounts>,
     Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
-    let found = accounts
-        .living(Some((&admission.user, &asker.caller.realm)))
-        .await;
-    let own = found.map_err(Problem::unknown)?.into_iter().map(|it| Own {
+    let query = query.unwrap_or_default();
+    let behind = query.split('&').find_map(|it| it.strip_prefix("after="));
+    let behind = match behind.map(after) {
+        Some(None) => return Err(Problem::bad("after is no next of ours.")),
+        Some(behind) => behind,
+        None => None,
+    };
+    let of = (admission.user, asker.caller.realm);
+    let found = accounts.living(Some(of), behind, PAGE_ROWS_MAX);
+    let found = found.await.map_err(Problem::unknown)?;
+    let own = found.sessions.into_iter().map(|it| Own {
         current: it.id == admission.session,
         id: it.id.to_string(),
         user: it.user.to_string(),
@@ -417,8 +428,11 @@ pub(super) async fn sessions(
         seen_at_s: it.seen_ms / 1000,
         context: it.context,
     });
-    let sessions = own.collect();
-    Ok(named(admission.session, Json(OwnList { sessions })))
+    let list = OwnList {
+        sessions: own.collect(),
+        next: found.next.map(cursor),
+    };
+    Ok(named(admission.session, Json(list)))
 }
 
 /// Ends one session of the user.

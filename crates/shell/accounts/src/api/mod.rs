@@ -115,7 +115,8 @@ impl Accounts {
         };
         let login = below == "/login" && request.method() == Method::POST;
         let refresh = below == "/refresh";
-        let uri: Uri = below
+        let query = request.uri().query().unwrap_or_default();
+        let uri: Uri = format!("{below}?{query}")
             .parse()
             .map_err(|_| Box::new(Problem::bad("The path cannot be read.").into_response()))?;
         if request.method() == Method::OPTIONS {

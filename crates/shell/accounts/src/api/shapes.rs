@@ -1,7 +1,8 @@
 //! What travels, as JSON. Fields are only ever added.
 
 use serde::{Deserialize, Serialize};
-use session::Kind;
+use session::{Kind, Sid};
+use store::After;
 use utoipa::ToSchema;
 
 /// How a session's token travels.
@@ -136,8 +137,25 @@ pub(crate) struct Own {
     pub(crate) current: bool,
 }
 
-/// The user's living sessions, newest activity first.
+/// The user's living sessions, newest activity first; a page of at most 500.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OwnList {
     pub(crate) sessions: Vec<Own>,
+    /// For `after`, to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+}
+
+/// The session behind which a page begins, as clients keep it.
+pub(crate) fn cursor(after: After) -> String {
+    format!("{}.{}", after.seen_ms, after.id)
+}
+
+/// Reads what [`cursor`] writes.
+pub(crate) fn after(cursor: &str) -> Option<After> {
+    let (seen_ms, id) = cursor.split_once('.')?;
+    Some(After {
+        seen_ms: seen_ms.parse().ok()?,
+        id: Sid::parse(id)?,
+    })
 }
