@@ -2,6 +2,10 @@
 //!
 //! Everything that can fail or allocate happens before the fork; between fork and exec only system calls run,
 //! and a failure travels back through a close-on-exec pipe with the step that failed.
+//!
+//! A child that stays our user borrows our memory until its exec, as with posix_spawn(3): page tables that are thrown
+//! away at once need not be copied, and our own pages need no second copy when we write to them next. One that becomes
+//! another user gets a copy: from setuid(2) on, a process with our memory would be in the reach of that user.
 
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ffi::CString;
@@ -9,6 +13,9 @@ use std::io;
 
 /// How often the list of threads is read before a second one counts as real: a few milliseconds in all.
 const THREAD_EXIT_LOOKS: usize = 500;
+
+/// Stack of a child between clone and exec. Its few calls need a tenth of it, also without optimization.
+const CHILD_STACK_BYTES: usize = 64 * 1024;
 
 /// Which side of a fork this is.
 #[derive(Debug)]
@@ -153,14 +160,57 @@ pub fn spawn(exec: &mut Exec<'_>) -> Result<i32, SpawnError> {
         report: report_write.as_raw_fd(),
         parent: std::process::id() as i32,
     };
-    // SAFETY: the child only makes async-signal-safe calls on memory prepared above, then execs or exits.
+    let begun = match &exec.credentials {
+        None => begin_on_our_memory(exec, &mut prepared),
+        Some(_) => begin_on_a_copy(exec, &mut prepared),
+    };
+    let pid = begun.map_err(fail(Step::Fork))?;
+    drop(report_write);
+    confirm(pid, &report_read)
+}
+
+fn begin_on_a_copy(exec: &Exec<'_>, prepared: &mut Prepared) -> io::Result<i32> {
+    // SAFETY: the child only makes async-signal-safe calls on memory that was prepared, then execs or exits.
     match unsafe { libc::fork() } {
-        -1 => Err(fail(Step::Fork)(io::Error::last_os_error())),
-        0 => unsafe { child(exec, &mut prepared) },
-        pid => {
-            drop(report_write);
-            confirm(pid, &report_read)
+        -1 => Err(io::Error::last_os_error()),
+        0 => unsafe { child(exec, prepared) },
+        pid => Ok(pid),
+    }
+}
+
+/// Returns when the child has exec'd or ended: until then we stand still (CLONE_VFORK).
+fn begin_on_our_memory(exec: &Exec<'_>, prepared: &mut Prepared) -> io::Result<i32> {
+    struct Borrowed<'a, 'b>(&'a Exec<'b>, &'a mut Prepared);
+    extern "C" fn begin(borrowed: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: what it points to outlives the child, whose parent stands still.
+        let Borrowed(exec, prepared) = unsafe { &mut *borrowed.cast::<Borrowed<'_, '_>>() };
+        // SAFETY: only system calls on memory that was prepared. Signal dispositions, descriptors, limits and the mask
+        // are its own; errno is ours, and nobody looks at it after this.
+        unsafe { child(exec, prepared) }
+    }
+    let mut borrowed = Borrowed(exec, prepared);
+    // SAFETY: a mapping of its own is its stack, which grows down from the end and is unmapped when it is gone.
+    unsafe {
+        let stack = libc::mmap(
+            std::ptr::null_mut(),
+            CHILD_STACK_BYTES,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+            -1,
+            0,
+        );
+        if stack == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
         }
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let top = stack.byte_add(CHILD_STACK_BYTES);
+        let pid = libc::clone(begin, top, flags, (&raw mut borrowed).cast());
+        let result = match pid {
+            -1 => Err(io::Error::last_os_error()),
+            pid => Ok(pid),
+        };
+        libc::munmap(stack, CHILD_STACK_BYTES);
+        result
     }
 }
 
@@ -358,6 +408,48 @@ mod tests {
         assert_eq!(crate::proc::stat(pid).map(|stat| stat.session), Some(pid));
         // SAFETY: our own child.
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    }
+
+    #[test]
+    fn what_a_child_does_before_its_exec_is_its_own() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let own = || {
+            let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let ours = ["Umask", "Uid", "Groups", "NSsid", "SigBlk", "SigIgn"];
+            let lines = text
+                .lines()
+                .filter(|line| ours.iter().any(|name| line.starts_with(name)));
+            let lines: Vec<String> = lines.map(str::to_owned).collect();
+            assert!(lines.len() >= ours.len() - 1, "{text}");
+            (lines, std::env::current_dir().unwrap())
+        };
+        crate::signal::ignore_pipe();
+        let before = own();
+        // On our memory and on a copy of it; only root may say whom it becomes.
+        let nobody = Become {
+            uid: 65534,
+            gid: 65534,
+            groups: vec![65534],
+        };
+        let root = rustix::process::geteuid().is_root();
+        for credentials in [None, Some(nobody).filter(|_| root)] {
+            let mut exec = Exec {
+                file: c"/bin/true".to_owned(),
+                argv: vec![c"true".to_owned()],
+                env: vec![],
+                directory: Some(c"/".to_owned()),
+                credentials,
+                umask: Some(0o27),
+                limits_min: (0, 0),
+                standard: [null.as_fd(); 3],
+                fds: vec![],
+                die_with_parent: true,
+            };
+            let pid = spawn(&mut exec).unwrap();
+            // SAFETY: our own child.
+            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            assert_eq!(own(), before, "{exec:?}");
+        }
     }
 
     #[test]
