@@ -1,6 +1,11 @@
 //! What /proc says of processes. Everything may vanish while it is read; that is None or an empty list.
 
 use std::fs;
+use std::io::Read;
+
+/// Bytes of one read: the kernel writes so much of a text at a time. `fs::read_to_string` begins with 32 bytes and
+/// doubles them, since these files say that they are empty.
+const READ_BYTES: usize = 4096;
 
 /// The parts of /proc/PID/stat that we use (proc_pid_stat(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +30,11 @@ pub struct Stat {
 
 /// Reads /proc/PID/stat.
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let mut buffer = [0; 1024];
+    let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    // One line of 52 numbers and a name, which is made as a whole.
+    let length = file.read(&mut buffer).ok()?;
+    parse_stat(std::str::from_utf8(&buffer[..length]).ok()?)
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
@@ -155,14 +164,59 @@ pub fn memory_available_bytes() -> Option<u64> {
 
 /// `oom_kill` of /proc/vmstat: how many processes the kernel has killed for memory; None where it is not told.
 pub fn oom_kills() -> Option<u64> {
-    let text = fs::read_to_string("/proc/vmstat").ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    number_after(fs::File::open("/proc/vmstat").ok()?, b"oom_kill ")
+}
+
+/// The number on the line that begins with `name`. Each read of /proc/vmstat costs the kernel a sum over all processors
+/// and zones, and every start of a program asks, so it is read in as few pieces as it has.
+fn number_after(mut file: impl Read, name: &[u8]) -> Option<u64> {
+    // Not on the stack, whose pages a keeper has to itself from then on.
+    let mut buffer = vec![0; READ_BYTES];
+    let mut length = 0;
+    loop {
+        let count = file.read(&mut buffer[length..]).ok()?;
+        length += count;
+        let mut rest = &buffer[..length];
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            if let Some(number) = rest[..end].strip_prefix(name) {
+                return std::str::from_utf8(number).ok()?.trim().parse().ok();
+            }
+            rest = &rest[end + 1..];
+        }
+        if count == 0 {
+            return None;
+        }
+        // The beginning of a line.
+        let from = length - rest.len();
+        buffer.copy_within(from..length, 0);
+        length -= from;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_found_wherever_the_pieces_end() {
+        struct Pieces<'a>(&'a [u8], usize);
+        impl Read for Pieces<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                let size = self.1.min(buffer.len());
+                self.0.read(&mut buffer[..size])
+            }
+        }
+        let text = format!("{}oom_kill 12\nrest 3\n", "oom_killer 5\n".repeat(1000));
+        for size in [1, 2, 7, 4096, 100_000] {
+            let number = |name| number_after(Pieces(text.as_bytes(), size), name);
+            assert_eq!(number(b"oom_kill "), Some(12), "{size}");
+            assert_eq!(number(b"rest "), Some(3), "{size}");
+            assert_eq!(number(b"none "), None, "{size}");
+        }
+        // A line that no piece holds is no reason to read for ever.
+        assert_eq!(number_after(&*vec![b'x'; 10_000], b"x"), None);
+        assert!(oom_kills().is_some());
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
