@@ -49,6 +49,7 @@ mod opening;
 mod options;
 mod outside;
 mod overrides;
+mod places;
 mod pools;
 mod reach;
 mod report;

@@ -10,6 +10,8 @@ use plan::Key;
 use serde::{Deserialize, Serialize};
 use wire::{Spec, Text};
 
+use crate::places::Places;
+
 /// Version of `active.json`. A reader refuses a newer one: a model read wrongly would stop the wrong programs.
 const VERSION: u32 = 1;
 
@@ -35,6 +37,9 @@ pub(crate) struct Active {
     pub(crate) left_out: Vec<crate::left::LeftOut>,
     /// The next slot's number; never reused while anything is kept.
     pub(crate) next_slot: u32,
+    /// Where slots stand.
+    #[serde(skip)]
+    pub(crate) places: Places,
 }
 
 impl Default for Active {
@@ -49,6 +54,7 @@ impl Default for Active {
             slots: Vec::new(),
             left_out: Vec::new(),
             next_slot: 0,
+            places: Places::default(),
         }
     }
 }
@@ -279,15 +285,12 @@ impl Slot {
 impl Active {
     /// The slot of this name.
     pub(crate) fn slot(&self, key: &Key) -> Option<&Slot> {
-        self.slots
-            .iter()
-            .find(|slot| slot.group == key.group && slot.process == key.process)
+        self.slots.get(self.places.find(&self.slots, key)?)
     }
     /// Likewise.
     pub(crate) fn slot_mut(&mut self, key: &Key) -> Option<&mut Slot> {
-        self.slots
-            .iter_mut()
-            .find(|slot| slot.group == key.group && slot.process == key.process)
+        let place = self.places.find(&self.slots, key)?;
+        self.slots.get_mut(place)
     }
     /// Slots in service that are no gateways.
     pub(crate) fn programs(&self) -> impl Iterator<Item = &Slot> {
