@@ -27,6 +27,9 @@ struct Key {
     status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until_s: Option<u64>,
+    /// It was retired without an end: it has so long when nothing runs with it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    life_s: Option<u64>,
     value: String,
 }
 
@@ -69,6 +72,7 @@ pub(super) fn export(
                     program: request.program.to_owned(),
                     status: if kept.signs { "signs" } else { "verifies" }.to_owned(),
                     until_s: Some(kept.until_unix_s).filter(|until| *until != 0),
+                    life_s: Some(kept.life_s).filter(|life| *life != 0 && kept.until_unix_s == 0),
                     value: value.to_owned(),
                 });
             }
@@ -164,7 +168,12 @@ pub(super) fn import(
     let mut retired = 0;
     for (key, request) in export.keys.iter().zip(&targets) {
         if key.status != "signs" {
-            let value = [(Secret::new(key.value.as_str()), key.until_s)];
+            let end = match (key.until_s, key.life_s) {
+                (Some(until_s), _) => secrets::End::Until(until_s),
+                (None, Some(life_s)) => secrets::End::After(life_s.max(request.life_s)),
+                (None, None) => secrets::End::Open,
+            };
+            let value = [(Secret::new(key.value.as_str()), end)];
             retired += secrets::admit(request, &key.name, &value, &mut SystemRandom)
                 .map_err(|why| why.to_string())?;
         }

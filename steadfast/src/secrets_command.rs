@@ -214,6 +214,10 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
     let state = |row: &secrets::Listed| match row.id {
         0 if row.origin.is_none() => "no key yet".to_owned(),
         0 => status(row.status).to_owned(),
+        // What only verifies lies in the keyring; this one was put back.
+        id if row.status == secrets::Status::Compromised && !of_keyring(row) => {
+            format!("key {id}  compromised, and signs")
+        }
         id if row.unused => format!("key {id}  signs after the next update"),
         id => format!("key {id}  {}", status(row.status)),
     };
@@ -245,6 +249,10 @@ fn list(requests: &[Request<'_>], json: bool) -> Result<u8, String> {
             .for_each(|weak| printer::out(&format!("    weak: {weak}")));
     }
     Ok(0)
+}
+
+fn of_keyring(row: &secrets::Listed) -> bool {
+    matches!(row.origin, Some(secrets::Origin::StateDir(_)) | None)
 }
 
 /// What becomes of a key that is in no place. Only the program of an upstream knows what its own is.

@@ -58,7 +58,7 @@ pub fn announce(
     }
     room_for_one_more(request, name, &ring)?;
     let id = ring.next_id(name);
-    ring.admit(verifies(request, name, value, 0));
+    ring.admit(verifies(request, name, value));
     ring.write(request.state_dir, random)?;
     Ok(Announced::Verifies(id))
 }

@@ -3,61 +3,78 @@
 use crate::envfile::{self, EnvFile};
 use crate::error::{Error, Step};
 use crate::model::{Env, Request, Warning};
-use crate::replace;
+use crate::replace::{self, FileId, Staged};
 use crate::secret::{Random, Secret};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
+use sys::named::Named;
 
 /// The env file's text and what it says.
 pub(crate) struct EnvText {
     pub(crate) path: Option<PathBuf>,
-    exists: bool,
+    /// None: there is no such directory.
+    named: Option<Arc<Named>>,
+    /// The file that was read; None: there is none.
+    read: Option<FileId>,
     is_link: bool,
     pub(crate) text: String,
     parsed: EnvFile,
 }
 
+/// A new text of an env file, of which everything is done that can fail but putting it there.
+pub(crate) struct Prepared {
+    text: String,
+    way: Way,
+}
+
+enum Way {
+    /// The program has no env file.
+    Nowhere,
+    Rename(Staged),
+    InPlace(File),
+}
+
 impl EnvText {
     pub(crate) fn read(request: &Request<'_>) -> Result<Self, Error> {
+        let mut file = Self {
+            path: None,
+            named: None,
+            read: None,
+            is_link: false,
+            text: String::new(),
+            parsed: EnvFile::default(),
+        };
         let Some(path) = request.env_file else {
-            return Ok(Self {
-                path: None,
-                exists: false,
-                is_link: false,
-                text: String::new(),
-                parsed: EnvFile::default(),
-            });
+            return Ok(file);
         };
         let meta = std::fs::symlink_metadata(path);
-        let is_link = meta.is_ok_and(|meta| meta.is_symlink());
+        file.is_link = meta.is_ok_and(|meta| meta.is_symlink());
+        file.path = Some(path.to_owned());
         // A link keeps being one: what it leads to is read and replaced, unless root would do that for somebody who may
         // not do it himself.
-        let path = match sys::files::real(path) {
-            Ok(path) => path,
-            Err(error) if error.raw_os_error().is_none() => {
-                return Err(Error::io(Step::ReadEnvFile, path, &error));
-            }
-            Err(_) => path.to_owned(),
-        };
-        let text = match replace::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.raw_os_error().is_none() => {
-                return Err(Error::NotAnEnvFile {
-                    path,
-                    why: error.to_string(),
-                });
-            }
+        let named = match Named::find(path) {
+            Ok(named) => Arc::new(named),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(file),
             Err(error) => return Err(Error::io(Step::ReadEnvFile, path, &error)),
         };
-        let exists = text.is_some();
-        let text = text.unwrap_or_default();
-        Ok(Self {
-            path: Some(path),
-            exists,
-            is_link,
-            parsed: envfile::parse(&text),
-            text,
-        })
+        let path = named.path().to_owned();
+        match replace::read(&named) {
+            Ok(None) => {}
+            Ok(Some((text, id))) => {
+                file.parsed = envfile::parse(&text);
+                (file.text, file.read) = (text, Some(id));
+            }
+            Err(error) if error.raw_os_error().is_none() => {
+                let why = error.to_string();
+                return Err(Error::NotAnEnvFile { path, why });
+            }
+            Err(error) => return Err(Error::io(Step::ReadEnvFile, path, &error)),
+        }
+        (file.path, file.named) = (Some(path), Some(named));
+        Ok(file)
     }
 
     pub(crate) fn get(&self, name: &str, environment: &Env) -> Option<String> {
@@ -83,7 +100,7 @@ impl EnvText {
 
     pub(crate) fn report(&self, warnings: &mut Vec<Warning>) {
         let Some(path) = &self.path else { return };
-        if !self.exists {
+        if self.read.is_none() {
             warnings.push(Warning::NoEnvFile(path.clone()));
         }
         warnings.extend(self.parsed.problems.iter().map(|p| Warning::Line {
@@ -101,7 +118,7 @@ impl EnvText {
     /// A key can be put there: where a link leads nowhere, what it leads to is not there yet (a mount), and has a key.
     pub(crate) fn may_be_made(&self) -> Result<(), Error> {
         match &self.path {
-            Some(path) if !self.exists && self.is_link => Err(Error::NotAnEnvFile {
+            Some(path) if self.read.is_none() && self.is_link => Err(Error::NotAnEnvFile {
                 path: path.clone(),
                 why: "it is a link that leads nowhere, and a key that is made now is not the one that comes with what it \
                       leads to; make that file, or remove the link"
@@ -111,31 +128,68 @@ impl EnvText {
         }
     }
 
-    /// Replaces the file, by rename where possible.
-    pub(crate) fn write(
-        &mut self,
-        text: &str,
+    /// Makes a new text ready, to be renamed over the file where that is possible.
+    pub(crate) fn prepare(
+        &self,
+        text: String,
         request: &Request<'_>,
         random: &mut dyn Random,
-    ) -> Result<(), Error> {
-        let Some(path) = self.path.clone() else {
-            return Ok(());
+    ) -> Result<Prepared, Error> {
+        let Some(path) = &self.path else {
+            let way = Way::Nowhere;
+            return Ok(Prepared { text, way });
         };
         self.may_be_made()?;
-        let fail = |e: std::io::Error| Error::io(Step::WriteEnvFile, &path, &e);
-        match replace::by_rename(&path, text, request.owner, random) {
-            Ok(()) => {}
-            Err(error) if self.exists && replace::only_in_place(&error) => {
-                match text.strip_prefix(&self.text) {
-                    Some(more) => replace::append_in_place(&path, more).map_err(fail)?,
-                    None => replace::rewrite_in_place(&path, text).map_err(fail)?,
-                }
+        let fail = |error: std::io::Error| Error::io(Step::WriteEnvFile, path, &error);
+        let missing = || fail(ErrorKind::NotFound.into());
+        let named = self.named.as_ref().ok_or_else(missing)?;
+        let way = match (
+            replace::stage(named, &text, request.owner, random),
+            self.read,
+        ) {
+            (Ok(staged), _) => Way::Rename(staged),
+            (Err(error), Some(id)) if replace::only_in_place(&error) => {
+                Way::InPlace(replace::in_place(named, id).map_err(fail)?)
             }
-            Err(error) => return Err(fail(error)),
-        }
-        self.exists = true;
-        text.clone_into(&mut self.text);
-        self.parsed = envfile::parse(text);
+            (Err(error), _) => return Err(fail(error)),
+        };
+        Ok(Prepared { text, way })
+    }
+
+    /// Puts it there.
+    pub(crate) fn commit(&mut self, prepared: Prepared) -> Result<(), Error> {
+        let (Some(path), Some(named)) = (&self.path, &self.named) else {
+            return Ok(());
+        };
+        let Prepared { text, way } = prepared;
+        let fail = |error: std::io::Error| Error::io(Step::WriteEnvFile, path, &error);
+        let in_place = |mut file: File| replace::rewrite(&mut file, &self.text, &text);
+        let done = match way {
+            Way::Nowhere => return Ok(()),
+            Way::InPlace(file) => in_place(file).map(|()| self.read),
+            // Somebody may have replaced it since: his text is not this one's.
+            Way::Rename(_) if named.stat().map_err(fail)?.map(|it| id_of(&it)) != self.read => Err(
+                std::io::Error::other("it was replaced meanwhile; try again"),
+            ),
+            Way::Rename(staged) => match (staged.commit(), self.read) {
+                (Err(error), Some(id)) if replace::only_in_place(&error) => {
+                    let opened = replace::in_place(named, id);
+                    opened.and_then(in_place).map(|()| self.read)
+                }
+                (done, _) => done.map(Some),
+            },
+        };
+        self.read = done.map_err(fail)?;
+        self.parsed = envfile::parse(&text);
+        self.text = text;
         Ok(())
     }
+}
+
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the numbers have other types elsewhere"
+)]
+fn id_of(stat: &rustix::fs::Stat) -> FileId {
+    (stat.st_dev as u64, stat.st_ino as u64)
 }

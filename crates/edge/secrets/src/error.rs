@@ -85,6 +85,11 @@ pub enum Error {
         /// How many may.
         verify_max: usize,
     },
+    /// The value was given up as compromised: it would be kept, but verify nothing.
+    GivenUp {
+        /// The key's name.
+        name: String,
+    },
     /// The environment sets the key: another value would be kept, but never used.
     SetInEnvironment {
         /// The key's name.
@@ -98,6 +103,20 @@ impl Error {
             step,
             path: path.as_ref().to_owned(),
             why: error.to_string(),
+        }
+    }
+
+    /// This one, and what went wrong in undoing what was done before it.
+    pub(crate) fn and(self, also: &Self) -> Self {
+        match self {
+            Self::Io { step, path, why } => Self::Io {
+                step,
+                path,
+                why: format!(
+                    "{why}; and the value that was to be put there stays in the keyring: {also}"
+                ),
+            },
+            other => other,
         }
     }
 }
@@ -149,6 +168,10 @@ impl std::fmt::Display for Error {
             Self::TooManyKeys { name, verify_max } => write!(
                 f,
                 "{name} was rotated so often that {verify_max} old values still verify; wait until one of them has ended (steadfast secrets list), or give a shorter token_lifetime"
+            ),
+            Self::GivenUp { name } => write!(
+                f,
+                "this value of {name} was given up as compromised: whoever knows it would be believed again; take another one"
             ),
             Self::SetInEnvironment { name } => {
                 write!(

@@ -71,7 +71,11 @@ fn signing_row(
     Listed {
         name: view.name.to_owned(),
         id: kept.map_or(0, |k| k.id),
-        status: Status::Signs,
+        // One that was given up and stands in the env file or the environment all the same: somebody put it back.
+        status: kept
+            .map(|k| k.status)
+            .filter(|status| *status == Status::Compromised)
+            .unwrap_or(Status::Signs),
         origin: found.map(|f| f.origin.clone()),
         fingerprint: found.map_or_else(String::new, |f| fingerprint(&f.secret)),
         programs: Vec::new(),

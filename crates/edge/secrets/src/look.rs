@@ -86,6 +86,7 @@ pub fn ring(request: &Request<'_>, name: &str) -> Result<Vec<Kept>, Error> {
             id: key.id,
             signs: current == Some(&key.value),
             until_unix_s: key.until_unix_s,
+            life_s: key.life_s,
             compromised: key.status == Status::Compromised,
             secret: key.value.clone(),
         })
@@ -95,6 +96,7 @@ pub fn ring(request: &Request<'_>, name: &str) -> Result<Vec<Kept>, Error> {
             id: ring.next_id(name),
             signs: true,
             until_unix_s: 0,
+            life_s: 0,
             compromised: false,
             secret: secret.clone(),
         });

@@ -48,7 +48,9 @@ impl Request<'_> {
         let Some(path) = self.env_file else {
             return String::new();
         };
-        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        // The same whether it is there or not: its values are found by it.
+        let named = sys::named::Named::find(path);
+        let real = named.as_ref().map_or(path, |named| named.path());
         real.display().to_string()
     }
 
@@ -241,6 +243,8 @@ pub struct Kept {
     pub signs: bool,
     /// It verifies until then, Unix seconds; 0: no end yet.
     pub until_unix_s: u64,
+    /// It was retired: so long after the last process with it has stopped it ends. 0: it was not.
+    pub life_s: u64,
     /// It leaked.
     pub compromised: bool,
     /// The value.

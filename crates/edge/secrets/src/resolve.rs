@@ -174,7 +174,8 @@ fn make(
         Some(path) => {
             // An empty `NAME=` is filled in; a second line for it would be read by some and not by others.
             let text = envfile::replace(&file.text, name, secret.expose());
-            file.write(&text, request, random)?;
+            let prepared = file.prepare(text, request, random)?;
+            file.commit(prepared)?;
             ring.sign_with(&view, &secret, &request.file_scope(), "made", clock);
             Origin::EnvFile(path)
         }

@@ -5,7 +5,7 @@
 //!  env file: the new value in the place of the old one                                    (renamed over it)
 //! ```
 //! A crash between the two leaves the old value in its file; there it counts, and the new one verifies only, as after any
-//! other disagreement. Programs get the new value at their next start, which is the caller's business.
+//! other disagreement. If the old one is compromised, [`finish`] puts the new one there. Programs get the new value at their next start, which is the caller's business.
 
 use crate::envtext::EnvText;
 use crate::error::Error;
@@ -120,6 +120,34 @@ pub fn settle(
     let ended = ring.settle(Some(in_use), clock);
     ring.write(state_dir, random)?;
     Ok(ended)
+}
+
+/// Ends a rotation of a compromised key that was cut short between keyring and env file: the value that was to sign goes
+/// into the file. Says whether there was one. A value that somebody put back by hand is none: once it was handed out, no
+/// other one is meant to sign.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn finish(request: &Request<'_>, name: &str, random: &mut dyn Random) -> Result<bool, Error> {
+    let _lock = Lock::take(request.state_dir)?;
+    let ring = Keyring::read(request.state_dir)?;
+    let mut file = EnvText::read(request)?;
+    let view = request.view(name);
+    let Some(new) = ring.signing(&view).map(|key| key.value.clone()) else {
+        return Ok(false);
+    };
+    let found = look(request, name, &file, &ring);
+    let given_up = found.is_some_and(|found| {
+        let key = ring.find(&view, &found.secret);
+        key.is_some_and(|key| key.status == Status::Compromised)
+            && matches!(found.origin, Origin::EnvFile(_))
+    });
+    if given_up {
+        let text = crate::envfile::replace(&file.text, name, new.expose());
+        let prepared = file.prepare(text, request, random)?;
+        file.commit(prepared)?;
+    }
+    Ok(given_up)
 }
 
 fn no_such(name: &str) -> Error {

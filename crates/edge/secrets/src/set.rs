@@ -13,7 +13,7 @@ use crate::secret::{Random, Secret};
 /// was given it. Programs get it at their next start.
 ///
 /// # Errors
-/// If the environment sets it, the value cannot be written, or a file cannot be.
+/// If the environment sets it, the value was given up as compromised, it cannot be written, or a file cannot be.
 pub fn set(
     request: &Request<'_>,
     name: &str,
@@ -38,15 +38,25 @@ pub fn import(
     give(request, name, value, false, random)
 }
 
-/// Takes in values that another installation retired: they verify until then (`None`: no end yet). Returns how many were
-/// not known here.
+/// When a value ends that verifies and signs nothing any more, or not yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Then, Unix seconds.
+    Until(u64),
+    /// It was retired, and something ran with it: so many seconds after the last process with it has stopped.
+    After(u64),
+    /// Nobody knows: it is to sign, or is found in another place as well.
+    Open,
+}
+
+/// Takes in values that verify in another installation. Returns how many were not known here.
 ///
 /// # Errors
 /// If the keyring cannot be read or written.
 pub fn admit(
     request: &Request<'_>,
     name: &str,
-    values: &[(Secret, Option<u64>)],
+    values: &[(Secret, End)],
     random: &mut dyn Random,
 ) -> Result<usize, Error> {
     check_name(name)?;
@@ -54,24 +64,30 @@ pub fn admit(
     let mut ring = Keyring::read(request.state_dir)?;
     let view = request.view(name);
     let mut taken = 0;
-    for (value, until) in values {
-        let over = until.is_some_and(|until| until <= request.now_unix_s);
+    for (value, end) in values {
+        let (until_unix_s, life_s) = match *end {
+            End::Until(until_s) => (until_s, 0),
+            // At least something, which tells it from a value that is kept without an end.
+            End::After(life_s) => (0, life_s.max(1)),
+            End::Open => (0, 0),
+        };
+        let over = matches!(end, End::Until(until_s) if *until_s <= request.now_unix_s);
         if over || value.expose().is_empty() || ring.find(&view, value).is_some() {
             continue;
         }
-        ring.admit(verifies(request, name, value, until.unwrap_or(0)));
+        ring.admit(Key {
+            until_unix_s,
+            life_s,
+            ..verifies(request, name, value)
+        });
         taken += 1;
     }
     ring.write(request.state_dir, random)?;
     Ok(taken)
 }
 
-pub(crate) fn verifies(
-    request: &Request<'_>,
-    name: &str,
-    value: &Secret,
-    until_unix_s: u64,
-) -> Key {
+/// Without an end.
+pub(crate) fn verifies(request: &Request<'_>, name: &str, value: &Secret) -> Key {
     Key {
         name: name.to_owned(),
         id: 0,
@@ -80,7 +96,7 @@ pub(crate) fn verifies(
         from: "imported".to_owned(),
         since_unix_s: request.now_unix_s,
         scope: request.file_scope(),
-        until_unix_s,
+        until_unix_s: 0,
         life_s: 0,
         unused: false,
     }
@@ -110,6 +126,14 @@ fn give(
     let mut file = EnvText::read(request)?;
     let found = look(request, name, &file, &ring);
     let (view, clock) = (request.view(name), request.clock());
+    if ring
+        .find(&view, value)
+        .is_some_and(|key| key.status == Status::Compromised)
+    {
+        return Err(Error::GivenUp {
+            name: name.to_owned(),
+        });
+    }
     if let Some(old) = found.as_ref().filter(|f| f.secret != *value) {
         let lost = old.losers.iter().map(|(value, origin)| (value, origin));
         for (value, origin) in lost.chain([(&old.secret, &old.origin)]) {
@@ -129,7 +153,7 @@ fn give(
 }
 
 /// Puts a value where the key lives, as the one that signs. What was there before must be in the ring already: it is
-/// written first.
+/// written first, when nothing but the renaming of the file is left to be done, and put back if that fails.
 pub(crate) fn put(
     request: &Request<'_>,
     name: &str,
@@ -147,12 +171,16 @@ pub(crate) fn put(
         name: name.to_owned(),
         why: "an env file cannot hold quotes, backslashes, ${ or control characters so that all readers agree".to_owned(),
     })?;
+    let text = envfile::replace(&file.text, name, &quoted);
+    let prepared = file.prepare(text, request, random)?;
+    let before = Keyring::read(request.state_dir)?;
     ring.sign_with(&view, value, &request.file_scope(), from, clock);
     ring.write(request.state_dir, random)?;
-    file.write(
-        &envfile::replace(&file.text, name, &quoted),
-        request,
-        random,
-    )?;
+    if let Err(error) = file.commit(prepared) {
+        return Err(match before.put_back(request.state_dir, random) {
+            Ok(()) => error,
+            Err(also) => error.and(&also),
+        });
+    }
     Ok(Origin::EnvFile(path.to_owned()))
 }

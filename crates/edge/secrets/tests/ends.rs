@@ -153,7 +153,7 @@ fn a_value_from_elsewhere_keeps_the_end_that_it_came_with() {
     let until = site.now_s + 5;
     let value = [(
         secrets::Secret::new("another, from another machine, 0123456"),
-        Some(until),
+        secrets::End::Until(until),
     )];
     let nothing = InUse::nothing();
     admit(

@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Links that are followed for one path, as in the kernel.
-const LINKS_MAX: u32 = 40;
+pub(crate) const LINKS_MAX: u32 = 40;
 
 /// `PROC_SUPER_MAGIC`.
 const PROC_FS: u64 = 0x9fa0;
@@ -35,9 +35,17 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 
 /// What a path leads to.
 enum Place {
-    There(OwnedFd),
+    /// It, and where it stands: none for a directory that was reached by `/`, `.` or `..`, and for what the kernel links.
+    There(OwnedFd, Option<Spot>),
     /// Nothing of this name is in this directory.
-    Nothing(OwnedFd, OsString),
+    Nothing(Spot),
+}
+
+/// A name in a directory.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    pub(crate) dir: OwnedFd,
+    pub(crate) name: OsString,
 }
 
 /// Opens a file by the rules of the module; with [`OFlags::CREATE`], one that is not there is made.
@@ -49,6 +57,37 @@ pub fn open(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         return Ok(rustix::fs::open(path, flags | OFlags::CLOEXEC, mode)?);
     }
     open_as(path, flags, mode, 0)
+}
+
+/// Opens a regular file for reading, by the rules of the module. Never waits: whoever may put a FIFO in a file's place
+/// could stop us by it.
+///
+/// # Errors
+/// The system's, a link that is not followed, or something other than a file stands there.
+pub fn regular(path: &Path) -> io::Result<File> {
+    plain(open(
+        path,
+        OFlags::RDONLY | OFlags::NONBLOCK,
+        Mode::empty(),
+    )?)
+}
+
+/// The same through any link: for what nobody puts there who may not do everything anyway (configuration), and for what
+/// is shown to nobody.
+///
+/// # Errors
+/// As [`regular`].
+pub fn regular_anywhere(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    plain(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+pub(crate) fn plain(fd: OwnedFd) -> io::Result<File> {
+    let file = File::from(fd);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// Opens a file of ours for reading and writing that nobody else reads (0600), or makes it. A command may run as root in a
@@ -83,20 +122,6 @@ pub fn socket(path: &Path) -> io::Result<(OwnedFd, Stat)> {
     Ok((fd, stat))
 }
 
-/// Where an existing file really is; the path itself if there is none.
-///
-/// # Errors
-/// A link that is not followed.
-pub fn real(path: &Path) -> io::Result<PathBuf> {
-    if !looks() {
-        return Ok(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
-    }
-    match find(CWD, path, LINKS_MAX, 0)? {
-        Place::There(fd) => std::fs::read_link(by_descriptor(&fd)),
-        Place::Nothing(dir, name) => Ok(std::fs::read_link(by_descriptor(&dir))?.join(name)),
-    }
-}
-
 /// Gives the socket at this path a mode, and an owner if there is one to give. Only a socket that has no other name.
 ///
 /// # Errors
@@ -124,22 +149,31 @@ pub fn set_socket(path: &Path, mode: u32, owner: Option<(u32, Option<u32>)>) -> 
 /// # Errors
 /// The system's.
 pub fn hand_over(path: &Path, uid: u32, gid: u32) -> io::Result<bool> {
-    let fd = rustix::fs::open(path, LOOK, Mode::empty())?;
-    let stat = rustix::fs::fstat(&fd)?;
+    give(rustix::fs::open(path, LOOK, Mode::empty())?, uid, gid)
+}
+
+/// The same with a file that is open: that very one, whatever stands at its path by now.
+///
+/// # Errors
+/// The system's.
+pub fn give(file: impl AsFd, uid: u32, gid: u32) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(&file)?;
     let plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     if !plain || stat.st_nlink != 1 {
         return Ok(false);
     }
-    chown(&fd, uid, Some(gid))?;
+    if (stat.st_uid, stat.st_gid) != (uid, gid) {
+        chown(file, uid, Some(gid))?;
+    }
     Ok(true)
 }
 
 /// Who is not root need not look, and nobody can without /proc.
-fn looks() -> bool {
+pub(crate) fn looks() -> bool {
     rustix::process::geteuid().is_root() && has_descriptors()
 }
 
-fn chown(fd: &OwnedFd, uid: u32, gid: Option<u32>) -> io::Result<()> {
+fn chown(fd: impl AsFd, uid: u32, gid: Option<u32>) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), gid.map(Gid::from_raw));
     Ok(rustix::fs::chownat(
         fd,
@@ -163,19 +197,42 @@ pub fn has_descriptors() -> bool {
 fn open_as(path: &Path, flags: OFlags, mode: Mode, ours: u32) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC;
     match find(CWD, path, LINKS_MAX, ours)? {
-        Place::There(fd) => Ok(rustix::fs::open(
+        Place::There(fd, _) => Ok(rustix::fs::open(
             by_descriptor(&fd),
             flags - OFlags::CREATE - OFlags::NOFOLLOW,
             mode,
         )?),
-        Place::Nothing(dir, name) if flags.contains(OFlags::CREATE) => Ok(rustix::fs::openat(
-            &dir,
-            &name,
+        Place::Nothing(spot) if flags.contains(OFlags::CREATE) => Ok(rustix::fs::openat(
+            &spot.dir,
+            &spot.name,
             flags | OFlags::NOFOLLOW,
             mode,
         )?),
-        Place::Nothing(..) => Err(Errno::NOENT.into()),
+        Place::Nothing(_) => Err(Errno::NOENT.into()),
     }
+}
+
+/// Where the last part of the path stands, by the rules of the module, and what is there.
+pub(crate) fn spot(path: &Path) -> io::Result<(Spot, Option<OwnedFd>)> {
+    match find(CWD, path, LINKS_MAX, 0)? {
+        Place::There(fd, Some(spot)) => Ok((spot, Some(fd))),
+        Place::Nothing(spot) => Ok((spot, None)),
+        Place::There(fd, None) => {
+            // A link of the kernel: the file has a name of its own, if it has one.
+            let path = std::fs::read_link(by_descriptor(&fd))?;
+            match find(CWD, &path, LINKS_MAX, 0)? {
+                Place::There(fd, Some(spot)) => Ok((spot, Some(fd))),
+                Place::There(_, None) | Place::Nothing(_) => {
+                    Err(io::Error::other("it is not a regular file"))
+                }
+            }
+        }
+    }
+}
+
+/// The directory at this path, by the rules of the module.
+pub(crate) fn directory(path: &Path) -> io::Result<OwnedFd> {
+    open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
 }
 
 /// Goes along the path, part by part. `ours`: links of this user and of root are followed wherever they lead.
@@ -183,6 +240,7 @@ fn find(start: BorrowedFd<'_>, path: &Path, links: u32, ours: u32) -> io::Result
     let from = |fd: BorrowedFd<'_>, name: &OsStr| rustix::fs::openat(fd, name, LOOK, Mode::empty());
     let root = path.is_absolute();
     let mut at = from(start, OsStr::new(if root { "/" } else { "." }))?;
+    let mut stands = None;
     let mut parts = path
         .components()
         .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
@@ -197,12 +255,19 @@ fn find(start: BorrowedFd<'_>, path: &Path, links: u32, ours: u32) -> io::Result
         };
         let fd = match found {
             Ok(fd) => fd,
-            Err(Errno::NOENT) if last => return Ok(Place::Nothing(at, name.to_owned())),
+            Err(Errno::NOENT) if last => {
+                let name = name.to_owned();
+                return Ok(Place::Nothing(Spot { dir: at, name }));
+            }
             Err(why) => return Err(why.into()),
         };
         let stat = rustix::fs::fstat(&fd)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            at = fd;
+            let dir = std::mem::replace(&mut at, fd);
+            stands = (last && part != Component::ParentDir).then(|| Spot {
+                dir,
+                name: name.to_owned(),
+            });
             continue;
         }
         // The filesystem's number has another type on each machine.
@@ -210,15 +275,16 @@ fn find(start: BorrowedFd<'_>, path: &Path, links: u32, ours: u32) -> io::Result
         if rustix::fs::fstatfs(&fd)?.f_type as u64 == PROC_FS {
             let flags = OFlags::PATH | OFlags::CLOEXEC;
             at = rustix::fs::openat(&at, name, flags, Mode::empty())?;
+            stands = None;
             continue;
         }
         match followed(at.as_fd(), &fd, &stat, links, ours)? {
-            Place::There(fd) => at = fd,
-            nothing @ Place::Nothing(..) if last => return Ok(nothing),
-            Place::Nothing(..) => return Err(Errno::NOENT.into()),
+            Place::There(fd, spot) => (at, stands) = (fd, spot),
+            nothing @ Place::Nothing(_) if last => return Ok(nothing),
+            Place::Nothing(_) => return Err(Errno::NOENT.into()),
         }
     }
-    Ok(Place::There(at))
+    Ok(Place::There(at, stands))
 }
 
 /// Where a link leads, if it is followed.
@@ -234,7 +300,7 @@ fn followed(
     let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
     let place = find(dir, &target, links, ours)?;
     let owner = match &place {
-        Place::There(fd) | Place::Nothing(fd, _) => rustix::fs::fstat(fd)?.st_uid,
+        Place::There(fd, _) | Place::Nothing(Spot { dir: fd, .. }) => rustix::fs::fstat(fd)?.st_uid,
     };
     if [0, ours, owner].contains(&stat.st_uid) {
         return Ok(place);
@@ -336,7 +402,7 @@ mod tests {
         assert!(!opens(&dir.join("none/x"), me));
         assert_eq!(
             find(CWD, &dir.join("own"), LINKS_MAX, me)
-                .map(|it| matches!(it, Place::There(_)))
+                .map(|it| matches!(it, Place::There(..)))
                 .ok(),
             Some(true)
         );

@@ -10,6 +10,7 @@ pub mod fds;
 pub mod files;
 pub mod heap;
 pub mod memfd;
+pub mod named;
 pub mod proc;
 pub mod seq;
 pub mod shared;

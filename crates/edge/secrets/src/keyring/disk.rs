@@ -7,6 +7,7 @@ use crate::error::{Error, Step};
 use crate::replace;
 use crate::secret::{Random, Secret};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The version that this code writes.
@@ -57,9 +58,11 @@ impl Keyring {
     /// The keyring of this directory; an empty one if there is none yet.
     pub(crate) fn read(state_dir: &Path) -> Result<Self, Error> {
         let path = path(state_dir);
-        let text = match replace::read(&path) {
-            Ok(Some(text)) => text,
+        let read = sys::named::Named::find(&path).and_then(|named| replace::read(&named));
+        let text = match read {
+            Ok(Some((text, _))) => text,
             Ok(None) => return Ok(Self::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Error::io(Step::ReadKeyring, path, &error)),
         };
         // serde's messages quote what they found, which may be a key: only the place is passed on.
@@ -92,6 +95,16 @@ impl Keyring {
         })
     }
 
+    /// Writes it as it was read: what was written since did not come to be.
+    pub(crate) fn put_back(
+        mut self,
+        state_dir: &Path,
+        random: &mut dyn Random,
+    ) -> Result<(), Error> {
+        self.changed = true;
+        self.write(state_dir, random)
+    }
+
     /// Writes it, if it changed.
     pub(crate) fn write(&mut self, state_dir: &Path, random: &mut dyn Random) -> Result<(), Error> {
         if !self.changed {
@@ -116,7 +129,7 @@ impl Keyring {
         };
         let text = serde_json::to_string_pretty(&disk)
             .map_err(|e| Error::io(Step::WriteKeyring, &path, &e.into()))?;
-        replace::by_rename(&path, &text, None, random)
+        replace::by_rename(&path, &text, random)
             .map_err(|e| Error::io(Step::WriteKeyring, &path, &e))?;
         self.changed = false;
         Ok(())

@@ -71,12 +71,22 @@ fn given_up(daemon: &Shared) -> Vec<(String, Vec<Rotated>)> {
 
 fn given_up_in(program: &ProgramKeys, name: &str, before: &Active) -> Option<Rotated> {
     let request = program.request(sys::clock::wall_ms() / 1000, None);
-    let ring = secrets::ring(&request, name).ok()?;
+    let mut ring = secrets::ring(&request, name).ok()?;
     let theirs = |slot: &&Slot| slot.program == program.program && slot.signing == name;
-    let old = before.slots.iter().filter(theirs).find_map(|slot| {
-        ring.iter()
-            .find(|kept| kept.compromised && !kept.signs && kept.id == slot.spec.key)
-    })?;
+    let run_with = |kept: &secrets::Kept| {
+        let slots = before.slots.iter().filter(theirs);
+        slots.into_iter().any(|slot| kept.id == slot.spec.key)
+    };
+    // It was given up, and the crash came before its successor stood in the env file.
+    let stands = |kept: &secrets::Kept| kept.compromised && kept.signs && run_with(kept);
+    if ring.iter().any(stands)
+        && secrets::finish(&request, name, &mut secrets::SystemRandom).is_ok_and(|done| done)
+    {
+        ring = secrets::ring(&request, name).ok()?;
+    }
+    let old = ring
+        .iter()
+        .find(|kept| kept.compromised && !kept.signs && run_with(kept))?;
     let new = ring.iter().find(|kept| kept.signs)?;
     Some(Rotated {
         origin: secrets::find(&request, name).ok()??.origin,
