@@ -16,6 +16,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use sys::shared::SharedNumber;
 
+/// A number, or nothing yet.
+const COUNT_BYTES: u64 = 8;
+
 pub(crate) struct Count {
     place: Place,
     open: RwLock<Open>,
@@ -31,7 +34,10 @@ impl Open {
         let path = place.count();
         let file = sys::files::private(&path).map_err(Failure::at(Step::Files))?;
         let meta = file.metadata().map_err(Failure::at(Step::Files))?;
-        place.hand_over(&path)?;
+        // What is longer is no count: it was moved here.
+        if meta.len() <= COUNT_BYTES {
+            place.hand_over(&file)?;
+        }
         Ok(Self {
             number: SharedNumber::of(file).map_err(Failure::at(Step::Count))?,
             file: (meta.dev(), meta.ino()),

@@ -8,9 +8,12 @@ use crate::schema::{self, About, Dumb, meta};
 use rusqlite::Connection;
 use session::{Alarm, StoreId};
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, lchown};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// Longer than a marker is.
+const MARKER_BYTES_MAX: u64 = 256;
 
 /// Which file stands under a name: device and inode.
 pub(crate) type FileId = (u64, u64);
@@ -94,7 +97,12 @@ impl Place {
 
     /// The id in the marker. None: there is no marker.
     pub(crate) fn marked(&self) -> Result<Option<StoreId>, OpenError> {
-        match fs::read_to_string(self.marker()) {
+        let read = sys::files::regular(&self.marker()).and_then(|file| {
+            let mut text = String::new();
+            file.take(MARKER_BYTES_MAX).read_to_string(&mut text)?;
+            Ok(text)
+        });
+        match read {
             Ok(text) => match StoreId::parse(text.trim_end()) {
                 Some(id) => Ok(Some(id)),
                 None => {
@@ -121,7 +129,7 @@ impl Place {
                 .open(&staged)?;
             writeln!(file, "{id}")?;
             file.sync_all()?;
-            self.hand_over(&staged).map_err(std::io::Error::other)?;
+            self.hand_over(&file).map_err(std::io::Error::other)?;
             fs::rename(&staged, self.marker())?;
             File::open(&self.dir)?.sync_all()
         };
@@ -181,21 +189,30 @@ impl Place {
     }
 
     /// A command that root runs makes files for the directory's owner, not for root: the gateway has to write them.
-    /// SQLite does the same for the files beside its database.
-    pub(crate) fn hand_over(&self, path: &Path) -> Result<(), Failure> {
+    /// SQLite does the same for the files beside its database. This very file, and only if it has no other name: whoever
+    /// owns the directory could give himself any file of root's by a link.
+    pub(crate) fn hand_over(&self, file: &File) -> Result<(), Failure> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
         let dir = fs::metadata(&self.dir).map_err(Failure::at(Step::Files))?;
-        // Not through a link: whoever owns the directory could give himself any file of root's.
-        lchown(path, Some(dir.uid()), Some(dir.gid())).map_err(Failure::at(Step::Files))
+        match sys::files::give(file, dir.uid(), dir.gid()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::new(
+                Step::Files,
+                format!(
+                    "a file in {} has another name elsewhere as well (a hard link); remove that or this one",
+                    self.dir.display()
+                ),
+            )),
+            Err(error) => Err(Failure::new(Step::Files, error)),
+        }
     }
 
     fn make(&self, id: StoreId) -> Result<(Connection, About), OpenError> {
         // Made by us first, so that it is never readable by others, not even for a moment.
         let made = sys::files::private(&self.database());
-        drop(made.map_err(Failure::at(Step::Files))?);
-        self.hand_over(&self.database())?;
+        self.hand_over(&made.map_err(Failure::at(Step::Files))?)?;
         let mut db = schema::open_writer(&self.database(), true).map_err(|it| self.told(it))?;
         schema::migrate(&mut db, Some(id)).map_err(|it| self.told(it))?;
         let about = schema::about(&db).map_err(|it| self.told(it))?;

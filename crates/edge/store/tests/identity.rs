@@ -385,3 +385,34 @@ async fn what_is_not_ours_is_not_touched() {
     drop(opened(&link));
     assert!(real.join("sessions.db").exists());
 }
+
+/// Root's command gives the files that it makes to whoever owns the directory; he may have made one a name of root's.
+#[tokio::test]
+async fn what_has_another_name_elsewhere_is_not_given_away() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let dir = tempfile::tempdir().expect("a directory");
+    let (state, roots) = (dir.path().join("state"), dir.path().join("of-root"));
+    fs::create_dir(&state).expect("made");
+    drop(opened(&state));
+    let count = state.join("sessions.count");
+    fs::write(&roots, [0; 8]).expect("written");
+    if fs::metadata(&roots).expect("there").uid() != 0 {
+        return;
+    }
+    chown(&state, Some(4_000_001), Some(4_000_001)).expect("given");
+    let owner = |path: &Path| fs::metadata(path).map(|meta| meta.uid()).ok();
+    // What was made there is his.
+    fs::remove_file(&count).expect("removed");
+    drop(opened(&state));
+    assert_eq!(owner(&count), Some(4_000_001));
+    // One with two names is nobody's gift, nor one that is too long to be a count.
+    fs::remove_file(&count).expect("removed");
+    fs::hard_link(&roots, &count).expect("linked");
+    assert!(Sqlite::open(&state, ID).is_err());
+    assert_eq!(owner(&roots), Some(0));
+    fs::remove_file(&count).expect("removed");
+    fs::write(&roots, "KEY=precious\n").expect("written");
+    fs::rename(&roots, &count).expect("moved");
+    let _ = Sqlite::open(&state, ID);
+    assert_eq!(owner(&count), Some(0));
+}
