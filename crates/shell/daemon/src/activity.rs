@@ -6,7 +6,7 @@
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::describe::Local;
@@ -45,9 +45,10 @@ impl Activity {
         if self.path.as_os_str().is_empty() {
             return Ok(());
         }
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        // A FIFO that somebody put in its place would stop the daemon.
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
         let opened = sys::files::open(&self.path, flags, Mode::from_raw_mode(0o666));
-        let file = opened.map(File::from);
+        let file = opened.map(File::from).and_then(waiting);
         let file =
             file.map_err(|why| format!("cannot write the log {}: {why}", self.path.display()))?;
         let meta = file.metadata().ok();
@@ -61,7 +62,7 @@ impl Activity {
 
     /// Removes its contents (Supervisor's `clearLog`).
     pub(crate) fn clear(&mut self) -> Result<(), String> {
-        let removed = std::fs::remove_file(&self.path);
+        let removed = sys::named::remove(&self.path);
         removed.map_err(|why| format!("cannot remove {}: {why}", self.path.display()))?;
         self.reopen()
     }
@@ -108,22 +109,22 @@ impl Activity {
     }
 
     fn rotate(&mut self) {
-        let numbered = |number: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
         self.file = None;
-        if self.backups == 0 {
-            let _ = std::fs::remove_file(&self.path);
-        } else {
-            for number in (1..self.backups).rev() {
-                let _ = std::fs::rename(numbered(number), numbered(number + 1));
-            }
-            let _ = std::fs::rename(&self.path, numbered(1));
-        }
+        let _ = match self.backups {
+            0 => sys::named::remove(&self.path),
+            backups => sys::named::rotate(&self.path, backups),
+        };
         self.failed = self.reopen().is_err();
     }
+}
+
+/// What its owner may let stand (a pipe of ours or of root's, as standard output is) is waited for when it is full.
+fn waiting(file: File) -> std::io::Result<File> {
+    let meta = file.metadata()?;
+    if [0, sys::users::own_uid()].contains(&meta.uid()) {
+        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    }
+    Ok(file)
 }
 
 fn is_regular(meta: &std::fs::Metadata) -> bool {

@@ -143,13 +143,14 @@ pub(crate) fn parts(program: &conf::Program) -> BTreeMap<String, String> {
 }
 
 /// The text of a `maintenance_page`; one that cannot be read is said and left out, since the page of an outage must
-/// not become one.
+/// not become one. Everybody reads it, and whoever owns its directory may put a link there: it is not followed to what is
+/// not his.
 pub(crate) fn page(path: Option<&Spanned<String>>, findings: &mut Vec<Finding>) -> String {
     let Some(path) = path else {
         return String::new();
     };
     let read = || -> Result<String, String> {
-        let file = std::fs::File::open(&path.value).map_err(|why| why.to_string())?;
+        let file = sys::files::regular(path.value.as_ref()).map_err(|why| why.to_string())?;
         let mut text = String::new();
         file.take(PAGE_BYTES_MAX + 1)
             .read_to_string(&mut text)
@@ -183,15 +184,48 @@ mod tests {
         assert!(!shown.contains("T0KEN") && !shown.contains("pw"), "{shown}");
     }
 
-    #[test]
-    fn a_page_that_cannot_be_read_stops_nothing() {
+    /// What is served, and what is said about it.
+    fn read(path: &std::path::Path) -> (String, Vec<String>) {
         let mut findings = Vec::new();
-        let missing = Spanned {
-            value: "/no/such/page.html".to_owned(),
+        let path = Spanned {
+            value: path.display().to_string(),
             span: None,
         };
-        assert_eq!(page(Some(&missing), &mut findings), "");
-        assert_eq!(findings.len(), 1);
-        assert!(!findings[0].is_error());
+        let text = page(Some(&path), &mut findings);
+        assert!(findings.iter().all(|it| !it.is_error()));
+        (text, findings.into_iter().map(|it| it.message).collect())
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_read_stops_nothing() {
+        for path in ["/no/such/page.html", "/dev/zero", "/"] {
+            let (text, findings) = read(path.as_ref());
+            assert_eq!((text.as_str(), findings.len()), ("", 1), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_published_only_if_it_is_its_makers() {
+        use std::os::unix::fs::{MetadataExt, lchown, symlink};
+        let dir = tempfile::tempdir().expect("a directory");
+        let (keys, page) = (
+            dir.path().join("keyring.json"),
+            dir.path().join("page.html"),
+        );
+        std::fs::write(&keys, "of root").expect("written");
+        symlink(&keys, &page).expect("linked");
+        if std::fs::metadata(&keys).expect("there").uid() != 0 {
+            return;
+        }
+        assert_eq!(read(&page).0, "of root", "root says so itself");
+        lchown(&page, Some(4_000_001), None).expect("given");
+        let (text, findings) = read(&page);
+        assert_eq!(text, "");
+        assert!(
+            findings[0].contains("root does not follow it"),
+            "{findings:?}"
+        );
+        lchown(&keys, Some(4_000_001), None).expect("given");
+        assert_eq!(read(&page).0, "of root", "his own page");
     }
 }

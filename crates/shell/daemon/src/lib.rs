@@ -67,6 +67,8 @@ mod summary;
 mod syslog;
 mod tend;
 mod turns;
+#[cfg(test)]
+mod waits;
 
 pub use check::{Checked, check};
 pub use foreground::{Ahead, ahead};

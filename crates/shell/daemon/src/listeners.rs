@@ -233,11 +233,20 @@ pub(crate) fn clear_stale(path: &Path) -> Result<(), String> {
             path.display()
         ));
     }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+    if answers(path).map_err(|why| format!("cannot ask who serves {}: {why}", path.display()))? {
         return Err(format!("{} is in use by another program", path.display()));
     }
-    std::fs::remove_file(path)
+    sys::named::remove(path)
         .map_err(|why| format!("cannot remove the stale socket {}: {why}", path.display()))
+}
+
+/// Whether somebody listens at a socket; one whose queue is full does as well, and is not waited for.
+fn answers(path: &Path) -> rustix::io::Result<bool> {
+    use rustix::io::Errno;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let connected = rustix::net::connect(&socket, &rustix::net::SocketAddrUnix::new(path)?);
+    Ok(matches!(connected, Ok(()) | Err(Errno::AGAIN)))
 }
 
 /// Who listens on a TCP port: `pid 842 (uvicorn)`, by /proc/net/tcp and the descriptors of processes that we may see.

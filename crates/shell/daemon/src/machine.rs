@@ -27,7 +27,8 @@ impl Files for Machine {
             return Err(ReadError::NotAFile);
         }
         let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(other)?;
+        // Looked at again when it is open, and not waited for: somebody may have put something else there.
+        let file = sys::files::regular_anywhere(path.as_ref()).map_err(other)?;
         file.take(bytes_max.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(other)?;

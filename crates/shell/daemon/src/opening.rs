@@ -125,9 +125,9 @@ pub(crate) async fn open_fronts(
     Ok(control)
 }
 
-/// Its directory may be somebody's: not through a link of his.
-fn write_pid(path: &str, pid: i32) -> std::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+/// Its directory may be somebody's: not through a link of his, and no FIFO of his is waited for.
+pub(crate) fn write_pid(path: &str, pid: i32) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK;
     let file = sys::files::open(path.as_ref(), flags, Mode::from_raw_mode(0o666))?;
     writeln!(std::fs::File::from(file), "{pid}")
 }

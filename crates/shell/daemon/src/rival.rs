@@ -9,6 +9,7 @@
 //! ```
 //! A pid alone is no evidence (it is reused), and a port that another kind of program holds is no supervisor.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,9 +66,17 @@ fn by_pidfile(pidfile: &str, config: &str) -> Option<Rival> {
     })
 }
 
+/// A number, and some space around it.
+const PIDFILE_BYTES_MAX: u64 = 64;
+
 /// The pid that a pidfile names.
 fn pid_in(pidfile: &str) -> Option<i32> {
-    let text = std::fs::read_to_string(pidfile).ok()?;
+    // Nothing of it is shown; its directory may be somebody's, who may put anything there.
+    let file = sys::files::regular_anywhere(pidfile.as_ref()).ok()?;
+    let mut text = String::new();
+    file.take(PIDFILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .ok()?;
     text.trim().parse().ok().filter(|pid| *pid > 1)
 }
 

@@ -227,7 +227,7 @@ fn clean(daemon: &Shared) {
         daemon.remove_socket(&path);
     }
     if crate::rival::is_own_pidfile(&pidfile, daemon.root_pid) {
-        let _ = std::fs::remove_file(pidfile);
+        let _ = sys::named::remove(pidfile.as_ref());
     }
     if let Some(ledger) = &daemon.state.borrow().ledger {
         let _ = ledger.sync();

@@ -393,7 +393,7 @@ impl Daemon {
         let ours = self.knows_socket(path);
         self.state.borrow_mut().sockets.remove(path);
         if ours {
-            let _ = std::fs::remove_file(path);
+            let _ = sys::named::remove(path.as_ref());
         }
     }
 
