@@ -3,7 +3,6 @@
 use crate::printer;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::inotify;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,7 +22,7 @@ pub(crate) fn follow(path: &Path) -> u8 {
 }
 
 fn follow_from_end(path: &Path) -> std::io::Result<()> {
-    let mut file = File::open(path)?;
+    let mut file = sys::files::regular(path)?;
     file.seek(SeekFrom::End(0))?;
     let watcher = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -42,7 +41,7 @@ fn follow_from_end(path: &Path) -> std::io::Result<()> {
         if let Ok(meta) = std::fs::metadata(path) {
             let own = file.metadata()?;
             if meta.ino() != own.ino() {
-                file = File::open(path)?;
+                file = sys::files::regular(path)?;
                 continue;
             }
             if own.len() < file.stream_position()? {

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use wire::Sink;
 
 /// Bytes kept for root's stdout or stderr while its reader is slow. A burst of ten thousand lines fits; more
@@ -152,7 +152,8 @@ impl Log {
             self.size = 0;
             return None;
         }
-        rotate(Path::new(path), *backups);
+        // Where the directory cannot be reached, the file cannot be opened either, and that is told.
+        let _ = sys::named::rotate(Path::new(path), *backups);
         self.file = None;
         self.size = 0;
         self.open()
@@ -163,7 +164,7 @@ impl Log {
         let Sink::File { path, .. } = &self.sink else {
             return Ok(());
         };
-        match std::fs::remove_file(path) {
+        match sys::named::remove(Path::new(path)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(format!("cannot remove {path}: {error}")),
@@ -241,19 +242,6 @@ pub(crate) fn own_description(fd: OwnedFd) -> OwnedFd {
 
 fn wants_file(sink: &Sink) -> bool {
     matches!(sink, Sink::File { .. } | Sink::Device { .. })
-}
-
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
-}
-
-fn rotate(path: &Path, backups: u32) {
-    for number in (1..backups).rev() {
-        let _ = std::fs::rename(numbered(path, number), numbered(path, number + 1));
-    }
-    let _ = std::fs::rename(path, numbered(path, 1));
 }
 
 #[cfg(test)]

@@ -92,12 +92,10 @@ pub fn tail(path: &str, offset: i64, length: i64) -> Tail {
     }
 }
 
-/// Only regular files: opening a pipe would wait for its other end.
+/// Only regular files: opening a pipe would wait for its other end. Its directory may be its program's user's: a link of
+/// his to what is not his would show that to whoever may read logs.
 fn open(path: &str) -> io::Result<(File, u64)> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let file = File::open(path)?;
+    let file = sys::files::regular(path.as_ref())?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }
@@ -154,5 +152,23 @@ mod tests {
         assert_eq!(tail(0, 0), (String::new(), 10, true));
         assert_eq!(tail(-20, 5), ("56789".into(), 10, true));
         assert_eq!(super::tail("/nonexistent", 7, 5), Tail::default());
+    }
+
+    #[test]
+    fn a_link_shows_only_what_is_its_makers() {
+        use std::os::unix::fs::{MetadataExt, lchown, symlink};
+        let (dir, real) = log("precious");
+        let link = dir.path().join("link");
+        symlink(&real, &link).expect("linked");
+        let link = link.to_str().expect("path");
+        assert_eq!(read(link, 0, 0), Ok("precious".to_owned()));
+        if std::fs::metadata(&real).expect("there").uid() != 0 {
+            return;
+        }
+        lchown(link, Some(4_000_001), None).expect("given");
+        assert_eq!(read(link, 0, 0), Err(ReadError::Failed));
+        assert_eq!(tail(link, 0, 100).text, "");
+        lchown(&real, Some(4_000_001), None).expect("given");
+        assert_eq!(read(link, 0, 0), Ok("precious".to_owned()));
     }
 }

@@ -94,10 +94,7 @@ struct Log {
 
 impl Log {
     fn open(path: &Path, last: u64) -> io::Result<Log> {
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let file = File::open(path)?;
+        let file = sys::files::regular(path)?;
         let metadata = file.metadata()?;
         Ok(Log {
             file,
