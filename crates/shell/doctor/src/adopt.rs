@@ -10,7 +10,7 @@ use finding::escape;
 use servers::{Address, Weight};
 
 use crate::args::Args;
-use crate::change::{diff, edit, insert, write};
+use crate::change::{diff, edit, insert, words as words_of, write};
 use crate::disk::Disk;
 use crate::io::Io;
 use crate::look::look;
@@ -93,7 +93,7 @@ pub(crate) fn run(words: &[String], io: &mut Io<'_>) -> u8 {
                 io.err,
                 "error: {} cannot be written: {}",
                 escape(&path.display().to_string()),
-                why.kind()
+                escape(&words_of(&why))
             );
             return 2;
         }
@@ -349,8 +349,7 @@ fn binds(subject: &Subject, authority: &str) -> bool {
 }
 
 fn read(disk: &Disk, path: &std::path::Path) -> Result<String, String> {
-    disk.text(path, FILE_BYTES_MAX)
-        .ok_or_else(|| format!("{} cannot be read", path.display()))
+    disk.own_text(path, FILE_BYTES_MAX)
 }
 
 fn lay(disk: &mut Disk, repair: &Repair) -> Result<(), String> {

@@ -3,9 +3,7 @@
 //! A fix only takes effect once the owner's command has run, which the doctor does not do. So `--fix` notes beside the file what runs then;
 //! later runs show it beside what runs now, for a day.
 
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -65,14 +63,11 @@ pub(crate) fn note(scene: &Scene) {
             .map(|w| json!({ "program": w.program, "pid": w.pid, "argv": w.argv, "watches": w.watches }))
             .collect();
         let text = json!({ "steadfast": 1, "kind": "before", "at_unix_s": scene.now_unix_s, "programs": list }).to_string();
-        let path = path(&main.path);
-        let _ = fs::remove_file(&path);
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
-        let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        let _ = sys::named::Named::of(&path(&main.path)).and_then(|beside| {
+            let _ = beside.remove(beside.name());
+            let mut file = beside.create(beside.name(), 0o600)?;
+            file.write_all(text.as_bytes())
+        });
     }
 }
 

@@ -1,12 +1,14 @@
 //! Changes of text files: made, shown as a difference, written at once with a copy of the old one beside.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use finding::{escape, mask_line};
 use similar::TextDiff;
+use sys::named::Named;
 
 use crate::model::TextEdit;
 
@@ -100,56 +102,83 @@ fn backup_name(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(format!(".{name}.steadfast-backup-{number}"))
 }
 
-/// Replaces a file at once, with its owner and permissions; the copy of the old one, if there was one.
+/// What went wrong, for people. A message of ours says more than its kind.
+pub(crate) fn words(why: &std::io::Error) -> String {
+    match why.raw_os_error() {
+        Some(_) => why.kind().to_string(),
+        None => why.to_string(),
+    }
+}
+
+/// Replaces a file at once, with its owner and permissions; the copy of the old one, if there was one. Its directory may be
+/// somebody's, and we root: he must not lead us to what is not his, nor be given it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<Option<PathBuf>> {
     // A link stays a link.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let old = fs::metadata(path).ok();
-    let parent = path.parent().and_then(|d| fs::metadata(d).ok());
-    let (mode, owner) = match (&old, &parent) {
-        (Some(old), _) => (
-            old.permissions().mode() & 0o7777,
-            Some((old.uid(), old.gid())),
-        ),
-        (None, Some(dir)) => (0o600, Some((dir.uid(), dir.gid()))),
-        (None, None) => (0o600, None),
+    let named = Named::find(path)?;
+    let old = match named.read() {
+        Ok(file) => Some(file),
+        Err(why) if why.kind() == ErrorKind::NotFound => None,
+        Err(why) => return Err(why),
+    };
+    let access = match &old {
+        Some(file) => {
+            let meta = file.metadata()?;
+            (meta.mode() & 0o7777, (meta.uid(), meta.gid()))
+        }
+        None => {
+            let dir = named.directory()?;
+            (0o600, (dir.st_uid, dir.st_gid))
+        }
     };
     let mut backup = None;
-    if old.is_some() {
-        let free = (1..=BACKUPS_MAX)
-            .map(|n| backup_name(path, n))
-            .find(|p| !p.exists());
-        let free = free.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::AlreadyExists))?;
-        put(&free, &fs::read(path)?, mode, owner)?;
+    if let Some(mut file) = old {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let taken = named.names()?;
+        let free = (1..=BACKUPS_MAX).map(|n| backup_name(named.path(), n));
+        let free = free
+            .into_iter()
+            .find(|path| {
+                path.file_name()
+                    .is_some_and(|name| !taken.iter().any(|it| it == name))
+            })
+            .ok_or(ErrorKind::AlreadyExists)?;
+        put(&named, free.file_name().unwrap_or_default(), &bytes, access)?;
         backup = Some(free);
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.steadfast-new-{}", std::process::id()));
-    let _ = fs::remove_file(&new);
-    put(&new, bytes, mode, owner)
-        .and_then(|()| fs::rename(&new, path))
+    let name = named.name().to_string_lossy();
+    let new = OsString::from(format!(".{name}.steadfast-new-{}", std::process::id()));
+    let _ = named.remove(&new);
+    put(&named, &new, bytes, access)
+        .and_then(|()| named.rename(&new, named.name()))
         .inspect_err(|_| {
-            let _ = fs::remove_file(&new);
+            let _ = named.remove(&new);
         })?;
     Ok(backup)
 }
 
-fn put(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+fn put(
+    named: &Named,
+    name: &OsStr,
+    bytes: &[u8],
+    (mode, (uid, gid)): (u32, (u32, u32)),
+) -> std::io::Result<()> {
+    let mut file = named.create(name, 0o600)?;
     file.write_all(bytes)?;
-    if let Some((uid, gid)) = owner {
-        let now = file.metadata()?;
-        if (now.uid(), now.gid()) != (uid, gid) {
-            // Without the right to give it away it stays ours; the permissions decide who reads it.
-            let _ = chown(path, Some(uid), Some(gid));
-        }
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) != (uid, gid) {
+        // Without the right to give it away it stays ours; the permissions decide who reads it. The file itself, not what
+        // has its name by now.
+        let _ = fchown(&file, Some(uid), Some(gid));
     }
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.sync_all()
+}
+
+/// Gives a file other permissions: the file itself, not what somebody's link leads to.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    let file = Named::find(path)?.read()?;
+    file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 #[cfg(test)]
@@ -172,5 +201,46 @@ mod tests {
         );
         assert!(edit(text, &[take(99, 1, 1)]).is_err());
         assert_eq!(insert("a\r\nb", 1, &["c".into()]), "a\r\nc\r\nb");
+    }
+
+    /// A directory of somebody's app, in which a file of his and a link of his to a file of ours lie.
+    fn theirs() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (app, ours) = (dir.path().join("app"), dir.path().join("ours"));
+        fs::create_dir(&app).expect("made");
+        fs::write(&ours, "KEY=ours\n").expect("written");
+        std::os::unix::fs::symlink(&ours, app.join(".env")).expect("linked");
+        (dir, app.join(".env"), ours)
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_the_copy_lies_beside_what_it_leads_to() {
+        let (_dir, link, ours) = theirs();
+        let backup = write(&link, b"KEY=new\n")
+            .expect("written")
+            .expect("a copy");
+        assert_eq!(backup, backup_name(&ours, 1));
+        assert_eq!(fs::read_to_string(&backup).expect("copied"), "KEY=ours\n");
+        assert_eq!(fs::read_to_string(&ours).expect("there"), "KEY=new\n");
+        assert!(link.is_symlink());
+        set_mode(&link, 0o640).expect("set");
+        assert_eq!(fs::metadata(&ours).expect("there").mode() & 0o777, 0o640);
+        assert_eq!(backups(&ours).len(), 1);
+    }
+
+    #[test]
+    fn root_changes_nothing_that_somebodys_link_leads_to() {
+        let (_dir, link, ours) = theirs();
+        let before = fs::metadata(&ours).expect("there");
+        if before.uid() != 0 {
+            return;
+        }
+        std::os::unix::fs::lchown(&link, Some(4_000_001), None).expect("given");
+        let refused = write(&link, b"KEY=new\n").expect_err("refused");
+        assert!(words(&refused).contains("root does not follow it"));
+        assert!(set_mode(&link, 0o666).is_err());
+        assert!(crate::disk::Disk::default().own_text(&link, 100).is_err());
+        assert_eq!(fs::read_to_string(&ours).expect("there"), "KEY=ours\n");
+        assert_eq!(fs::metadata(&ours).expect("there").mode(), before.mode());
     }
 }

@@ -29,20 +29,38 @@ impl Disk {
         if let Some(bytes) = self.overlay.get(path) {
             return Ok(bytes.clone());
         }
-        let file = open(path)?;
-        let mut bytes = Vec::new();
-        file.take(bytes_max.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|e| ReadError::Other(e.kind().to_string()))?;
-        if bytes.len() as u64 > bytes_max {
-            return Err(ReadError::TooLarge);
-        }
-        Ok(bytes)
+        whole(open(path)?, bytes_max)
+    }
+
+    /// The text of a file that is going to be changed. As root not through somebody's link to what is not his: it would be
+    /// written into a file of his, if he puts one there meanwhile.
+    pub(crate) fn own_text(&self, path: &Path, bytes_max: u64) -> Result<String, String> {
+        let bytes = match self.overlay.get(path) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => match sys::files::regular(path) {
+                Ok(file) => whole(file, bytes_max),
+                Err(why) => return Err(format!("{} cannot be read: {why}", path.display())),
+            },
+        };
+        let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        text.filter(|text| !text.contains('\0'))
+            .ok_or_else(|| format!("{} cannot be read", path.display()))
     }
 
     pub(crate) fn is_file(&self, path: &Path) -> bool {
         self.overlay.contains_key(path) || path.is_file()
     }
+}
+
+fn whole(file: fs::File, bytes_max: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|e| ReadError::Other(e.kind().to_string()))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(ReadError::TooLarge);
+    }
+    Ok(bytes)
 }
 
 /// Opens a regular file. Never waits: a FIFO or a device is refused, also one that takes the place of the file meanwhile.

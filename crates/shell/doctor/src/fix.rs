@@ -5,15 +5,13 @@
 //! pattern of an include matches), then the new one is renamed over it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use finding::escape;
 
 use crate::args::Args;
 use crate::before;
-use crate::change::{diff, edit, insert, write};
+use crate::change::{diff, edit, insert, set_mode, words, write};
 use crate::disk::Disk;
 use crate::io::Io;
 use crate::judge::{Diagnosis, Judged, judge};
@@ -161,8 +159,7 @@ fn lay(done: &mut Done, diagnosis: &Diagnosis) -> Result<(), String> {
 }
 
 fn read(disk: &Disk, file: &Path) -> Result<String, String> {
-    disk.text(file, FILE_BYTES_MAX)
-        .ok_or_else(|| format!("{} cannot be read", file.display()))
+    disk.own_text(file, FILE_BYTES_MAX)
 }
 
 fn new_key() -> Result<String, String> {
@@ -266,7 +263,7 @@ fn finish(done: &Done, by_hand: usize, args: &Args, io: &mut Io<'_>) -> u8 {
                     io.err,
                     "error: {} cannot be written: {}",
                     escape(&path.display().to_string()),
-                    why.kind()
+                    escape(&words(&why))
                 );
                 return 2;
             }
@@ -276,11 +273,11 @@ fn finish(done: &Done, by_hand: usize, args: &Args, io: &mut Io<'_>) -> u8 {
         let shown = escape(&path.display().to_string());
         if args.diff {
             let _ = writeln!(io.out, "chmod {mode:04o} {shown}");
-        } else if let Err(why) = fs::set_permissions(path, fs::Permissions::from_mode(*mode)) {
+        } else if let Err(why) = set_mode(path, *mode) {
             let _ = writeln!(
                 io.err,
                 "error: the permissions of {shown} cannot be changed: {}",
-                why.kind()
+                escape(&words(&why))
             );
             return 2;
         } else {
