@@ -113,7 +113,11 @@ pub fn private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The system's, or it is no socket.
 pub fn socket(path: &Path) -> io::Result<(OwnedFd, Stat)> {
-    let fd = rustix::fs::open(path, LOOK, Mode::empty())?;
+    socket_in(CWD, path)
+}
+
+fn socket_in(dir: BorrowedFd<'_>, path: &Path) -> io::Result<(OwnedFd, Stat)> {
+    let fd = rustix::fs::openat(dir, path, LOOK, Mode::empty())?;
     let stat = rustix::fs::fstat(&fd)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
         let text = format!("{} is no socket", path.display());
@@ -122,12 +126,14 @@ pub fn socket(path: &Path) -> io::Result<(OwnedFd, Stat)> {
     Ok((fd, stat))
 }
 
-/// Gives the socket at this path a mode, and an owner if there is one to give. Only a socket that has no other name.
+/// Gives the socket at this path a mode, and an owner if there is one to give. Only a socket that has no other name, in a
+/// directory that is found by the rules of the module: whoever owns a part of the way could lead us to somebody else's.
 ///
 /// # Errors
 /// The system's, or something else stands there by now.
 pub fn set_socket(path: &Path, mode: u32, owner: Option<(u32, Option<u32>)>) -> io::Result<()> {
-    let (fd, stat) = socket(path)?;
+    let named = crate::named::Named::of(path)?;
+    let (fd, stat) = socket_in(named.dir(), named.name().as_ref())?;
     if stat.st_nlink != 1 {
         return Err(io::Error::other("it is not the socket that was made"));
     }
@@ -451,10 +457,17 @@ mod tests {
         assert_eq!(std::fs::metadata(&file).expect("there").mode(), before);
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
         set_socket(&socket, 0o640, None).expect("set");
-        assert_eq!(
-            std::fs::metadata(&socket).expect("there").mode() & 0o777,
-            0o640
-        );
+        let mode = || std::fs::metadata(&socket).expect("there").mode() & 0o777;
+        assert_eq!(mode(), 0o640);
+        // Somebody's link in the place of the directory.
+        symlink(".", dir.join("theirs")).expect("linked");
+        let theirs = dir.join("theirs/socket");
+        set_socket(&theirs, 0o600, None).expect("set");
+        if geteuid().is_root() {
+            std::os::unix::fs::lchown(dir.join("theirs"), Some(NOBODY), None).expect("given");
+            assert!(set_socket(&theirs, 0o777, Some((NOBODY, None))).is_err());
+        }
+        assert_eq!(mode(), 0o600);
         let (uid, gid) = (geteuid().as_raw(), rustix::process::getegid().as_raw());
         assert!(hand_over(&file, uid, gid).expect("asked"));
         assert!(!hand_over(&dir.join("link"), uid, gid).expect("asked"));

@@ -5,7 +5,7 @@
 //! [`crate::files`], and does the rest by its descriptor: it is the directory that was looked at, wherever it is by then.
 
 use crate::files::{self, Spot};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -66,6 +66,11 @@ impl Named {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its directory, as a place.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 
     /// The name in its directory.

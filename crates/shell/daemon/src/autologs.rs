@@ -83,7 +83,7 @@ pub(crate) fn clear(dir: &str, identifier: &str) -> Option<String> {
     for entry in entries.flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| is_auto(name, identifier)) {
-            let _ = std::fs::remove_file(Path::new(dir).join(&name));
+            let _ = sys::named::remove(&Path::new(dir).join(&name));
         }
     }
     None

@@ -3,7 +3,6 @@
 //! Restarts are noticed by the deaths of processes themselves (pidfd), so nothing is missed between two looks.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sys::named::Named;
 
 use crate::code::Language;
 use crate::scene::logs::TOUCHED;
@@ -49,7 +49,7 @@ impl Touched {
 
 impl Drop for Touched {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = sys::named::remove(&self.path);
     }
 }
 
@@ -186,10 +186,7 @@ fn file_name(subject: &Subject) -> String {
 
 fn touch(dir: &Path, name: &str) -> std::io::Result<Touched> {
     let path = dir.join(name);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
+    let mut file = Named::of(&path)?.create(name.as_ref(), 0o666)?;
     let touched = Touched {
         dir: dir.to_path_buf(),
         path,
