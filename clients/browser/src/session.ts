@@ -166,6 +166,8 @@ export const createSession = (options: Options = {}): Session => {
   /** One exchange with an address of ours, within `timeout`. */
   const exchange = async (url: string, bearer?: string, body?: unknown, post = !!body, bare = false) => {
     const { nonce, headers } = headersFor(bearer);
+    // Nobody did anything: a page that is only open keeps no session from ending. A gateway alone reads it.
+    if (nonce) headers["Steadfast-Passive"] = "1";
     if (body) headers["Content-Type"] = "application/json";
     const stop = new AbortController();
     let cancel!: () => void;
@@ -288,10 +290,7 @@ export const createSession = (options: Options = {}): Session => {
       } else {
         const better = refreshAt && !refreshed && (await refresh(bearer));
         refreshed = true;
-        if (verdict == "weak" && !better) {
-          await ping();
-          return;
-        }
+        if (verdict == "weak" && !better) return ping();
       }
     }
   };

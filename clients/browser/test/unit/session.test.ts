@@ -81,7 +81,7 @@ test("cross-origin: no header of ours until the backend has answered as Steadfas
   void tab.session.verify();
   await world.run(100);
   const verifications = world.backend.requests.filter((it) => it.url.endsWith("/verify"));
-  expect(verifications.map((it) => it.headers.has("steadfast-nonce"))).toEqual([false, true]);
+  for (const name of ["steadfast-nonce", "steadfast-passive"]) expect(verifications.map((it) => it.headers.has(name))).toEqual([false, true]);
 });
 
 test("cross-origin, an ordinary backend: never a header that forces a preflight but the token", async () => {
@@ -94,6 +94,32 @@ test("cross-origin, an ordinary backend: never a header that forces a preflight 
   await tab.session.fetch("https://api.example/api/x");
   const names = new Set(world.backend.requests.flatMap((it) => [...it.headers.keys()]));
   expect([...names]).toEqual(["authorization"]);
+});
+
+test("a page that is only open says so: pings, verifications and refreshes are passive, calls of the app are not", async () => {
+  fresh();
+  const { token } = world.backend.open("ada", "cookie");
+  world.cookies.set("sid", token);
+  // Addresses of the program: nothing in them tells the gateway what they are for.
+  const page = { verify: "/api/auth/verify", ping: "/api/health", refresh: "/api/auth/refresh", mode: "cookie" } as const;
+  const tab = world.tab(page);
+  await world.run(700_000);
+  await tab.session.fetch("/api/orders");
+  world.backend.program = faults.denying;
+  void tab.session.verify();
+  await world.run(2_000);
+  const said = new Map<string, Set<string | null>>();
+  for (const { url, headers } of world.backend.requests) {
+    const path = new URL(url).pathname;
+    said.set(path, (said.get(path) ?? new Set()).add(headers.get("steadfast-passive")));
+  }
+  const passive = new Set(["1"]);
+  expect(Object.fromEntries(said)).toEqual({
+    "/api/auth/verify": passive,
+    "/api/health": passive,
+    "/api/auth/refresh": passive,
+    "/api/orders": new Set([null]),
+  });
 });
 
 test("unknown answers keep signed in, and status says what is going on", async () => {

@@ -62,6 +62,7 @@ async fn client(store: Arc<impl Store + 'static>, first: Link, until: Instant) -
             policy: Policy::default(),
             time: TIME,
             realm: session::Realm::default(),
+            traffic: session::Traffic::Active,
         };
         match store.refresh(ask).await {
             Ok(Refreshed::Granted(next)) => token = next,

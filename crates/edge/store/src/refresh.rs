@@ -3,7 +3,7 @@
 use crate::store::{RefreshAsk, Refreshed};
 use session::judge::expired;
 use session::rotating::{Chain, Step, refresh};
-use session::{Credential, Ended, Refusal, Row, Unsure, Why};
+use session::{Credential, Ended, Refusal, Row, Traffic, Unsure, Why};
 
 /// What to change.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +40,10 @@ pub(crate) fn plan(row: Option<&Row>, asked: &RefreshAsk) -> (Change, Refreshed)
     }
     match step {
         Step::Commit(chain, link) => (Change::Chain(chain), Refreshed::Granted(link)),
-        Step::Repeat(link) => (Change::Seen, Refreshed::Granted(link)),
+        Step::Repeat(link) => match asked.traffic {
+            Traffic::Active => (Change::Seen, Refreshed::Granted(link)),
+            Traffic::Passive => (Change::None, Refreshed::Granted(link)),
+        },
         Step::Theft => {
             let other = Some(asked.context.clone());
             let ended = Ended {

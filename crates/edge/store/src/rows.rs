@@ -119,7 +119,7 @@ pub(crate) fn set_chain(
     id: Sid,
     chain: &session::rotating::Chain,
     context: &str,
-    now_ms: u64,
+    seen_ms: u64,
 ) -> rusqlite::Result<()> {
     let sql =
         "UPDATE session SET chain = ?2, context = ?3, seen_ms = max(seen_ms, ?4) WHERE id = ?1";
@@ -127,7 +127,7 @@ pub(crate) fn set_chain(
         id.0.as_slice(),
         chain::encode(chain),
         context,
-        ms(now_ms)
+        ms(seen_ms)
     ])?;
     Ok(())
 }

@@ -7,7 +7,9 @@ use session::judge::{Policy, Shelf, Sweep};
 use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{Alarm, Found, Realm, Refusal, Row, Sid, Time, Token, Touch, Unsure, UserId, Why};
+use session::{
+    Alarm, Found, Realm, Refusal, Row, Sid, Time, Token, Touch, Traffic, Unsure, UserId, Why,
+};
 use std::future::Future;
 
 /// What a store says about a token.
@@ -49,6 +51,18 @@ pub struct RefreshAsk {
     pub time: Time,
     /// Of the gateway that was asked: a session of another one is none here.
     pub realm: Realm,
+    /// Passive: an open page refreshes by itself, and that does not renew idle time.
+    pub traffic: Traffic,
+}
+
+impl RefreshAsk {
+    /// When the session was used last, as far as this refresh can say: a row keeps what is later.
+    pub(crate) fn seen_ms(&self) -> u64 {
+        match self.traffic {
+            Traffic::Active => self.time.now_ms,
+            Traffic::Passive => 0,
+        }
+    }
 }
 
 /// What came of it. Whatever it says is durable.

@@ -396,7 +396,7 @@ fn refreshed(
     let (change, answer) = plan(row.as_ref(), asked);
     match change {
         Change::None => {}
-        Change::Chain(chain) => rows::set_chain(db, id, &chain, &asked.context, asked.time.now_ms)?,
+        Change::Chain(chain) => rows::set_chain(db, id, &chain, &asked.context, asked.seen_ms())?,
         Change::Seen => rows::touch(db, id, asked.time.now_ms)?,
         Change::End(ended) => {
             rows::end(db, id, &ended)?;

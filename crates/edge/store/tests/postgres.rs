@@ -12,7 +12,8 @@ use session::revoke::{Cached, Line, Recall, Scope, recall};
 use session::rotating::Refresh;
 use session::token::Link;
 use session::{
-    Alarm, Hidden, Kind, LEASE_MS, Policy, Refusal, SWEEP_LATE_MS, StoreId, Token, Touch, Why, hash,
+    Alarm, Hidden, Kind, LEASE_MS, Policy, Refusal, SWEEP_LATE_MS, StoreId, Token, Touch, Traffic,
+    Why, hash,
 };
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,6 +46,7 @@ fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
         policy: Policy::default(),
         time: at(0),
         realm: session::Realm::default(),
+        traffic: session::Traffic::Active,
     }
 }
 
@@ -88,6 +90,26 @@ async fn sessions() {
         matches!(&one, Ok(Refreshed::Granted(_))) && one == two,
         "{one:?} {two:?}"
     );
+    let Ok(Refreshed::Granted(second)) = &one else {
+        panic!("{one:?}")
+    };
+    for (link, traffic, seen_ms) in [
+        (first, Traffic::Passive, NOW_MS),
+        (first, Traffic::Active, NOW_MS + 90_000),
+        (second, Traffic::Passive, NOW_MS + 90_000),
+    ] {
+        let asked = RefreshAsk {
+            time: at(90_000 + u64::from(link == second)),
+            traffic,
+            ..ask(link, 1, 1)
+        };
+        let granted = store.refresh(asked).await;
+        assert!(matches!(granted, Ok(Refreshed::Granted(_))), "{granted:?}");
+        let Answer::Row(row) = store.find(&tokens[2]).await else {
+            panic!("a row")
+        };
+        assert_eq!(row.seen_ms, seen_ms, "{traffic:?}");
+    }
     let theft = Refreshed::Refused(Refusal::Ended(Why::Theft));
     assert_eq!(store.refresh(ask(first, 2, 3)).await, Ok(theft));
     assert_eq!(alive(&store, &tokens[2]).await, Some(false));

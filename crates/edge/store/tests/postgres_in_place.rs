@@ -37,6 +37,7 @@ fn ask(token: &Token) -> RefreshAsk {
         policy: Policy::default(),
         time: at(0),
         realm: session::Realm::default(),
+        traffic: session::Traffic::Active,
     }
 }
 

@@ -56,6 +56,7 @@ fn ask(token: &Token, n: u32) -> RefreshAsk {
         policy: Policy::default(),
         time: at(0),
         realm: session::Realm::default(),
+        traffic: session::Traffic::Active,
     }
 }
 

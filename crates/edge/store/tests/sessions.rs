@@ -8,7 +8,9 @@ use session::judge::sweep;
 use session::revoke::{Line, Scope};
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{Hidden, Kind, Policy, Refusal, SWEEP_LATE_MS, Token, Unsure, Verdict, Why, hash};
+use session::{
+    Hidden, Kind, Policy, Refusal, SWEEP_LATE_MS, Token, Traffic, Unsure, Verdict, Why, hash,
+};
 use store::{Answer, RefreshAsk, Refreshed, Sqlite, Store as _};
 
 fn count(store: &Sqlite) -> u64 {
@@ -183,6 +185,7 @@ fn ask(token: &Link, ci: u8, draw: u8) -> RefreshAsk {
         policy: Policy::default(),
         time: at(0),
         realm: session::Realm::default(),
+        traffic: session::Traffic::Active,
     }
 }
 
@@ -267,6 +270,34 @@ async fn refreshes_are_durable_and_can_be_repeated() {
         signed_in(&store, &Token::Rotating(links[9].clone())).await,
         "the session lives"
     );
+}
+
+#[tokio::test]
+async fn a_page_that_is_only_open_refreshes_and_renews_no_idle_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(dir.path());
+    let (row, Token::Rotating(first)) = session(1, Kind::Rotating, "ada") else {
+        panic!("rotating")
+    };
+    store.insert(row).await.expect("kept");
+    let asked = |traffic| RefreshAsk {
+        time: at(100_000),
+        traffic,
+        ..ask(&first, 1, 1)
+    };
+    // The second is a repeat: its row is written in another place.
+    for (traffic, seen_ms) in [
+        (Traffic::Passive, at(0).now_ms),
+        (Traffic::Passive, at(0).now_ms),
+        (Traffic::Active, at(100_000).now_ms),
+    ] {
+        let granted = store.refresh(asked(traffic)).await;
+        assert!(matches!(granted, Ok(Refreshed::Granted(_))), "{granted:?}");
+        let Answer::Row(row) = store.find(&Token::Rotating(first.clone())).await else {
+            panic!("a row")
+        };
+        assert_eq!(row.seen_ms, seen_ms, "{traffic:?}");
+    }
 }
 
 #[tokio::test]

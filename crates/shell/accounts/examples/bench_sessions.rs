@@ -224,6 +224,7 @@ fn ask(token: Link, n: u32) -> RefreshAsk {
         policy: Policy::default(),
         time: time(),
         realm: session::Realm::default(),
+        traffic: session::Traffic::Active,
     }
 }
 

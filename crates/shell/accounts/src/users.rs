@@ -21,7 +21,9 @@ use session::judge::{addressed, bounded, living_since};
 use session::revoke::Scope;
 use session::rotating::Refresh;
 use session::token::Link;
-use session::{Hidden, Kind, Realm, Row, Sid, Token, Unsure, UserId, Verdict, Why, device};
+use session::{
+    Hidden, Kind, Realm, Row, Sid, Token, Traffic, Unsure, UserId, Verdict, Why, device,
+};
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -209,6 +211,7 @@ impl Accounts {
         token: Link,
         a: Hidden,
         caller: &Caller,
+        traffic: Traffic,
     ) -> Result<Link, Verdict> {
         let mut kept = self.door.kept_now().await.map_err(Verdict::Unknown)?;
         let whole = Token::Rotating(token.clone());
@@ -229,6 +232,7 @@ impl Accounts {
             policy: self.door.policy,
             time: self.door.time(),
             realm: caller.realm.clone(),
+            traffic,
         };
         match kept.refresh(ask).await {
             Ok(Refreshed::Granted(link)) => Ok(link),

@@ -511,6 +511,10 @@ async fn listed_origins_are_told_so_and_no_others() {
             said.header("access-control-allow-methods").contains("POST"),
             allowed
         );
+        for ours in ["Steadfast-Nonce", "Steadfast-Passive", "Authorization"] {
+            let headers = said.header("access-control-allow-headers");
+            assert_eq!(headers.contains(ours), allowed, "{ours}");
+        }
         let said = ask("GET", "/verify")
             .with("origin", origin)
             .to(&accounts)

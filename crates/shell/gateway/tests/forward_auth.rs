@@ -114,7 +114,7 @@ impl Proxy {
 }
 
 /// What holds through every proxy.
-fn check(proxy: &Proxy) {
+fn check(proxy: &Proxy, both: &Both) {
     let none = proxy.ask(Asked::get("/data"));
     assert_eq!(none.status, 401, "{none:?}");
     let challenge = none.header("www-authenticate").expect("a challenge");
@@ -141,6 +141,20 @@ fn check(proxy: &Proxy) {
     assert!(Compact::read(&token).expect("a JWT").proved_by(b"secret-1"));
     assert_eq!(claims(&seen.body)["sub"], "ada");
     assert!(!seen.body.contains("Basic"), "{}", seen.body);
+
+    // The proxy passes on that nobody did anything.
+    let [pat, sam] = ["pat", "sam"].map(|user| both.door.sign_in(user));
+    both.door.age();
+    let asked = Asked::get("/data").cookie(&pat);
+    let passive = proxy.ask(asked.line("Steadfast-Passive: 1"));
+    assert_eq!(passive.status, 200, "{passive:?}");
+    assert_eq!(proxy.ask(Asked::get("/data").cookie(&sam)).status, 200);
+    let until = Instant::now() + LIMIT;
+    while !both.door.is_renewed("sam") {
+        assert!(Instant::now() < until, "sam is not seen");
+        std::thread::yield_now();
+    }
+    assert!(!both.door.is_renewed("pat"));
 
     // Forms and WebSockets of another origin.
     let cross = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example";
@@ -205,7 +219,7 @@ fn nginx_asks_and_keeps_a_503_a_503() {
         command.arg("-c").arg(dir.path().join("nginx.conf"));
         command
     });
-    check(&proxy);
+    check(&proxy, &both);
     // Another spelling of a path that goes to the gateway does not get past the question.
     for path in ["/data/../login", "/x/../_steadfast/verify", "/%6cogin"] {
         let asked = Asked::post(path, "ada").line("Sec-Fetch-Site: same-origin");
@@ -233,7 +247,7 @@ fn caddy_asks_and_keeps_a_503_a_503() {
         command.stderr(Stdio::null());
         command
     });
-    check(&proxy);
+    check(&proxy, &both);
 }
 
 /// Traefik's forwardAuth (v3, trustForwardHeader off): the client's lines without those of its connection, then these

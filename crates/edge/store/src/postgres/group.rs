@@ -180,7 +180,7 @@ impl Writes {
         self.ids.push(ask.ask.token.session.0.to_vec());
         self.new.push(new);
         self.contexts.push(ask.context.clone());
-        self.seen.push(ms(ask.time.now_ms));
+        self.seen.push(ms(ask.seen_ms()));
         self.old.push(old);
     }
 }

@@ -280,19 +280,19 @@ impl Postgres {
         let row = found.as_ref().map(schema::row).transpose();
         let row = row.map_err(|detail| Failure::new(Step::Read, detail))?;
         let (change, answer) = plan(row.as_ref(), ask);
-        let now_ms = ms(ask.time.now_ms);
+        let seen_ms = ms(ask.seen_ms());
         let done = match (change, row.map(|row| row.credential)) {
             (Change::Chain(new), Some(Credential::Rotating(old))) => {
                 let write = db.prepared(schema::SET_CHAIN).await?;
                 let (new, old) = (chain::encode(&new), chain::encode(&old));
                 let done = db
-                    .execute(&write, &[&key, &new, &ask.context, &now_ms, &old])
+                    .execute(&write, &[&key, &new, &ask.context, &seen_ms, &old])
                     .await;
                 done.map_err(said::at(Step::Commit))? == 1
             }
             (Change::Seen, _) => {
                 let write = db.prepared(schema::TOUCH).await?;
-                db.execute(&write, &[&key, &now_ms])
+                db.execute(&write, &[&key, &seen_ms])
                     .await
                     .map_err(said::at(Step::Commit))?;
                 true

@@ -272,7 +272,10 @@ pub(super) async fn refresh(
         return Err(Problem::grant(Refusal::Malformed, None).with_nonce(asker.nonce));
     };
     let session = token.session;
-    match accounts.refresh(token, a, &asker.caller).await {
+    match accounts
+        .refresh(token, a, &asker.caller, asker.traffic)
+        .await
+    {
         Ok(link) => {
             let said = Successor {
                 token: Token::Rotating(link).expose(),
@@ -348,7 +351,7 @@ pub(super) async fn logout_all(
         true => LogoutAll::default(),
         false => json(&headers, &body).map_err(|problem| *problem)?,
     };
-    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let admission = who(&accounts, &headers, &asker, asker.traffic).await?;
     let (user, keep) = (admission.user, admission.session);
     let realm = asker.caller.realm.clone();
     let scope = match asked.keep_this {
@@ -378,7 +381,7 @@ pub(super) async fn me(
     Extension(asker): Extension<Asker>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let admission = who(&accounts, &headers, &asker, asker.traffic).await?;
     let row = accounts.row(admission.session).await;
     let row = row.map_err(Problem::unknown)?;
     let row = row.ok_or_else(|| Problem::refused(Refusal::NotFound, Some(admission.session)))?;
@@ -408,7 +411,7 @@ pub(super) async fn sessions(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let admission = who(&accounts, &headers, &asker, asker.traffic).await?;
     let query = query.unwrap_or_default();
     let behind = query.split('&').find_map(|it| it.strip_prefix("after="));
     let behind = match behind.map(after) {
@@ -450,7 +453,7 @@ pub(super) async fn end_session(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let admission = who(&accounts, &headers, &asker, Traffic::Active).await?;
+    let admission = who(&accounts, &headers, &asker, asker.traffic).await?;
     let none = || Problem::new(Code::NotFound, "You have no such session.");
     // What is no text is no id either.
     let id = id.ok().and_then(|Path(id)| Sid::parse(&id));
@@ -517,7 +520,8 @@ pub(crate) fn document() -> String {
                 `code` is one of Code: 401 is a real authentication error, 503 says that nothing can be known now. A body has \
                 at most 64 KiB (413 `body_too_large`). A request that changes something, and every login, needs \
                 Sec-Fetch-Site: same-origin or none, or an Origin that is the gateway's own or listed in origins, unless its \
-                only credential is an Authorization header."
+                only credential is an Authorization header. With Steadfast-Passive: 1 a request does not count as use of the \
+                session (idle_timeout); verify never does."
         ),
         servers((url = "/_steadfast")),
         paths(

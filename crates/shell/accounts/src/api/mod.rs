@@ -25,9 +25,9 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use problem::Problem;
-use session::Sid;
 use session::cookie::{self, Sent};
 use session::csrf::{self, Asked};
+use session::{Sid, Traffic};
 use tower::ServiceExt as _;
 
 pub(crate) use handlers::document;
@@ -35,6 +35,7 @@ pub(crate) use handlers::document;
 const NONCE: HeaderName = HeaderName::from_static("steadfast-nonce");
 const SOURCE: HeaderName = HeaderName::from_static("steadfast-source");
 const SESSION: HeaderName = HeaderName::from_static("steadfast-session");
+const PASSIVE: HeaderName = HeaderName::from_static("steadfast-passive");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// A nonce is no longer; others are not echoed.
 const NONCE_BYTES_MAX: usize = 64;
@@ -47,6 +48,8 @@ const EXPOSED: &str =
 struct Asker {
     caller: Caller,
     nonce: Option<String>,
+    /// What the client says about it: a page that is only open keeps no session from ending.
+    traffic: Traffic,
 }
 
 pub(crate) fn router(accounts: Accounts) -> Router {
@@ -76,6 +79,7 @@ impl Accounts {
         let asker = Asker {
             caller: caller.clone(),
             nonce: nonce(request.headers()),
+            traffic: traffic(request.headers()),
         };
         let allowed = self.allowed_origin(request.headers(), caller);
         let mut answer = match self.admitted(request, &asker) {
@@ -159,7 +163,7 @@ fn preflight() -> Response<Body> {
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
-            "Authorization, Content-Type, Steadfast-Nonce",
+            "Authorization, Content-Type, Steadfast-Nonce, Steadfast-Passive",
         ),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
@@ -179,6 +183,13 @@ fn nonce(headers: &HeaderMap) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     let fits = (1..=NONCE_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain);
     fits.then(|| text.to_owned())
+}
+
+fn traffic(headers: &HeaderMap) -> Traffic {
+    match headers.get_all(PASSIVE).iter().any(|value| value == "1") {
+        true => Traffic::Passive,
+        false => Traffic::Active,
+    }
 }
 
 fn mark(headers: &mut HeaderMap, asker: &Asker, allowed: Option<HeaderValue>) {

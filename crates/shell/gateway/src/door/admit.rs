@@ -48,8 +48,19 @@ pub(crate) enum Decision {
 pub(crate) struct Asking {
     door: Rc<Door>,
     pass: Pass,
+    traffic: Traffic,
     sent: InCookie,
     bearer: InHeader,
+}
+
+/// How credentials are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here<'a> {
+    /// Whose sessions count.
+    pub(crate) realm: &'a Realm,
+    /// Whether a verdict has to be fresh.
+    pub(crate) fresh: bool,
+    pub(crate) traffic: Traffic,
 }
 
 /// Decides what can be decided at once: most requests bring no credential, or one that the cache may speak for.
@@ -133,7 +144,8 @@ pub(crate) fn begin(
         pass.open = false;
         return Ok(Decision::Passes(Some(Box::new(pass))));
     }
-    let (verdict, count) = match at_once(door, needs.realm, &sent, &bearer) {
+    let traffic = asked::traffic(head, buf);
+    let (verdict, count) = match at_once(door, (needs.realm, traffic), &sent, &bearer) {
         Some(decided) => decided,
         None => {
             pass.count = door.count();
@@ -141,6 +153,7 @@ pub(crate) fn begin(
             return Ok(Decision::Ask(Box::new(Asking {
                 door,
                 pass,
+                traffic,
                 sent,
                 bearer,
             })));
@@ -158,17 +171,23 @@ pub(crate) async fn ask(asking: Box<Asking>) -> Result<Option<Box<Pass>>, Ours> 
     let Asking {
         door,
         pass,
+        traffic,
         sent,
         bearer,
     } = *asking;
-    let looked = look(&door, (&pass.realm, pass.fresh), &sent, &bearer).await;
+    let here = Here {
+        realm: &pass.realm,
+        fresh: pass.fresh,
+        traffic,
+    };
+    let looked = look(&door, here, &sent, &bearer).await;
     settle(pass, looked, &sent).map(Some)
 }
 
 /// What needs no question to the store, and the count of revocations that was read for it.
 fn at_once(
     door: &Door,
-    realm: &Realm,
+    (realm, traffic): (&Realm, Traffic),
     sent: &InCookie,
     bearer: &InHeader,
 ) -> Option<(Verdict, u64)> {
@@ -180,7 +199,7 @@ fn at_once(
         (InCookie::None, InHeader::Ours(Some(token))) if token.kind() != Use::Cookie => token,
         (_, _) => return None,
     };
-    let (admission, count) = door.accounts.recalled(token, realm, Traffic::Active)?;
+    let (admission, count) = door.accounts.recalled(token, realm, traffic)?;
     Some((Verdict::Valid(admission), count))
 }
 
@@ -222,11 +241,10 @@ impl Looked {
     }
 }
 
-/// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in. `here`: whose
-/// sessions count, and whether a verdict has to be fresh.
+/// The verdict about the credentials: the cookie's, or the header's where the cookie signs nobody in.
 pub(crate) async fn look(
     door: &Door,
-    here: (&Realm, bool),
+    here: Here<'_>,
     sent: &InCookie,
     bearer: &InHeader,
 ) -> Looked {
@@ -260,14 +278,17 @@ pub(crate) async fn look(
 /// The verdict about one token; `fits` says whether it came as its kind does.
 async fn verify(
     door: &Door,
-    (realm, fresh): (&Realm, bool),
+    here: Here<'_>,
     token: Option<&Token>,
     fits: impl Fn(Use) -> bool,
 ) -> (Verdict, Option<Sid>) {
     match token {
         None => (Verdict::Invalid(Refusal::Malformed), None),
         Some(read) if !fits(read.kind()) => (Verdict::Invalid(Refusal::WrongUse), None),
-        Some(read) => door.verify(read, realm, Traffic::Active, fresh).await,
+        Some(read) => {
+            door.verify(read, here.realm, here.traffic, here.fresh)
+                .await
+        }
     }
 }
 

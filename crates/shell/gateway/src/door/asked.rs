@@ -8,6 +8,7 @@ use h1::Kind;
 use h1::request::{RequestHead, Upgrade};
 use session::cookie::{self, Channel, Sent, text};
 use session::csrf::{self, Forged};
+use session::judge::Traffic;
 use session::{Realm, Token};
 
 use crate::forward::Origin;
@@ -189,6 +190,20 @@ pub(crate) fn in_header(head: &RequestHead, buf: &[u8]) -> InHeader {
             }
         }
         Some(_) | None => InHeader::Other,
+    }
+}
+
+/// Whether somebody is there. Only the client can say that nobody did anything (`Steadfast-Passive: 1`, as the browser
+/// client does with pings and verifications): a program's health path looks like any other. It is believed, for it can
+/// only shorten the client's own session.
+pub(crate) fn traffic(head: &RequestHead, buf: &[u8]) -> Traffic {
+    let passive = |line: &h1::Line| {
+        let name = line.name().of(buf);
+        name.eq_ignore_ascii_case(b"steadfast-passive") && line.value().of(buf) == b"1"
+    };
+    match head.has(Kind::Steadfast) && head.lines.as_slice().iter().any(passive) {
+        true => Traffic::Passive,
+        false => Traffic::Active,
     }
 }
 

@@ -8,7 +8,7 @@
 use session::{Verdict, cookie};
 
 use crate::client::{Client, Next};
-use crate::door::admit::{forbidden, is_preflight, look, no_key, unauthorized, unsure};
+use crate::door::admit::{Here, forbidden, is_preflight, look, no_key, unauthorized, unsure};
 use crate::door::asked::{self, Act, InCookie, InHeader};
 use crate::door::marks::{Marks, Source, line};
 use crate::own::{self, Ours};
@@ -65,7 +65,12 @@ async fn decide(client: &Client, scratch: &Scratch, target: Option<&Target>) -> 
         marks.write(&mut lines, Source::Gateway, None);
         return Ok(Ours::passed(lines));
     }
-    let looked = look(door, (&site.gate.realm, site.gate.fresh), &sent, &bearer).await;
+    let here = Here {
+        realm: &site.gate.realm,
+        fresh: site.gate.fresh,
+        traffic: asked::traffic(head, read),
+    };
+    let looked = look(door, here, &sent, &bearer).await;
     let (clear, session) = (looked.spoils_cookie(&sent), looked.session);
     match looked.verdict {
         Verdict::Unknown(why) => Err(unsure(why, &marks)),

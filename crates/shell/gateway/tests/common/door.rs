@@ -209,6 +209,24 @@ impl Door {
         });
     }
 
+    fn database(&self) -> rusqlite::Connection {
+        let path = self.store.path().join("sessions/sessions.db");
+        rusqlite::Connection::open(path).expect("opened")
+    }
+
+    /// All sessions were used last an hour before they began.
+    pub fn age(&self) {
+        let sql = "UPDATE session SET seen_ms = created_ms - 3600000";
+        assert!(self.database().execute(sql, []).expect("written") > 0);
+    }
+
+    /// Whether the session of a user has been used since [`Door::age`].
+    pub fn is_renewed(&self, user: &str) -> bool {
+        let sql = "SELECT seen_ms > created_ms - 3600000 FROM session WHERE user = ?1";
+        let asked = self.database().query_row(sql, [user], |row| row.get(0));
+        asked.expect("a row")
+    }
+
     /// The files of the store go away.
     pub fn lose_store(&self) {
         std::fs::remove_dir_all(self.store.path()).expect("removed");
