@@ -223,7 +223,7 @@ const LISTENER: [&str; 4] = [
     "steadfast_events",
 ];
 const FASTCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const GATEWAY: [&str; 15] = [
+const GATEWAY: [&str; 16] = [
     "listen",
     "route",
     "hold",
@@ -238,6 +238,7 @@ const GATEWAY: [&str; 15] = [
     "answer_timeout",
     "connections_max",
     "auth",
+    "open",
     "maintenance_page",
 ];
 const GATEWAY_AUTH: [&str; 6] = ["auth", "login", "logout", "realm", "fresh", "forward_auth"];

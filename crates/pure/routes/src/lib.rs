@@ -253,8 +253,11 @@ pub struct Route {
     pub path_prefix: String,
     /// Key of [`Config::targets`].
     pub target: String,
-    /// See [`Auth`].
+    /// See [`Auth`]; what is asked of a path is [`Route::asks`].
     pub auth: Auth,
+    /// Path prefixes that everybody may reach although the route asks for a session: a style sheet, a health path. What
+    /// comes with a session is told to the program there as well.
+    pub open: Vec<String>,
     /// Where people sign in: reachable without a session, and the only path where `Steadfast-Sign-In` counts. The route
     /// that leads to a path says what it means: several gateways may share an address.
     pub login: Option<String>,
@@ -344,8 +347,18 @@ impl Listener {
     }
 }
 
+impl Route {
+    /// What is asked of a path of this route.
+    pub fn asks(&self, path: &str) -> Auth {
+        match self.auth {
+            Auth::Required if self.open.iter().any(|open| under(path, open)) => Auth::Optional,
+            auth => auth,
+        }
+    }
+}
+
 /// Whether `path` is `prefix` or below it; `/api` holds `/api` and `/api/x`, not `/apix`.
-fn under(path: &str, prefix: &str) -> bool {
+pub fn under(path: &str, prefix: &str) -> bool {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     path.strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.is_empty())
@@ -391,6 +404,27 @@ mod tests {
         assert_eq!(to("x", "/api/v2"), Some("v2"));
         assert_eq!(to("x", "/api/v2/y"), Some("v2"));
         assert_eq!(to("a.example", "/api"), Some("host"));
+    }
+
+    #[test]
+    fn what_is_open_asks_for_no_session_and_for_no_more_than_its_route() {
+        let asks = |auth, path: &str| {
+            let open = vec!["/static/".into(), "/favicon.ico".into()];
+            let route = Route {
+                auth,
+                open,
+                ..Route::default()
+            };
+            route.asks(path)
+        };
+        for path in ["/static", "/static/", "/static/x.css", "/favicon.ico"] {
+            assert_eq!(asks(Auth::Required, path), Auth::Optional, "{path}");
+        }
+        for path in ["/", "/statics", "/favicon.icon", "/x/static", "/Static"] {
+            assert_eq!(asks(Auth::Required, path), Auth::Required, "{path}");
+        }
+        assert_eq!(asks(Auth::Optional, "/static"), Auth::Optional);
+        assert_eq!(asks(Auth::Off, "/static"), Auth::Off);
     }
 
     #[test]

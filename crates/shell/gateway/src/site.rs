@@ -122,7 +122,7 @@ pub(crate) struct Site {
     /// Where no route fits, and for a private listener.
     pub(crate) gate: Gate,
     by_host: bool,
-    /// The routes as a lenient program reads their paths; None where all of them ask for the same.
+    /// The routes as a lenient program reads their paths; None where all of them ask for the same on every path.
     lenient: Option<routes::Listener>,
 }
 
@@ -148,7 +148,7 @@ impl Site {
         let differs = config
             .routes
             .iter()
-            .any(|route| Some(asked(route)) != first);
+            .any(|route| Some(asked(route)) != first || !route.open.is_empty());
         let guarded = config.routes.iter().any(|route| route.auth != Auth::Off);
         let routes = config.routes.iter();
         let gates: Vec<Gate> = routes
@@ -195,24 +195,26 @@ impl Site {
     /// What a request of this route needs. None: its program may read the path as one of another realm, and nobody can
     /// be of both; or it can be read in more ways than anybody needs.
     fn needs(&self, at: usize, host: &str, path: &str) -> Option<Needs<'_>> {
-        let needs = |at: usize| {
-            let (route, gate) = (self.config.routes.get(at)?, self.gates.get(at)?);
+        let needs = |config: &routes::Listener, at: usize, path: &str| {
+            let (route, gate) = (config.routes.get(at)?, self.gates.get(at)?);
             Some(Needs {
-                auth: route.auth,
+                auth: route.asks(path),
                 realm: &gate.realm,
                 fresh: gate.fresh,
             })
         };
         let target = &self.config.routes.get(at)?.target;
-        let (mut strictest, mut torn) = (needs(at)?, false);
+        let (mut strictest, mut torn) = (needs(&self.config, at, path)?, false);
         let Some(lenient) = &self.lenient else {
             return Some(strictest);
         };
+        // What is open to one reading is open only if it is to every other.
         let mut hear = |reading: &str| {
             let Some(other) = number(lenient, host, reading) else {
                 return;
             };
-            let Some(asked) = needs(other).filter(|asked| asked.auth != Auth::Off) else {
+            let asked = needs(lenient, other, reading);
+            let Some(asked) = asked.filter(|asked| asked.auth != Auth::Off) else {
                 return;
             };
             let same = self.config.routes.get(other).map(|it| &it.target) == Some(target);
@@ -227,8 +229,10 @@ impl Site {
             }
             strictest.fresh |= asked.fresh;
         };
-        // As it is: a route may be written in capitals.
-        hear(path);
+        // Also one that is read in one way: a route may be written in capitals. One with capitals is told below.
+        if !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            hear(path);
+        }
         let all = readings(path, &mut hear);
         (all && !torn).then_some(strictest)
     }
@@ -304,6 +308,7 @@ fn lenient(config: &routes::Listener) -> routes::Listener {
     let mut lenient = config.clone();
     for route in &mut lenient.routes {
         route.path_prefix.make_ascii_lowercase();
+        route.open.iter_mut().for_each(|open| open.make_ascii_lowercase());
     }
     lenient
 }
@@ -406,6 +411,91 @@ mod tests {
         }
         for path in ["/x/%41", "/x;admin", "/x/..", "/adminx", "/x/admin"] {
             assert_eq!(auth(path), Auth::Off, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_open_only_if_every_reading_of_it_is() {
+        let config = routes::Listener {
+            routes: vec![routes::Route {
+                path_prefix: "/".to_owned(),
+                auth: Auth::Required,
+                open: ["/static", "/Health", "/a/b"].map(str::to_owned).to_vec(),
+                ..routes::Route::default()
+            }],
+            ..routes::Listener::default()
+        };
+        let site = Site::new(config, None, |_| None).expect("realms");
+        let auth = |path: &str| {
+            let at = site.route("", path).expect("a route");
+            site.needs(at, "", path).expect("one realm").auth
+        };
+        for path in [
+            "/static",
+            "/static/",
+            "/static/x.css",
+            "/static/X.css",
+            "/static/a%20b.css",
+            "/static//x",
+            "/static/x;v=1",
+            "/static/x/../y",
+            "/Health",
+            "/Health/x",
+            "/a/b",
+        ] {
+            assert_eq!(auth(path), Auth::Optional, "{path}");
+        }
+        for path in [
+            "/",
+            "/x",
+            "/statics",
+            "/a",
+            "/a/bc",
+            // Another spelling may be another page to the program.
+            "/Static",
+            "/health",
+            "/%73tatic",
+            "//static",
+            "/static;x/y",
+            "/x/../static",
+            "/static\\..\\x",
+            "/static/..",
+            "/static/../x",
+            "/static/../static/x",
+            "/static/..;/x",
+            "/static/;/../../x",
+            "/static/%2e%2e/x",
+            "/static/%252e%252e/x",
+            "/static/..%2fx",
+            "/static/..%5cx",
+            "/static%2f../x",
+            "/a/b/../x",
+        ] {
+            assert_eq!(auth(path), Auth::Required, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_open_reading_opens_no_route_that_asks() {
+        let route = |path: &str, open: &[&str]| routes::Route {
+            path_prefix: path.to_owned(),
+            auth: Auth::Required,
+            open: open.iter().map(|it| (*it).to_owned()).collect(),
+            ..routes::Route::default()
+        };
+        let mut config = routes::Listener {
+            routes: vec![route("/", &["/x"]), route("/x/admin", &[])],
+            ..routes::Listener::default()
+        };
+        config.sort_routes();
+        let site = Site::new(config, None, |_| None).expect("realms");
+        let auth = |path: &str| {
+            let at = site.route("", path).expect("a route");
+            site.needs(at, "", path).expect("one realm").auth
+        };
+        assert_eq!(auth("/x/y"), Auth::Optional);
+        for path in ["/x/admin", "/x/Admin", "/x/y/../admin", "/x/%61dmin/z"] {
+            assert_eq!(auth(path), Auth::Required, "{path}");
         }
     }
 

@@ -83,7 +83,16 @@ impl Example {
 #[test]
 fn pyjwt_in_fastapi_verifies_ours_and_we_its() {
     start("fastapi", "backend").tokens_survive_rotations();
-    start("fastapi-l1", "backend").tokens_survive_rotations();
+    let l1 = start("fastapi-l1", "backend");
+    l1.tokens_survive_rotations();
+    // `open`, and nothing beside it.
+    for (path, status) in [
+        ("/api/health", 200),
+        ("/api/health/../auth/verify", 401),
+        ("/docs", 401),
+    ] {
+        assert_eq!(people::status(l1.port, "GET", path, ""), status, "{path}");
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Gateway {
     pub maintenance_page: Option<Spanned<String>>,
     /// What requests of its routes need.
     pub auth: Spanned<Auth>,
+    /// Path prefixes that need no session where `auth` is required.
+    pub open: Vec<Spanned<String>>,
     /// Path where people sign in.
     pub login: Option<Spanned<String>>,
     /// Path where they sign out.

@@ -49,6 +49,7 @@ pub(super) fn gateways(reader: &mut Reader<'_>, env: &EnvMap) -> Vec<Gateway> {
             limits: limits(&mut keys, &vars),
             maintenance_page: super::extras::page(&mut keys, &vars),
             auth: keys.value("auth", Auth::Off, &vars, tokens::auth),
+            open: list(&mut keys, "open", &vars, tokens::open_path),
             login: keys.optional("login", &vars, tokens::plain_path),
             logout: keys.optional("logout", &vars, tokens::plain_path),
             realm: keys.optional("realm", &vars, tokens::realm),
@@ -103,24 +104,50 @@ pub(super) fn shut(reader: &mut Reader<'_>, section: &Section, env: &EnvMap) -> 
     }
 }
 
+/// Whether a path is a prefix or below it.
+fn under(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Where `open` opens nothing: one warning for the key, or one for each path.
+fn open(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
+    let section = keys.section.name.clone();
+    let idle = match gateway.auth.value {
+        _ if gateway.forward_auth.is_some() => Some("a forward-auth listener proxies nothing"),
+        Auth::Off => Some("auth is off, so everything is open"),
+        Auth::Optional => Some("auth is optional, so everything is open"),
+        Auth::Required => None,
+    };
+    for path in &gateway.open {
+        let meets = |route: &Spanned<Route>| {
+            under(&path.value, &route.path) || under(&route.path, &path.value)
+        };
+        let why = match idle {
+            Some(why) => why,
+            None if gateway.routes.iter().any(meets) => continue,
+            None => "none of its routes leads there",
+        };
+        let message = match idle {
+            Some(_) => format!("`open` of [{section}] has no effect: {why}"),
+            None => format!("`open = {}` of [{section}] has no effect: {why}", path.value),
+        };
+        keys.warn("conf.no-effect", message, path.span.clone());
+        if idle.is_some() {
+            return;
+        }
+    }
+}
+
 /// What only makes sense together, and a forward-auth listener that strangers could ask.
 fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
     let section = keys.section.name.clone();
     let forward = gateway.forward_auth.is_some();
     let paths = [("login", &gateway.login), ("logout", &gateway.logout)];
     for (key, path) in paths {
-        let under = |path: &str| {
-            let mut routes = gateway
-                .routes
-                .iter()
-                .map(|route| route.path.trim_end_matches('/'));
-            routes.any(|prefix| {
-                let rest = path.strip_prefix(prefix);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-        };
+        let mut routes = gateway.routes.iter();
         if let Some(path) = path
-            && (forward || !under(&path.value))
+            && (forward || !routes.any(|route| under(&path.value, &route.path)))
         {
             let why = if forward {
                 "a forward-auth listener proxies nothing"
@@ -131,6 +158,7 @@ fn signing_in(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
             keys.warn("conf.no-effect", message, path.span.clone());
         }
     }
+    open(keys, gateway);
     let Some(target) = &gateway.forward_auth else {
         return;
     };

@@ -136,6 +136,24 @@ pub(super) fn plain_path(text: &str) -> Result<String, String> {
     plain(text, "/api/login")
 }
 
+/// A path prefix, for `open`. What a program may read in two ways is never open, so it opens nothing as a prefix.
+pub(super) fn open_path(text: &str) -> Result<String, String> {
+    let path = plain(text, "/static")?;
+    if path == "/" {
+        return Err("`/` would open everything; that is auth = optional".to_owned());
+    }
+    let dots = |segment: &str| matches!(segment, "." | "..");
+    let segments = path.strip_suffix('/').unwrap_or(&path).split('/').skip(1);
+    let mut odd = segments.map(|segment| segment.is_empty() || dots(segment));
+    if odd.any(|odd| odd) || path.contains(['%', ';', '\\', '*']) {
+        return Err(format!(
+            "{} is not a plain path like `/static`: no `%`, `;`, `\\`, `*`, `//`, `/./` or `/../` in it",
+            shown(text)
+        ));
+    }
+    Ok(path)
+}
+
 fn plain(text: &str, example: &str) -> Result<String, String> {
     let path = path_like(text, example)?;
     if path.contains('?') {

@@ -190,6 +190,10 @@ fn listener(gateway: &conf::Gateway, at: String, trusted: &[String]) -> Listener
             conf::Auth::Optional => Auth::Optional,
             conf::Auth::Required => Auth::Required,
         },
+        open: match *gateway.auth {
+            conf::Auth::Required => gateway.open.iter().map(|it| it.value.clone()).collect(),
+            conf::Auth::Off | conf::Auth::Optional => Vec::new(),
+        },
         login: path(&gateway.login),
         logout: path(&gateway.logout),
         realm: path(&gateway.realm),

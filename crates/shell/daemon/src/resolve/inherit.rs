@@ -3,7 +3,8 @@
 //! `listen = gateway` opens the program's own address, and a `[gateway:x]` at another address does not close it. If it
 //! asked for nothing there, `auth = required` could be walked around by another port. So each of its paths asks for the
 //! strictest of what the addresses of the file ask for that path on their way to the program, with the login, logout and
-//! realm of that gateway. Who wants the open port says so: a gateway of the file at that address replaces this one.
+//! realm of that gateway; `open` is there only what each of them leaves open. Who wants the open port says so: a gateway of
+//! the file at that address replaces this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +59,7 @@ impl Asked {
                         path => path.to_owned(),
                     },
                     auth: strictest.map_or(own.auth, |it| it.auth),
+                    open: self.open(path, names),
                     login: of(|it| &it.login),
                     logout: of(|it| &it.logout),
                     realm: of(|it| &it.realm),
@@ -109,28 +111,54 @@ impl Asked {
         self.of(derived, &[&slot.program, &slot.target, &key])
     }
 
-    /// Of all addresses and hosts, the route to the program that asks most on this path; the first of equals.
-    fn strictest(&self, path: &str, names: &[&str]) -> Option<&Route> {
-        let mut found: Option<&Route> = None;
+    /// Of all addresses and hosts, the routes that lead to the program on this path.
+    fn leading(&self, path: &str, names: &[&str]) -> Vec<&Route> {
+        let mut found = Vec::new();
         for listener in &self.0 {
             let hosts: BTreeSet<Option<&str>> = listener
                 .routes
                 .iter()
                 .map(|it| it.host.as_deref())
                 .collect();
-            for host in hosts {
-                let route = listener.route(host.unwrap_or_default(), path);
-                let leads = route.filter(|route| names.contains(&route.target.as_str()));
-                if let Some(route) = leads
-                    && found
-                        .is_none_or(|other| (other.auth, other.fresh) < (route.auth, route.fresh))
-                {
-                    found = Some(route);
-                }
-            }
+            let routes = hosts
+                .into_iter()
+                .filter_map(|host| listener.route(host.unwrap_or_default(), path));
+            found.extend(routes.filter(|route| names.contains(&route.target.as_str())));
         }
         found
     }
+
+    /// The one of them that asks most; the first of equals.
+    fn strictest(&self, path: &str, names: &[&str]) -> Option<&Route> {
+        let asks = |route: &Route| (route.auth, route.fresh);
+        let mut all = self.leading(path, names).into_iter();
+        let first = all.next()?;
+        Some(all.fold(first, |found, route| {
+            match asks(found) < asks(route) {
+                true => route,
+                false => found,
+            }
+        }))
+    }
+
+    /// What each of them that asks for a session leaves open below this path. A route that fits a path below and leads
+    /// to the program has a path of its own here.
+    fn open(&self, path: &str, names: &[&str]) -> Vec<String> {
+        let routes = self.leading(path, names).into_iter();
+        let asking = routes.filter(|route| route.auth == Auth::Required);
+        let all = asking.map(|route| route.open.clone());
+        all.reduce(|one, two| in_both(&one, &two))
+            .unwrap_or_default()
+    }
+}
+
+/// Path prefixes that are under one of each.
+fn in_both(one: &[String], two: &[String]) -> Vec<String> {
+    let within = |path: &String, of: &[String]| of.iter().any(|it| routes::under(path, it));
+    let mut both: BTreeSet<String> = BTreeSet::new();
+    both.extend(one.iter().filter(|path| within(path, two)).cloned());
+    both.extend(two.iter().filter(|path| within(path, one)).cloned());
+    both.into_iter().collect()
 }
 
 fn whole(path: &str) -> &str {
@@ -222,6 +250,41 @@ mod tests {
             &[listener(":80", &[("", "/", "other", Required)])],
             &[("/", Off)],
         );
+    }
+
+    #[test]
+    fn what_is_open_is_open_at_all_that_ask() {
+        let asking = |address: &str, prefix: &str, open: &[&str]| {
+            let mut made = listener(address, &[("", prefix, "app", Auth::Required)]);
+            made.routes[0].open = open.iter().map(|it| (*it).to_owned()).collect();
+            made
+        };
+        let check = |explicit: &[Listener], open: &[&str], shut: &[&str]| {
+            let derived = listener(":8001", &[("", "", "app:app_00", Auth::Off)]);
+            let made = Asked::new(explicit).of(&derived, &["app", "app:app_00"]);
+            for (paths, auth) in [(open, Auth::Optional), (shut, Auth::Required)] {
+                for path in paths {
+                    let route = made.route("any.example", path).expect("a route");
+                    assert_eq!(route.asks(path), auth, "{path} {made:#?}");
+                }
+            }
+        };
+        let web = || asking(":80", "/", &["/static", "/health"]);
+        check(&[web()], &["/static/x", "/health"], &["/", "/x"]);
+        let mut others = [web(), asking(":81", "/", &["/static/css", "/x"])];
+        let (open, shut) = (["/static/css/a"], ["/static/js", "/health", "/x"]);
+        check(&others, &open, &shut);
+        others.reverse();
+        check(&others, &open, &shut);
+        // Who asks for nothing leaves all of it open.
+        let all = listener(":81", &[("", "/", "app", Auth::Optional)]);
+        check(&[web(), all], &["/static/x", "/health"], &["/x"]);
+        // What one of them leaves open is a path that another one guards.
+        let below = asking(":81", "/static/js", &[]);
+        check(&[web(), below], &["/static/css"], &["/static/js/x", "/"]);
+        let below = asking(":80", "/static/js", &["/static/js/free"]);
+        let open = ["/static/css", "/static/js/free/x"];
+        check(&[web(), below], &open, &["/static/js/x", "/"]);
     }
 
     #[test]

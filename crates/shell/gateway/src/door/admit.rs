@@ -1,6 +1,6 @@
 //! May this request pass, and as whom: decided once, before it waits.
 //!
-//! | | `off` | `optional` | `required` | login path | logout path |
+//! | | `off` | `optional`, and what `required` leaves open | `required` | login path | logout path |
 //! |---|---|---|---|---|---|
 //! | valid | - | identity | identity | identity | identity |
 //! | invalid, none | - | passes | 401 | passes | passes |

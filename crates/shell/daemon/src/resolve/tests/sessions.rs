@@ -79,6 +79,23 @@ fn a_gateway_is_told_of_sessions_and_keys() {
 }
 
 #[test]
+fn what_is_open_is_told_to_every_gateway_that_asks() {
+    let case = case();
+    let open = |auth: &str| {
+        let mut resolved = case.resolve(&format!(
+            "[program:app]\ncommand = uvicorn server:app --host 0.0.0.0 --port 8001\nlisten = gateway\n\
+             stdout_logfile = NONE\nstderr_logfile = NONE\n[gateway:web]\nlisten = 0.0.0.0:8080\nroute = / -> app\n\
+             auth = {auth}\nlogin = /login\nopen = /static, /health\n"
+        ));
+        let config = config_of(&mut resolved);
+        let all = config.listeners.iter().flat_map(|it| &it.routes);
+        all.map(|route| route.open.join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(open("required"), ["/static /health", "/static /health"]);
+    assert_eq!(open("optional"), ["", ""]);
+}
+
+#[test]
 fn there_is_no_way_past_the_sign_in_but_one_that_the_file_names() {
     let case = case();
     let asked = |gateway: &str| {
