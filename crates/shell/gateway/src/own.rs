@@ -1,11 +1,14 @@
 //! Answers of ours: the one place where a failure becomes HTTP.
 
+use std::borrow::Cow;
+
 use accounts::Code;
 use h1::respond::{self, Media, Own};
 use hold::Why;
 
 use crate::client::{Client, Deaf, Next, STALLED};
 use crate::door::marks::{Marks, Source};
+use crate::door::page;
 use crate::exchange::Flight;
 use crate::note::Failed;
 use crate::upload::Upload;
@@ -20,12 +23,21 @@ pub(crate) struct Ours {
     waited_ms: Option<u64>,
     repeats: u8,
     program: String,
-    /// The operator's page may stand in for the text.
-    page: bool,
+    page: Page,
     /// A name for programs; the text is then given as RFC 9457 says.
     code: Option<Code>,
     /// Further lines for the client.
     lines: Vec<u8>,
+}
+
+/// What may stand in for the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    None,
+    /// The operator's page, for all but those who want JSON.
+    Operators,
+    /// One about sessions, for browsers that go to a page.
+    Sessions,
 }
 
 impl Ours {
@@ -38,7 +50,7 @@ impl Ours {
             waited_ms: None,
             repeats: 0,
             program: String::new(),
-            page: false,
+            page: Page::None,
             code: None,
             lines: Vec::new(),
         }
@@ -73,6 +85,14 @@ impl Ours {
         }
     }
 
+    /// A person who comes to a page with a browser reads a page.
+    pub(crate) fn for_people(self) -> Ours {
+        Ours {
+            page: Page::Sessions,
+            ..self
+        }
+    }
+
     /// Marks what is said for a client that asks whose word it is.
     pub(crate) fn marked(mut self, marks: &Marks) -> Ours {
         marks.write(&mut self.lines, Source::Gateway, None);
@@ -98,7 +118,10 @@ impl Ours {
             waited_ms: flight.request.waited_ms(),
             repeats: flight.request.repeats(),
             program: flight.target.name.clone(),
-            page: why.status() == 503,
+            page: match why.status() {
+                503 => Page::Operators,
+                _ => Page::None,
+            },
             code: None,
             lines: match &flight.pass {
                 Some(pass) => pass.gateway_lines(),
@@ -111,7 +134,7 @@ impl Ours {
     pub(crate) fn broken(flight: &Flight) -> Ours {
         Ours {
             text: "the answer was cut: the program's connection ended or stood still",
-            page: false,
+            page: Page::None,
             ..Ours::of(Why::MayHaveRun, flight)
         }
     }
@@ -136,6 +159,10 @@ pub(crate) async fn answer(
     let read = client.buf.bytes();
     let mut extra = timing(ours.waited_ms).into_bytes();
     extra.extend_from_slice(&ours.lines);
+    let page = page_of(client, scratch, ours);
+    if let Some(Cow::Owned(_)) = page {
+        extra.extend_from_slice(page::POLICY.as_bytes());
+    }
     let own = Own {
         retry_after_s: ours.retry_after_s,
         keep_alive: keep,
@@ -143,9 +170,8 @@ pub(crate) async fn answer(
         ..Own::to(&scratch.head, read, ours.status, ours.text)
     };
     scratch.down.clear();
-    let page = &client.site.config.maintenance_page;
-    if ours.page && !page.is_empty() && own.media == Media::Text {
-        write_page(&mut scratch.down, &own, "text/html; charset=utf-8", page);
+    if let Some(page) = page {
+        write_page(&mut scratch.down, &own, "text/html; charset=utf-8", &page);
     } else if let Some(code) = ours.code {
         let problem = problem(ours, code);
         write_page(
@@ -171,6 +197,27 @@ pub(crate) async fn answer(
     }
     upload.consume(&mut client.buf);
     Next::Again
+}
+
+/// The page that stands in for the text; an owned one is ours.
+fn page_of<'a>(client: &'a Client, scratch: &Scratch, ours: &Ours) -> Option<Cow<'a, str>> {
+    let (site, head, read) = (&client.site, &scratch.head, client.buf.bytes());
+    let operators = Some(site.config.maintenance_page.as_str());
+    let operators = operators.filter(|page| !page.is_empty());
+    match ours.page {
+        Page::None => None,
+        Page::Operators => operators
+            .filter(|_| Media::wanted(head, read) == Media::Text)
+            .map(Cow::Borrowed),
+        Page::Sessions if !page::is_for_people(site, head, read) => None,
+        Page::Sessions if ours.status == 503 => {
+            Some(operators.map_or_else(|| page::unsure().into(), Cow::Borrowed))
+        }
+        Page::Sessions => {
+            let known = ours.code != Some(Code::NoCredential);
+            Some(page::sign_in(known, site.login(head, read)).into())
+        }
+    }
 }
 
 /// What follows when the client takes no more of an answer of `program`; that it stalled is noted.

@@ -253,6 +253,12 @@ impl Site {
         (&gate.realm, gate.fresh || wanted)
     }
 
+    /// Where people sign in who asked for this path.
+    pub(crate) fn login(&self, head: &RequestHead, buf: &[u8]) -> Option<&str> {
+        let at = self.route(&self.host(head, buf), path(head, buf))?;
+        self.gates.get(at)?.login.as_deref()
+    }
+
     fn host(&self, head: &RequestHead, buf: &[u8]) -> String {
         match head.host {
             Some(host) if self.by_host => host_name(host.of(buf)),
@@ -308,7 +314,10 @@ fn lenient(config: &routes::Listener) -> routes::Listener {
     let mut lenient = config.clone();
     for route in &mut lenient.routes {
         route.path_prefix.make_ascii_lowercase();
-        route.open.iter_mut().for_each(|open| open.make_ascii_lowercase());
+        route
+            .open
+            .iter_mut()
+            .for_each(|open| open.make_ascii_lowercase());
     }
     lenient
 }

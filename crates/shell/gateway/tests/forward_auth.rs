@@ -294,7 +294,16 @@ fn what_traefik_sends_is_understood() {
     assert_eq!(token.claims().expect("claims")["sub"], "ada");
     assert!(yes.header("steadfast-session").is_some());
 
-    assert_eq!(ask("GET", "https", "").status, 401);
+    let bare = ask("GET", "https", "");
+    let problem = Some("application/problem+json");
+    assert_eq!((bare.status, bare.header("content-type")), (401, problem));
+    // What it asks about is a person's way to a page, or a form's.
+    let navigates = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n";
+    let page = ask("GET", "https", navigates);
+    assert_eq!(page.status, 401);
+    assert!(page.body.contains("<h1>Sign in first</h1>"), "{page:?}");
+    let form = ask("POST", "https", navigates);
+    assert_eq!((form.status, form.header("content-type")), (401, problem));
     let evil = "Origin: https://evil.example\r\n";
     assert_eq!(ask("POST", "https", &format!("{cookie}{evil}")).status, 403);
     assert_eq!(ask("POST", "https", &cookie).status, 403);

@@ -130,7 +130,10 @@ fn open(keys: &mut Keys<'_, '_>, gateway: &Gateway) {
         };
         let message = match idle {
             Some(_) => format!("`open` of [{section}] has no effect: {why}"),
-            None => format!("`open = {}` of [{section}] has no effect: {why}", path.value),
+            None => format!(
+                "`open = {}` of [{section}] has no effect: {why}",
+                path.value
+            ),
         };
         keys.warn("conf.no-effect", message, path.span.clone());
         if idle.is_some() {

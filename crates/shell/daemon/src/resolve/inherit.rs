@@ -133,12 +133,12 @@ impl Asked {
         let asks = |route: &Route| (route.auth, route.fresh);
         let mut all = self.leading(path, names).into_iter();
         let first = all.next()?;
-        Some(all.fold(first, |found, route| {
-            match asks(found) < asks(route) {
+        Some(
+            all.fold(first, |found, route| match asks(found) < asks(route) {
                 true => route,
                 false => found,
-            }
-        }))
+            }),
+        )
     }
 
     /// What each of them that asks for a session leaves open below this path. A route that fits a path below and leads

@@ -364,14 +364,16 @@ pub(crate) fn unauthorized(
         line(&mut lines, "Set-Cookie", &clear);
     }
     marks.write(&mut lines, Source::Gateway, session);
-    Ours::problem(refusal.into(), refusal.text(), lines)
+    Ours::problem(refusal.into(), refusal.text(), lines).for_people()
 }
 
 /// 503: nobody is signed out.
 pub(crate) fn unsure(why: Unsure, marks: &Marks) -> Ours {
     let mut lines = Vec::new();
     marks.write(&mut lines, Source::Gateway, None);
-    Ours::problem(Code::Unknown, why.text(), lines).retry_after(RETRY_UNSURE_S)
+    Ours::problem(Code::Unknown, why.text(), lines)
+        .retry_after(RETRY_UNSURE_S)
+        .for_people()
 }
 
 /// 403.

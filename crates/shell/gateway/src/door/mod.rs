@@ -19,6 +19,7 @@ pub(crate) mod asked;
 pub(crate) mod dispatch;
 pub(crate) mod forward_auth;
 pub(crate) mod marks;
+pub(crate) mod page;
 pub(crate) mod path;
 pub(crate) mod settle;
 pub(crate) mod streams;
