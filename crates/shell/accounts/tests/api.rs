@@ -589,7 +589,7 @@ async fn a_login_brings_a_new_session_ends_the_sent_one_and_needs_https_for_a_co
     let mut plain = ask("POST", "/login").own().json(body.clone());
     plain.caller.channel = Channel::Http;
     let said = plain.to(&accounts).await;
-    assert_eq!((said.status, said.code()), (403, "insecure"));
+    assert_eq!((said.status, said.code()), (403, "plain_http"));
     let mut https = ask("POST", "/login")
         .with("sec-fetch-site", "same-origin")
         .json(body);

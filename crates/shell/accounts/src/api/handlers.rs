@@ -158,7 +158,7 @@ pub(super) async fn ping() -> Json<Pong> {
     (status = 200, body = SignedIn, description = "A new session; in cookie mode its cookie is set."),
     (status = 400, body = Details, description = "`bad_request`"),
     (status = 401, body = Details, description = "`invalid_credentials`: it does not say which part is wrong."),
-    (status = 403, body = Details, description = "`forged`: from another origin; `insecure`: a cookie needs https."),
+    (status = 403, body = Details, description = "`forged`: from another origin; `plain_http`: a cookie needs https."),
     (status = 415, body = Details, description = "`unsupported_media_type`"),
     (status = 429, body = Details, description = "`throttled`: too many wrong passwords; Retry-After."),
     (status = 503, body = Details, description = "`unknown`, `busy`: nobody was signed in; Retry-After.")))]
@@ -172,7 +172,7 @@ pub(super) async fn login(
     let channel = asker.caller.channel;
     if asked.mode == Mode::Cookie && channel.cookie_name().is_none() {
         let text = "A session cookie needs https. Over plain http, ask for mode bearer.";
-        return Err(Problem::new(Code::Insecure, text));
+        return Err(Problem::new(Code::PlainHttp, text));
     }
     let Some(user) = UserId::parse(&asked.username) else {
         return Err(Problem::credentials());
