@@ -328,11 +328,11 @@ fn what_is_waited_for_is_said_while_it_is_and_afterwards() {
         "{notes}"
     );
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let whole = format!("not ready within 12 s: {awaited}");
+    let whole = format!("not ready within 25 s: {awaited}");
     assert!(said.contains(&whole), "{said}");
     eventually("explain has the reason", seconds(30), || {
         let said = say(&installation, &["explain", "never"], 0).stdout;
-        said.contains("not ready within 12 s").then_some(())
+        said.contains("not ready within 25 s").then_some(())
     });
     let output = installation.output();
     assert!(output.contains("see: steadfast logs never"), "{output}");
