@@ -98,7 +98,7 @@ test("another origin that is Steadfast: recognised by its answer, believed at on
   there.fault = async (request, pass) => {
     const answer = request.method == "OPTIONS" ? new Response(null, { status: 204 }) : await pass();
     answer.headers.set("access-control-allow-origin", origin);
-    answer.headers.set("access-control-allow-headers", "authorization, content-type, steadfast-nonce");
+    answer.headers.set("access-control-allow-headers", "authorization, content-type, steadfast-nonce, steadfast-passive");
     answer.headers.set("access-control-expose-headers", "steadfast-nonce, steadfast-source, steadfast-session, retry-after, www-authenticate");
     return answer;
   };
