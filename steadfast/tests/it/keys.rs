@@ -250,6 +250,27 @@ fn a_compromised_key_is_worth_nothing_at_once() {
     );
 }
 
+/// The keyring says that it leaked, and the env file has it: the power went between the two.
+#[test]
+fn a_leaked_key_that_a_power_cut_left_in_the_env_file_signs_nothing_at_the_next_start() {
+    let mut backend = Backend::example("");
+    let (old, key) = (token(&backend), key_in_file(&backend));
+    assert!(backend.installation.end(), "it ends");
+    let env_file = backend.installation.path(".env");
+    let before = std::fs::read_to_string(&env_file).expect("an env file");
+    let config = backend.installation.config().display().to_string();
+    let how = secrets::How::Compromised;
+    daemon::rotate_at_rest(&config, &Default::default(), "SECRET_KEY", how).expect("rotated");
+    let new = key_in_file(&backend);
+    assert_ne!(new, key);
+    std::fs::write(&env_file, before).expect("written");
+    backend.installation.run().expect("started");
+    backend.come_up();
+    assert_eq!(key_in_file(&backend), new);
+    assert_eq!(verify(&backend, &old).status, 401);
+    assert_eq!(verify(&backend, &token(&backend)).status, 200);
+}
+
 #[test]
 fn a_daemon_that_dies_while_a_leaked_key_is_given_up_is_followed_by_one_that_goes_on() {
     let backend = Backend::example("");

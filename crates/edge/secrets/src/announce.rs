@@ -2,7 +2,7 @@
 
 use crate::envtext::EnvText;
 use crate::error::Error;
-use crate::keyring::{Keyring, Status};
+use crate::keyring::{self, Key, Keyring, Status};
 use crate::lock::Lock;
 use crate::look::{check_name, look};
 use crate::model::Request;
@@ -58,7 +58,10 @@ pub fn announce(
     }
     room_for_one_more(request, name, &ring)?;
     let id = ring.next_id(name);
-    ring.admit(verifies(request, name, value));
+    ring.admit(Key {
+        from: keyring::ANNOUNCED.to_owned(),
+        ..verifies(request, name, value)
+    });
     ring.write(request.state_dir, random)?;
     Ok(Announced::Verifies(id))
 }

@@ -23,7 +23,7 @@ pub(crate) fn look(
     let in_ring = ring.signing(&view).or_else(|| {
         let elsewhere = in_environment.is_some() || in_file.is_some();
         ring.kept(&view)
-            .rfind(|key| key.status != Status::Compromised)
+            .rfind(|key| key.status != Status::Compromised && key.from != keyring::ANNOUNCED)
             .filter(|_| !elsewhere)
     });
     let mut all = Vec::new();

@@ -133,7 +133,9 @@ pub fn finish(request: &Request<'_>, name: &str, random: &mut dyn Random) -> Res
     let ring = Keyring::read(request.state_dir)?;
     let mut file = EnvText::read(request)?;
     let view = request.view(name);
-    let Some(new) = ring.signing(&view).map(|key| key.value.clone()) else {
+    let scope = request.file_scope();
+    let new = ring.signing(&view).filter(|key| key.scope == scope);
+    let Some(new) = new.map(|key| key.value.clone()) else {
         return Ok(false);
     };
     let found = look(request, name, &file, &ring);
@@ -143,7 +145,8 @@ pub fn finish(request: &Request<'_>, name: &str, random: &mut dyn Random) -> Res
             && matches!(found.origin, Origin::EnvFile(_))
     });
     if given_up {
-        let text = crate::envfile::replace(&file.text, name, new.expose());
+        let new = crate::set::quoted(name, &new)?;
+        let text = crate::envfile::replace(&file.text, name, &new);
         let prepared = file.prepare(text, request, random)?;
         file.commit(prepared)?;
     }

@@ -152,6 +152,14 @@ fn give(
     Ok(origin)
 }
 
+/// The value as an env file has it.
+pub(crate) fn quoted(name: &str, value: &Secret) -> Result<String, Error> {
+    envfile::quote(value.expose()).ok_or_else(|| Error::BadValue {
+        name: name.to_owned(),
+        why: "an env file cannot hold quotes, backslashes, ${ or control characters so that all readers agree".to_owned(),
+    })
+}
+
 /// Puts a value where the key lives, as the one that signs. What was there before must be in the ring already: it is
 /// written first, when nothing but the renaming of the file is left to be done, and put back if that fails.
 pub(crate) fn put(
@@ -167,11 +175,7 @@ pub(crate) fn put(
         ring.sign_with(&view, value, "", from, clock);
         return Ok(Origin::StateDir(keyring::path(request.state_dir)));
     };
-    let quoted = envfile::quote(value.expose()).ok_or_else(|| Error::BadValue {
-        name: name.to_owned(),
-        why: "an env file cannot hold quotes, backslashes, ${ or control characters so that all readers agree".to_owned(),
-    })?;
-    let text = envfile::replace(&file.text, name, &quoted);
+    let text = envfile::replace(&file.text, name, &quoted(name, value)?);
     let prepared = file.prepare(text, request, random)?;
     let before = Keyring::read(request.state_dir)?;
     ring.sign_with(&view, value, &request.file_scope(), from, clock);

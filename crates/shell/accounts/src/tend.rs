@@ -5,7 +5,7 @@ use crate::kept::Kept;
 use crate::limits::{FIRST_SWEEP_MS, LOOK_MS, NEWS_MS, SWEEP_MS, TEND_MS};
 use session::Reading;
 use session::judge::sweep;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use store::Store as _;
 
@@ -26,6 +26,10 @@ pub(crate) async fn listen(door: Weak<Door>) {
         };
         while news.next().await.is_ok() {
             let Some(door) = door.upgrade() else { return };
+            // It was opened anew meanwhile, under another name, and this connection outlived that.
+            if !door.kept().is_ok_and(|now| Arc::ptr_eq(&now, &kept)) {
+                break;
+            }
             // The first is told the new count, the second confirms it.
             door.renew(&kept, steady_ms()).await;
             door.renew(&kept, steady_ms()).await;

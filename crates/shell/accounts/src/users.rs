@@ -216,7 +216,9 @@ impl Accounts {
         let mut kept = self.door.kept_now().await.map_err(Verdict::Unknown)?;
         let whole = Token::Rotating(token.clone());
         if let Err(verdict) = addressed(&whole, kept.shelf()) {
-            if !matches!(verdict, Verdict::Unknown(_)) || !self.door.look_again(&kept).await {
+            if !matches!(verdict, Verdict::Unknown(_))
+                || !self.door.look_for_a_stranger(&kept).await
+            {
                 return Err(verdict);
             }
             kept = self.door.kept_now().await.map_err(Verdict::Unknown)?;

@@ -163,6 +163,7 @@ fn from_file_and_keepers(daemon: &Shared, alive: &[(u32, keeper::Opened)]) -> Ac
         ..Active::default()
     };
     let loaded = commands::load(daemon, &before.base_env);
+    commands::finish_rotations(daemon, &loaded.model, &before);
     commands::first_start(&commands::candidate(daemon, &loaded, &before, false))
 }
 

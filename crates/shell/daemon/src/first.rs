@@ -43,6 +43,7 @@ pub(crate) async fn first(daemon: &Shared) -> Result<UnixListener, CouldNot> {
             .and_then(|ours| ours.state_dir.as_ref())
             .map(|dir| &*dir.value),
     );
+    commands::finish_rotations(daemon, &loaded.model, &before);
     let candidate = commands::candidate(daemon, &loaded, &before, false);
     let worth: Vec<Finding> = candidate
         .report

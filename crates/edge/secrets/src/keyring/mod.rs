@@ -32,6 +32,9 @@ pub enum Status {
     Compromised,
 }
 
+/// Where a value comes from that is to verify before it signs anywhere: it never signs because nothing else is left.
+pub(crate) const ANNOUNCED: &str = "announced";
+
 /// Old values of one name that are kept; the oldest goes first. A value that changes at every start (made at import)
 /// must not grow the file without end.
 const VERIFY_ONLY_MAX: usize = 16;
@@ -127,6 +130,7 @@ impl Keyring {
         }
         key.until_unix_s = 0;
         key.life_s = 0;
+        from.clone_into(&mut key.from);
         scope.clone_into(&mut key.scope);
         let key = self.keys.remove(at);
         self.keys.push(key);

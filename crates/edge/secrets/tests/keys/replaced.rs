@@ -167,6 +167,25 @@ fn a_leak_ends_the_values_before_it_too() {
     assert!(verify_only(&site.resolve()).is_empty());
 }
 
+/// Other machines do not know it yet.
+#[test]
+fn an_announced_value_does_not_sign_because_the_variable_is_gone() {
+    let site = site().environment(OLD);
+    assert_eq!(site.key().0, OLD);
+    let announced = Secret::new(OTHER);
+    let announce =
+        |r: &Request<'_>| secrets::announce(r, "SECRET_KEY", &announced, &mut SystemRandom);
+    assert!(matches!(site.with(announce), Ok(Announced::Verifies(_))));
+    let site = crate::Site {
+        env: crate::Env::new(),
+        ..site
+    };
+    assert_eq!(site.key().0, OLD);
+    // Set on purpose, it signs, and goes on doing so.
+    site.set(OTHER).unwrap();
+    assert_eq!(site.key().0, OTHER);
+}
+
 #[test]
 fn a_value_is_announced_before_it_signs() {
     let site = site().env_file(None);

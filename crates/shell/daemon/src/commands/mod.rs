@@ -30,7 +30,7 @@ use outcomes::After;
 pub(crate) use beside::{ANOTHER_STORE, another_store};
 pub(crate) use change::{candidate, first_start, load};
 pub(crate) use reload::reload;
-pub(crate) use rotate::resume;
+pub(crate) use rotate::{finish as finish_rotations, resume};
 
 /// Carries out calls until the daemon ends.
 pub(crate) async fn serve(daemon: Shared, mut calls: mpsc::UnboundedReceiver<Call>) {

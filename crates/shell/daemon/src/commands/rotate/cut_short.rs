@@ -57,7 +57,7 @@ fn given_up(daemon: &Shared) -> Vec<(String, Vec<Rotated>)> {
     let mut all: Vec<(String, Vec<Rotated>)> = Vec::new();
     for program in of_model(&loaded.model, &before.base_env, state_dir) {
         for name in &program.names {
-            let Some(home) = given_up_in(&program, name, &before) else {
+            let Some(home) = given_up_in(daemon, &program, name, &before) else {
                 continue;
             };
             match all.iter_mut().find(|(known, _)| known == name) {
@@ -69,7 +69,42 @@ fn given_up(daemon: &Shared) -> Vec<(String, Vec<Rotated>)> {
     all
 }
 
-fn given_up_in(program: &ProgramKeys, name: &str, before: &Active) -> Option<Rotated> {
+/// Nothing runs: a value that was given up, and still stands in an env file because the power went before its successor
+/// was written there, is handed out to nobody. Before any key is resolved: from then on it would count as somebody's wish.
+pub(crate) fn finish(daemon: &Shared, model: &conf::Model, before: &Active) {
+    let settings = crate::resolve::settings_of(model, &daemon.state_dir);
+    for program in of_model(model, &before.base_env, settings.state_dir.as_ref()) {
+        for name in &program.names {
+            let request = program.request(sys::clock::wall_ms() / 1000, None);
+            if secrets::ring(&request, name).is_ok_and(|ring| ring.iter().any(stands_given_up)) {
+                finished(daemon, &request, name);
+            }
+        }
+    }
+}
+
+fn stands_given_up(kept: &secrets::Kept) -> bool {
+    kept.compromised && kept.signs
+}
+
+/// Says whether it was cut short, and has its end now.
+fn finished(daemon: &Shared, request: &secrets::Request<'_>, name: &str) -> bool {
+    match secrets::finish(request, name, &mut secrets::SystemRandom) {
+        Ok(done) => done,
+        Err(error) => {
+            let text = format!("{name} was given up as compromised, and still signs: {error}");
+            daemon.log(Level::Error, &text);
+            false
+        }
+    }
+}
+
+fn given_up_in(
+    daemon: &Shared,
+    program: &ProgramKeys,
+    name: &str,
+    before: &Active,
+) -> Option<Rotated> {
     let request = program.request(sys::clock::wall_ms() / 1000, None);
     let mut ring = secrets::ring(&request, name).ok()?;
     let theirs = |slot: &&Slot| slot.program == program.program && slot.signing == name;
@@ -78,10 +113,8 @@ fn given_up_in(program: &ProgramKeys, name: &str, before: &Active) -> Option<Rot
         slots.into_iter().any(|slot| kept.id == slot.spec.key)
     };
     // It was given up, and the crash came before its successor stood in the env file.
-    let stands = |kept: &secrets::Kept| kept.compromised && kept.signs && run_with(kept);
-    if ring.iter().any(stands)
-        && secrets::finish(&request, name, &mut secrets::SystemRandom).is_ok_and(|done| done)
-    {
+    let stands = |kept: &secrets::Kept| stands_given_up(kept) && run_with(kept);
+    if ring.iter().any(stands) && finished(daemon, &request, name) {
         ring = secrets::ring(&request, name).ok()?;
     }
     let old = ring

@@ -34,7 +34,7 @@ use crate::rotation::{Affected, Held, affected, rotate, upstreams};
 use crate::state::{Shared, say};
 use told::Report;
 
-pub(crate) use cut_short::resume;
+pub(crate) use cut_short::{finish, resume};
 
 /// A gateway that was replaced ends within this time if its connections are busy: usual requests are over by then.
 const GATEWAY_MS_MAX: u64 = 3_000;
