@@ -266,6 +266,20 @@ impl Slot {
     pub(crate) fn in_service(&self) -> bool {
         self.removed_until_ms == 0
     }
+    /// As a plan compares it, on these addresses.
+    pub(crate) fn planned(&self, listeners: Vec<String>) -> plan::Slot {
+        plan::Slot {
+            key: self.key(),
+            program: self.program.clone(),
+            hash: self.spec.hash.clone(),
+            up: self.up && self.in_service(),
+            group_priority: self.group_priority,
+            priority: self.priority,
+            first: self.first,
+            depends_on: self.depends_on.clone(),
+            listeners,
+        }
+    }
     /// Identity of everything that an update compares.
     pub(crate) fn definition(&self) -> Definition<'_> {
         (

@@ -28,17 +28,7 @@ pub(crate) fn snapshot(state: &State) -> (Desired, Observed) {
         let mut listeners = slot.listeners.clone();
         listeners.extend(slot.derived.iter().map(|listener| listener.address.clone()));
         listeners.retain(|address| !state.failed_listeners.contains_key(address));
-        desired.slots.push(plan::Slot {
-            program: slot.program.clone(),
-            hash: slot.spec.hash.clone(),
-            up: slot.up && slot.in_service(),
-            group_priority: slot.group_priority,
-            priority: slot.priority,
-            first: slot.first,
-            depends_on: slot.depends_on.clone(),
-            listeners,
-            key,
-        });
+        desired.slots.push(slot.planned(listeners));
     }
     for (key, keeper) in state
         .keepers

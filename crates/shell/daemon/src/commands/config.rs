@@ -149,20 +149,11 @@ fn also(active: &Active, found: &Candidate) -> Vec<String> {
 }
 
 fn desired_of(model: &Active, addresses: &BTreeSet<String>) -> plan::Desired {
-    let slot = |slot: &crate::model::Slot| plan::Slot {
-        key: slot.key(),
-        program: slot.program.clone(),
-        hash: slot.spec.hash.clone(),
-        up: slot.up && slot.in_service(),
-        group_priority: slot.group_priority,
-        priority: slot.priority,
-        first: slot.first,
-        depends_on: slot.depends_on.clone(),
-        listeners: if slot.first {
-            addresses.iter().cloned().collect()
-        } else {
-            slot.listeners.clone()
-        },
+    let slot = |slot: &crate::model::Slot| {
+        slot.planned(match slot.first {
+            true => addresses.iter().cloned().collect(),
+            false => slot.listeners.clone(),
+        })
     };
     plan::Desired {
         slots: model.slots.iter().map(slot).collect(),
