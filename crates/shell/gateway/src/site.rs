@@ -386,6 +386,11 @@ mod tests {
         }
     }
 
+    fn auth_at(site: &Site, path: &str) -> Auth {
+        let at = site.route("", path).expect("a route");
+        site.needs(at, "", path).expect("one realm").auth
+    }
+
     #[test]
     fn the_stricter_reading_decides() {
         let route = |path: &str, auth| routes::Route {
@@ -399,10 +404,7 @@ mod tests {
         };
         config.sort_routes();
         let site = Site::new(config, None, |_| None).expect("realms");
-        let auth = |path: &str| {
-            let at = site.route("", path).expect("a route");
-            site.needs(at, "", path).expect("one realm").auth
-        };
+        let auth = |path: &str| auth_at(&site, path);
         for path in [
             "/Admin",
             "/admin",
@@ -435,10 +437,7 @@ mod tests {
             ..routes::Listener::default()
         };
         let site = Site::new(config, None, |_| None).expect("realms");
-        let auth = |path: &str| {
-            let at = site.route("", path).expect("a route");
-            site.needs(at, "", path).expect("one realm").auth
-        };
+        let auth = |path: &str| auth_at(&site, path);
         for path in [
             "/static",
             "/static/",
@@ -498,10 +497,7 @@ mod tests {
         };
         config.sort_routes();
         let site = Site::new(config, None, |_| None).expect("realms");
-        let auth = |path: &str| {
-            let at = site.route("", path).expect("a route");
-            site.needs(at, "", path).expect("one realm").auth
-        };
+        let auth = |path: &str| auth_at(&site, path);
         assert_eq!(auth("/x/y"), Auth::Optional);
         for path in ["/x/admin", "/x/Admin", "/x/y/../admin", "/x/%61dmin/z"] {
             assert_eq!(auth(path), Auth::Required, "{path}");
