@@ -7,9 +7,11 @@
 //!
 //! The store remembers the latest time it has seen; a machine whose clock starts before it (a board without a
 //! battery) is frozen until its clock has reached that time: by running, or, if it was not set at all (earlier than this
-//! program), by being set. Meanwhile stamps are that time and no later, so that the gap closes. Where the store is ahead by more than [`AHEAD_MS_MAX`] and the clock is later than this program is old, it is
-//! the store's time that a wrong clock once wrote: the clock is believed, or nothing would end for years. Limit: what is
-//! stamped by a process that *started* with a wrong clock is stamped wrongly, and ends by so much later, or earlier.
+//! program), by being set. Meanwhile stamps are that time, so that the gap closes, and later only when by one of the two
+//! clocks it is later. Where the store is ahead by more than [`AHEAD_MS_MAX`] and the clock is later than this program
+//! is old, it is the store's time that a wrong clock once wrote: the clock is believed, or nothing would end for years.
+//! Limit: what is stamped by a process that *started* with a wrong clock is stamped wrongly, and ends by so much later,
+//! or earlier.
 
 use crate::limits::{AHEAD_MS_MAX, DRIFT_MS_MAX, FOLLOW_MS_MIN, PAST_MS};
 
@@ -86,7 +88,7 @@ impl Clocks {
                 let reached = reading.wall_ms.saturating_add(DRIFT_MS_MAX) >= seen_ms;
                 if !reached || !(agree || unset) {
                     self.follow(reading, agree);
-                    return frozen(seen_ms.max(reading.wall_ms));
+                    return frozen(seen_ms.max(steady_now_ms).max(reading.wall_ms));
                 }
                 *self = Self::start(reading, 0);
             }

@@ -316,6 +316,12 @@ fn a_clock_that_starts_behind_what_the_store_has_seen_is_frozen_until_it_has_pas
     );
     let jumped = clocks.read(at(NOW.now_ms + 2 * hours, half));
     assert_eq!(jumped.expiry, Expiry::Frozen, "nobody knows who set it");
+    // Set back after a night: whoever signs in now is not signed out when it is set right.
+    let night = 2 * hours;
+    assert_eq!(
+        clocks.read(at(NOW.now_ms, night)),
+        frozen(NOW.now_ms + night)
+    );
     let caught_up = clocks.read(at(NOW.now_ms + hours, hours));
     assert_eq!(caught_up.expiry, Expiry::Runs);
     assert_eq!(
