@@ -74,7 +74,6 @@ impl Slot {
             out,
             note,
         );
-        self.answer_stops(out);
         match then {
             Then::Stay { .. } | Then::Failed => {}
             Then::Replace | Then::Again if self.no_restarts => {}
@@ -279,7 +278,6 @@ impl Slot {
                 output_of: Some(life.generation),
             });
         }
-        self.answer_stops(out);
         // Ready, but not RUNNING yet, and its replacement is on the way.
         if self.promote_next(&life, now, out) {
             return;

@@ -175,7 +175,6 @@ impl Slot {
             self.fail_next(text, now, out);
         } else {
             self.next = None;
-            self.answer_stops(out);
         }
     }
 
@@ -241,6 +240,5 @@ impl Slot {
                 transition.note = "left".into();
             },
         );
-        self.answer_stops(out);
     }
 }

@@ -258,8 +258,7 @@ pub struct Slot {
     pub(crate) refused_hash: String,
     /// Operations that wait until the current generation is up.
     pub(crate) starts: Vec<u64>,
-    /// Operations that wait until it is dead.
-    pub(crate) stops: Vec<u64>,
+    pub(crate) stops: Vec<PendingStop>,
     pub(crate) wanted: bool,
     pub(crate) no_restarts: bool,
     /// [`Event::StopAnswered`] came before the death.
@@ -277,6 +276,14 @@ pub struct Slot {
     pub(crate) jitter: u32,
     /// Copied into each transition; the shell keeps it up to date.
     pub counts: wire::Counts,
+}
+
+/// An operation that waits until what it stopped is dead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PendingStop {
+    pub(crate) op: u64,
+    /// The newest generation that it stopped.
+    pub(crate) newest: u64,
 }
 
 impl Slot {
@@ -333,34 +340,28 @@ impl Slot {
         self.installed.as_ref()
     }
 
-    /// Pids of every process that is kept now, the current one first.
-    pub fn pids(&self) -> Vec<i32> {
+    /// The processes there are, and those that are being made.
+    pub(crate) fn lives(&self) -> impl Iterator<Item = &Life> {
         let current = match &self.current {
-            Current::Live(life) => Some(life.pid),
+            Current::Live(life) => Some(life),
             Current::Down(_) => None,
         };
-        let others = self
-            .next
-            .iter()
-            .chain(self.leaving.iter())
-            .map(|life| life.pid);
-        current
-            .into_iter()
-            .chain(others)
+        let beside = self.next.iter().chain(&self.leaving);
+        current.into_iter().chain(beside)
+    }
+
+    /// Pids of every process that is kept now, the current one first.
+    pub fn pids(&self) -> Vec<i32> {
+        self.lives()
+            .map(|life| life.pid)
             .filter(|pid| *pid > 0)
             .collect()
     }
 
     /// The spec that a living generation was started with.
     pub fn spec_of(&self, generation: u64) -> Option<&Rc<Spec>> {
-        let current = match &self.current {
-            Current::Live(life) => Some(life),
-            Current::Down(_) => None,
-        };
-        let lives = current.into_iter().chain(&self.next).chain(&self.leaving);
-        lives
-            .filter(|life| life.generation == generation)
+        self.lives()
+            .find(|life| life.generation == generation)
             .map(|life| &life.spec)
-            .next()
     }
 }

@@ -1,5 +1,5 @@
 //! Commands while it is down or on its way down.
-use crate::slot::{Current, Down, Effect, Life, Now, Slot, Stage, Then};
+use crate::slot::{Current, Down, Effect, Life, Now, PendingStop, Slot, Stage, Then};
 use crate::table::{SHUTTING_DOWN, answer};
 use wire::{Cause, Outcome, State, Why};
 
@@ -31,7 +31,7 @@ impl Slot {
         if self.next.is_some() || self.leaving.is_some() {
             // The current generation is down, one beside it is not: done when that is gone, too.
             self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
-            self.stops.push(op);
+            self.wait_for_ends(op);
             return;
         }
         out.push(answer(op, Outcome::AlreadySo, "not running"));
@@ -62,7 +62,9 @@ impl Slot {
             |_| {},
         );
         self.answer_starts(Outcome::Superseded, "stopped meanwhile", out);
-        out.push(answer(op, Outcome::Done, ""));
+        // One beside it may be on its way out, and a restart wait for that.
+        self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
+        self.wait_for_ends(op);
     }
 
     pub(crate) fn answer_starts(&mut self, outcome: Outcome, text: &str, out: &mut Vec<Effect>) {
@@ -71,12 +73,21 @@ impl Slot {
         }
     }
 
-    /// A stop is done when no process of the slot is left.
+    /// The stop is answered when every process that is there now has ended.
+    pub(crate) fn wait_for_ends(&mut self, op: u64) {
+        self.stops.push(PendingStop {
+            op,
+            newest: self.generation,
+        });
+    }
+
+    /// A stop is done when none of the processes it stopped is left. One that was started since is none of them:
+    /// whoever stopped would wait for as long as that runs.
     pub(crate) fn answer_stops(&mut self, out: &mut Vec<Effect>) {
-        let live = matches!(self.current, Current::Live(_));
-        if !live && self.next.is_none() && self.leaving.is_none() {
-            out.extend(self.stops.drain(..).map(|op| answer(op, Outcome::Done, "")));
-        }
+        let oldest = self.lives().map(|life| life.generation).min();
+        let done = |stop: &mut PendingStop| oldest.is_none_or(|oldest| stop.newest < oldest);
+        let done = self.stops.extract_if(.., done);
+        out.extend(done.map(|stop| answer(stop.op, Outcome::Done, "")));
     }
 
     pub(crate) fn then_mut(&mut self) -> Option<&mut Then> {
@@ -115,7 +126,7 @@ impl Slot {
             let window = window || matches!(then, Then::Stay { window: true });
             *then = Then::Stay { window };
         }
-        self.stops.push(op);
+        self.wait_for_ends(op);
     }
 
     pub(crate) fn begin_window(&mut self, now: Now) {

@@ -90,7 +90,7 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
             slot.wanted = false;
             slot.stop_next(Outcome::Superseded, "stopped meanwhile", now, &mut out);
             slot.answer_starts(Outcome::Superseded, "stopped meanwhile", &mut out);
-            slot.stops.push(op);
+            slot.wait_for_ends(op);
             slot.end_current(Then::Stay { window }, cause, None, now, &mut out);
         }
         (View::Ending | View::Returning, Event::Stop { op, window, .. }) => {
@@ -129,6 +129,7 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
         (_, Event::Tick) => tick(slot, now, &mut out),
     }
     run_queue(slot, now, &mut out);
+    slot.answer_stops(&mut out);
     slot.note_away(now);
     out
 }

@@ -102,6 +102,25 @@ fn a_stop_during_an_overlap_stops_both() {
 }
 
 #[test]
+fn a_stop_is_answered_by_the_end_of_what_it_stopped_whatever_was_started_since() {
+    let mut world = overlap();
+    world.restart(2).stop(3).answered(2, Outcome::Superseded);
+    world.on(Event::Drained { generation: 1 });
+    world.pid_exits(101, 0).start(4).spawns(3).unanswered(3);
+    world.pid_exits(102, 0).answered(3, Outcome::Done);
+    world.ready().answered(4, Outcome::Done);
+}
+
+#[test]
+fn a_stop_takes_back_a_restart_that_waits_for_the_one_that_leaves() {
+    let mut world = overlap();
+    world.restart(2).ready().restart(3).pid_exits(102, 1);
+    world.stop(4).answered(3, Outcome::Superseded).unanswered(4);
+    world.pid_exits(101, 0).answered(4, Outcome::Done).spawns(2);
+    world.pass(60_000).spawns(2);
+}
+
+#[test]
 fn the_old_one_dies_during_an_overlap_it_becomes_a_hold_and_falls_back_if_that_fails() {
     let mut world = overlap();
     world
