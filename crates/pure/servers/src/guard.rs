@@ -193,6 +193,19 @@ fn plan(server: &Server, hit: &Hit, edits: &mut Edits) {
                 .iter()
                 .for_each(|p| edits.become_words(p, words.clone()));
         }
+        Cure::Tsx => {
+            hit.places.iter().for_each(|p| edits.drop(p));
+            companions(server, edits);
+            // A script of that name would be the subcommand again.
+            let script = server.items.iter().find(|i| i.positional);
+            if let Some(script) = script.filter(|i| i.name == "watch") {
+                let words = vec!["./watch".to_owned()];
+                server
+                    .places(script)
+                    .iter()
+                    .for_each(|p| edits.become_words(p, words.clone()));
+            }
+        }
         Cure::Nodemon => nodemon(server, edits),
     }
 }
@@ -233,9 +246,10 @@ fn nodemon(server: &Server, edits: &mut Edits) {
         }
         (None, _) => return,
     };
-    // One that starts another one is nothing that a rule can write anew.
+    // One that starts another one, also by way of `--exec env`, is nothing that a rule can write anew.
     let again = |word: &String| word.rsplit('/').next() == Some("nodemon");
-    if starts.iter().any(again) {
+    let positional = server.items.iter().filter(|i| i.positional);
+    if starts.iter().chain(positional.map(|i| &i.name)).any(again) {
         return;
     }
     let from = match inner.last {

@@ -124,8 +124,13 @@ fn items(kind: Kind, inner: &Inner) -> Vec<Item> {
 
 fn subcommand(kind: Kind, inner: Option<&Inner>, items: &[Item]) -> Option<String> {
     match kind {
-        Kind::Fastapi | Kind::Flask | Kind::Django | Kind::Celery | Kind::PackageScript => {
+        Kind::Fastapi | Kind::Flask | Kind::Celery | Kind::PackageScript => {
             items.iter().find(|i| i.positional).map(|i| i.name.clone())
+        }
+        // Its first word, whatever that is (`ManagementUtility.execute`): no option may stand before it.
+        Kind::Django => {
+            let first = items.iter().find(|i| i.positional)?;
+            (first.tokens.start == inner?.args).then(|| first.name.clone())
         }
         Kind::Tsx => {
             let inner = inner?;

@@ -29,6 +29,8 @@ pub(crate) enum Cure {
     Add(&'static str),
     /// Without the variable.
     Unset,
+    /// As `Drop`, and tsx's script is not taken for its subcommand, whatever it is called.
+    Tsx,
     /// nodemon's script, started by node or by what `--exec` names.
     Nodemon,
     /// No command line can be derived: words for a person.
@@ -180,12 +182,12 @@ pub(crate) static RULES: &[Rule] = &[
         "tsx-watch",
         Kind::Tsx,
         When::Subcommand("watch", None),
-        Cure::Drop,
+        Cure::Tsx,
     ),
     rule(
         "tsx-watch-flag",
         Kind::Tsx,
         When::Option(Role::Reload, None),
-        Cure::Drop,
+        Cure::Tsx,
     ),
 ];

@@ -439,6 +439,7 @@ fn guard_fastapi_flask_django() {
         "python manage.py runserver --noreload 0:80",
     );
     check("django-admin runserver --noreload").dev(&["django-server"], "");
+    check("python manage.py -- runserver").quiet();
     let weights: Vec<_> = guard(&check("manage.py runserver").server)
         .iter()
         .map(|f| f.weight)
@@ -458,9 +459,12 @@ fn guard_node() {
     check("nodemon --exec 'node --enable-source-maps' s.js")
         .dev(&["nodemon"], "node --enable-source-maps s.js");
     check("nodemon").dev(&["nodemon"], "");
+    check("nodemon --exec env nodemon s.js").dev(&["nodemon"], "");
     check("tsx watch server.ts").dev(&["tsx-watch"], "tsx server.ts");
     check("npx tsx watch --include x server.ts --watch")
         .dev(&["tsx-watch"], "npx tsx server.ts --watch");
+    check("tsx watch --clear-screen=false watch").dev(&["tsx-watch"], "tsx ./watch");
+    check("tsx --watch watch").dev(&["tsx-watch-flag"], "tsx ./watch");
     check("tsx server.ts watch").quiet();
     check("node_modules/.bin/nodemon s.js").dev(&["nodemon"], "node s.js");
 }
