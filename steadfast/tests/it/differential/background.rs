@@ -97,10 +97,10 @@ fn the_foreground_shows_the_log_unless_it_is_silent() {
             &["-n", "-s", "-c", "{dir}/s.conf"],
         ] {
             foreground(side, args, |side, _| {
-                // Its shell is done with its own children then.
+                // Its shell is done with its own children then, also with `id`.
                 eventually("a start", seconds(20), || {
                     let up = side.read("s.log").contains("a entered RUNNING state");
-                    (up && side.read("a.log").contains("root")).then_some(())
+                    (up && side.read("a.log").contains("that is all")).then_some(())
                 });
                 side.signal("s.pid", rustix::process::Signal::INT);
             });
@@ -124,7 +124,7 @@ fn the_least_level_of_the_log_counts() {
                     .ok()?;
                 let up = String::from_utf8_lossy(&said.stdout).contains("RUNNING");
                 // A signal between fork and exec would be lost in the real one's child.
-                (up && side.read("a.log").contains("root")).then_some(())
+                (up && side.read("a.log").contains("that is all")).then_some(())
             });
             side.signal("s.pid", rustix::process::Signal::QUIT);
         });
@@ -137,7 +137,7 @@ fn signals_reopen_reload_and_end() {
     both(|side| {
         side.write("s.conf", &format!("[supervisord]\nlogfile = {{dir}}/s.log\npidfile = {{dir}}/s.pid\nuser = root\n{PROGRAMS}\nstdout_logfile = {{dir}}/a.log\n"));
         side.say("supervisord", &["-c", "{dir}/s.conf"]);
-        side.file("a.log", "root");
+        side.file("a.log", "that is all");
         std::fs::rename(side.path("s.log"), side.path("s.log.old")).expect("moved");
         std::fs::rename(side.path("a.log"), side.path("a.log.old")).expect("moved");
         side.signal("s.pid", rustix::process::Signal::USR2);
@@ -148,7 +148,7 @@ fn signals_reopen_reload_and_end() {
         side.write("s.conf", &format!("[supervisord]\nlogfile = {{dir}}/s.log\npidfile = {{dir}}/s.pid\nuser = root\n{PROGRAMS}\nstdout_logfile = {{dir}}/b.log\n"));
         let before = side.pid("s.pid");
         side.signal("s.pid", rustix::process::Signal::HUP);
-        side.file("b.log", "root");
+        side.file("b.log", "that is all");
         side.note(&format!(
             "the same process: {}",
             before == side.pid("s.pid")
@@ -197,7 +197,7 @@ fn it_becomes_the_user_that_the_file_names() {
             .expect("opened");
         side.write("s.conf", &format!("[supervisord]\nlogfile = {{dir}}/s.log\npidfile = {{dir}}/s.pid\nchildlogdir = {{dir}}\nuser = nobody\n{PROGRAMS}\nstdout_logfile = {{dir}}/a.log\n"));
         side.say("supervisord", &["-c", "{dir}/s.conf"]);
-        side.file("a.log", "nobody");
+        side.file("a.log", "that is all");
         side.file("s.log", "a entered RUNNING state");
         for name in ["s.log", "s.pid", "s.sock", "a.log"] {
             let meta = std::fs::metadata(side.path(name)).expect("there");

@@ -96,7 +96,7 @@ fn options_beat_the_file_in_the_background() {
                 .map(|entry| format!("logs/{}", entry.file_name().to_string_lossy()))
         });
         let told = eventually("the program's words", seconds(20), || {
-            Some(side.read(&log)).filter(|text| text.contains("root"))
+            Some(side.read(&log)).filter(|text| text.contains("that is all"))
         });
         side.note(&told);
         side.end("main.pid");

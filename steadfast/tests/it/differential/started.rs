@@ -13,7 +13,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
 serverurl = unix://{dir}/s.sock
 [program:a]
-command = sh -c 'pwd; umask; echo $TOLD; id -un; exec sleep 86460'
+command = sh -c 'pwd; umask; echo $TOLD; id -un; echo that is all; exec sleep 86460'
 startsecs = 0
 ";
 
