@@ -29,13 +29,12 @@
 //! [`Postgres`] is the same for several machines: its transactions and conditional writes stand for the
 //! writer, leases for the count.
 //!
-//! *Bugs*: whatever serves for good here is started again after a panic ([`keep`], [`Pause`]), and who was being served is
+//! *Bugs*: whatever serves for good here is started again after a panic ([`bugs`]), and who was being served is
 //! told that it is not known.
 //!
 //! *Invariant*: a row holds hashes and chains, never a token. *Invariant*: the count of revocations is raised between
 //! commit and acknowledgement. *Invariant*: an error is never "there is none".
 
-mod again;
 mod chain;
 mod count;
 mod error;
@@ -52,7 +51,6 @@ mod store;
 mod users;
 mod writer;
 
-pub use again::{Pause, keep};
 pub use error::{Failure, OpenError, Step};
 pub use limits::*;
 pub use listing::{After, Listed, Listing, Page};

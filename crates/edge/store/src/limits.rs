@@ -19,9 +19,6 @@ pub const WRITE_WAIT_MS: u64 = 5_000;
 pub const COUNT_SETTLES_MS: u64 = 1_000;
 /// How often a process has to call [`Store::tend`](crate::Store::tend), at least.
 pub const TEND_MS_MAX: u64 = 300;
-/// A thread or task that panicked starts again at once, and then no more often than this: a bug that comes back with every
-/// write is a line in the log each second, not a thousand.
-pub const RESTART_MS: u64 = 1_000;
 /// Accounts in one listing.
 pub const LIST_ROWS_MAX: usize = 10_000;
 /// Rows that one sweep deletes: the next one takes the rest, sign-ins do not wait for it.

@@ -11,7 +11,6 @@
 //! to what the database says: the panic may have come between a commit and its number. A panic that comes back with
 //! every write pauses ([`Pause`]): it fills neither the log nor a core.
 
-use crate::again::Pause;
 use crate::count::Count;
 use crate::error::{Failure, Step};
 use crate::limits::{
@@ -24,6 +23,7 @@ use crate::rows::{self, ms};
 use crate::schema::{self, Dumb, meta};
 use crate::store::{RefreshAsk, Refreshed, Revoked};
 use crate::users::{self, UserChange};
+use bugs::Pause;
 use rusqlite::{Connection, Transaction, params};
 use session::judge::Sweep;
 use session::revoke::Scope;

@@ -18,7 +18,7 @@ use session::judge::Shelf;
 use session::{Alarm, Halves, Policy, Reading, StoreId, Time, Unsure};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{OpenError, Store as _, keep};
+use store::{OpenError, Store as _};
 
 pub(crate) struct Door {
     pub(crate) place: Place,
@@ -133,10 +133,10 @@ impl Door {
         door.try_open().await;
         if role == Role::Gateway {
             let tended = Arc::downgrade(&door);
-            keep(move || tend(tended.clone()));
+            bugs::keep("care of the session store", move || tend(tended.clone()));
             if matches!(door.place, Place::Postgres { .. }) {
                 let told = Arc::downgrade(&door);
-                keep(move || listen(told.clone()));
+                bugs::keep("news of the session store", move || listen(told.clone()));
             }
         }
         door

@@ -5,15 +5,15 @@
 //! that any user may have: an unknown user's is over a hash that nobody's password has, and one whose hash was made
 //! for less (before the cost was calibrated) is padded. So the time of an answer does not tell who has an account.
 //!
-//! A panic ends the try in which it happened (it is told *busy*), never the thread: [`store::Pause`].
+//! A panic ends the try in which it happened (it is told *busy*), never the thread: [`bugs::Pause`].
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use bugs::Pause;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use store::Pause;
 use tokio::sync::oneshot;
 
 /// Hashes that wait, for each worker: at 20 ms each the last one waits about half a second on one thread.

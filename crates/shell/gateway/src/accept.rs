@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, sockopt};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
 
 use crate::client::{self, Client};
 use crate::limits::ACCEPT_PAUSE_MS;
@@ -50,8 +51,14 @@ impl Socket {
     }
 }
 
-/// Accepts until the task is ended; what is queued on the socket then is the next worker's.
-pub(crate) async fn accept(worker: Rc<Worker>, site: Rc<Site>, socket: Socket) {
+/// Accepts in a task of its own until that is ended; what is queued on the socket then is the next worker's.
+pub(crate) fn start(worker: Rc<Worker>, site: Rc<Site>, socket: Socket) -> JoinHandle<()> {
+    let socket = Rc::new(socket);
+    let accepts = move || accept(worker.clone(), site.clone(), socket.clone());
+    tokio::task::spawn_local(bugs::again("accept", accepts))
+}
+
+async fn accept(worker: Rc<Worker>, site: Rc<Site>, socket: Rc<Socket>) {
     let mut troubled = false;
     loop {
         worker.has_room().await;

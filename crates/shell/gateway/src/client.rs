@@ -95,6 +95,10 @@ pub(crate) struct Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whatever of an answer has gone out is not to look whole.
+            self.stream.reset_on_close();
+        }
         self.worker.leave(&self.handle, &self.peer);
     }
 }

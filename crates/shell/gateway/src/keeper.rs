@@ -28,14 +28,29 @@ pub(crate) struct Unheard {
     changed: Notify,
 }
 
-impl Unheard {
-    pub(crate) fn add(&self) {
-        self.count.set(self.count.get() + 1);
-    }
+/// One of them: it tells its first fact once.
+#[derive(Debug)]
+struct First {
+    of: Rc<Unheard>,
+    heard: Cell<bool>,
+}
 
+impl First {
     fn heard(&self) {
-        self.count.set(self.count.get().saturating_sub(1));
-        self.changed.notify_one();
+        if !self.heard.replace(true) {
+            self.of.count.set(self.of.count.get().saturating_sub(1));
+            self.of.changed.notify_one();
+        }
+    }
+}
+
+impl Unheard {
+    fn add(self: &Rc<Self>) -> First {
+        self.count.set(self.count.get() + 1);
+        First {
+            of: self.clone(),
+            heard: Cell::new(false),
+        }
     }
 
     /// Waits until all have spoken.
@@ -46,24 +61,32 @@ impl Unheard {
     }
 }
 
-/// Follows one keeper for good.
-pub(crate) async fn follow(
+/// Follows one keeper for good, in a task of its own.
+pub(crate) fn start(
     worker: Rc<Worker>,
     target: Rc<Target>,
     slot: usize,
     events: String,
-    unheard: Rc<Unheard>,
+    unheard: &Rc<Unheard>,
 ) {
+    let of = Rc::new((worker, target, events, unheard.add()));
+    let follows = move || {
+        let of = of.clone();
+        async move { follow(&of.0, &of.1, slot, &of.2, &of.3).await }
+    };
+    tokio::task::spawn_local(bugs::again("talk with a keeper", follows));
+}
+
+async fn follow(worker: &Worker, target: &Target, slot: usize, events: &str, first: &First) {
     let mut wait_ms = RECONNECT_MS.0;
-    let mut first = true;
+    // A connection that ended by a panic has told nobody of its end.
+    target.lost(&worker.room, slot);
     loop {
         let mut heard = || {
             wait_ms = RECONNECT_MS.0;
-            if std::mem::take(&mut first) {
-                unheard.heard();
-            }
+            first.heard();
         };
-        let ended = talk(&worker, &target, slot, &events, &mut heard).await;
+        let ended = talk(worker, target, slot, events, &mut heard).await;
         target.lost(&worker.room, slot);
         // A keeper that is not there, or has just gone, is no news.
         if let Err(error) = ended

@@ -12,6 +12,9 @@
 //! a request costs two reads and two writes and no hand-over. More workers are more slots. What may wait and what may be
 //! repeated is [`hold`]'s to decide; what is HTTP is [`h1`]'s.
 //!
+//! *Bugs*: a panic in a connection's task ends that connection. The tasks beside them serve for good and are made again
+//! ([`bugs`]). Where a panic may have left something half changed, the worker ends ([`torn`]).
+//!
 //! *Invariants*: the configuration comes frozen from the daemon and no other file is read; the truth about a slot comes
 //! from its keeper, never from the daemon; nothing is closed that a client might be about to use.
 
@@ -31,12 +34,15 @@ mod limits;
 mod minted;
 mod note;
 mod own;
+#[cfg(test)]
+mod panics;
 mod site;
 mod stream;
 mod successor;
 mod target;
 mod telling;
 mod tokens;
+mod torn;
 mod tunnel;
 mod upload;
 mod upstream;
@@ -53,16 +59,17 @@ use std::time::Duration;
 use hold::{Room, Slot};
 use rustix::fd::OwnedFd;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 use crate::accept::Socket;
 use crate::connect::Whose;
 use crate::door::Door;
 use crate::keeper::Unheard;
-use crate::limits::{CONFIG_BYTES_MAX, LEAVE_LOOK_MS, SUBSCRIBE_MS_MAX};
+use crate::limits::{CONFIG_BYTES_MAX, LEAVE_LOOK_MS, SUBSCRIBE_MS_MAX, TORN_MS_MAX};
 use crate::site::Site;
 use crate::target::Target;
 use crate::tokens::Tokens;
+use crate::torn::Torn;
 use crate::worker::Worker;
 
 pub use crate::telling::News;
@@ -77,7 +84,10 @@ pub const CONFIG_FD: &str = "STEADFAST_CONFIG_FD";
 /// Environment variable with the number of the descriptor on which readiness is told.
 pub const READY_FD: &str = "STEADFAST_READY_FD";
 
-/// Why a worker did not start.
+/// The exit status after a bug: that of a panic.
+const BUG: u8 = 101;
+
+/// Why a worker did not start, or could not stay.
 #[derive(Debug)]
 pub enum Error {
     /// There is no configuration.
@@ -93,6 +103,8 @@ pub enum Error {
     },
     /// A socket, the runtime or a signal handler failed.
     Io(&'static str, io::Error),
+    /// A bug of ours (it was told) left what is known of requests half changed: another worker has to begin anew.
+    Torn,
 }
 
 impl fmt::Display for Error {
@@ -107,6 +119,9 @@ impl fmt::Display for Error {
                 )
             }
             Error::Io(what, error) => write!(f, "{what}: {error}"),
+            Error::Torn => f.write_str(
+                "a bug left what it knows of requests half changed: it ends, and its keeper starts it anew",
+            ),
         }
     }
 }
@@ -131,7 +146,10 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             note::Notes::default().say(&format!("gateway: {error}"));
-            ExitCode::from(2)
+            ExitCode::from(match error {
+                Error::Torn => BUG,
+                Error::NoConfig | Error::Config(_) | Error::Listeners { .. } | Error::Io(..) => 2,
+            })
         }
     }
 }
@@ -139,6 +157,7 @@ pub fn run() -> ExitCode {
 fn run_from_environment() -> Result<(), Error> {
     // It holds the keys of all programs.
     sys::dumps::none();
+    bugs::tell();
     let listeners = sys::fds::listeners_from_env();
     let memory = sys::fds::fd_from_env(CONFIG_FD).ok_or(Error::NoConfig)?;
     let bytes = sys::memfd::read(&memory, CONFIG_BYTES_MAX)
@@ -220,12 +239,19 @@ async fn work(
     for fd in listeners {
         sockets.push(Socket::new(fd).map_err(|error| Error::Io("listener", error))?);
     }
+    let torn = Rc::new(Torn::default());
     let mut targets: BTreeMap<&str, Rc<Target>> = BTreeMap::new();
     for (name, target) in &config.targets {
         let tokens = tokens(name, target)?;
         targets.insert(
             name,
-            Rc::new(Target::new(name, slots(target), whose(target), tokens)),
+            Rc::new(Target::new(
+                name,
+                slots(target),
+                whose(target),
+                tokens,
+                torn.clone(),
+            )),
         );
     }
     let door = match &config.sessions {
@@ -235,15 +261,13 @@ async fn work(
         None => None,
     };
     if let Some(door) = &door {
-        tokio::task::spawn_local(door::streams::follow(door.clone()));
+        door::streams::start(door);
         let mut troubles = door.accounts.troubles();
         // Before it is ready: what is so from the start is no news after it.
         if let Some(trouble) = &*troubles.borrow_and_update() {
             tell(News::Store(Some(trouble)));
         }
-        let tell = tell.clone();
-        let tell = move |news: News<'_>| tell(news);
-        tokio::task::spawn_local(telling::follow(troubles, tell));
+        telling::start(troubles, tell.clone());
     }
     let bound =
         |of: fn(&config::Listener) -> u64| config.listeners.iter().map(of).max().unwrap_or(0);
@@ -268,21 +292,38 @@ async fn work(
         let find = |name: &str| targets.get(name).cloned();
         let site = Site::new(listener.clone(), door.clone(), find).map_err(Error::Config)?;
         let site = Rc::new(site);
-        let accept = accept::accept(worker.clone(), site, socket);
-        accepting.push(tokio::task::spawn_local(accept));
+        accepting.push(accept::start(worker.clone(), site, socket));
     }
     tell(News::Ready);
-    worker.for_good.set(leave.await == Leave::ForGood);
-    for task in accepting {
-        task.abort();
-    }
-    worker.leave_all(config.leave_ms_max, LEAVE_LOOK_MS).await;
+    let end = stay(&worker, &torn, accepting, leave, config.leave_ms_max).await;
     if let Some(door) = &door {
         // A store that does not answer need not be told.
         let limit = Duration::from_millis(SUBSCRIBE_MS_MAX);
         let _ = tokio::time::timeout(limit, door.accounts.leave()).await;
     }
-    Ok(())
+    end
+}
+
+/// Serves until it is to leave, and leaves.
+async fn stay(
+    worker: &Worker,
+    torn: &Torn,
+    accepting: Vec<JoinHandle<()>>,
+    leave: impl Future<Output = Leave>,
+    leave_ms_max: u64,
+) -> Result<(), Error> {
+    let (why, ms_max, end) = tokio::select! {
+        biased;
+        // Its keeper has another one started once it has ended: as for those whom a successor serves.
+        () = torn.heard() => (Leave::Replaced, TORN_MS_MAX, Err(Error::Torn)),
+        why = leave => (why, leave_ms_max, Ok(())),
+    };
+    for task in accepting {
+        task.abort();
+    }
+    worker.for_good.set(why == Leave::ForGood);
+    worker.leave_all(ms_max, LEAVE_LOOK_MS).await;
+    end
 }
 
 /// Starts the tick, the probes and the talks with keepers; returns when every keeper that answers has spoken.
@@ -291,35 +332,27 @@ async fn background(
     config: &config::Config,
     targets: &BTreeMap<&str, Rc<Target>>,
 ) {
-    let tick = worker.clone();
-    tokio::task::spawn_local(async move { tick.tick_loop().await });
+    worker.start_ticking();
     let unheard = Rc::new(Unheard::default());
     for (name, kind) in &config.targets {
         let Some(target) = targets.get(name.as_str()) else {
             continue;
         };
-        let (of, probe) = (worker.clone(), target.clone());
-        tokio::task::spawn_local(async move { probe.probe_loop(&of.room).await });
+        target.start_probing(worker);
         let slots = match kind {
             config::Target::Program { slots, .. } => slots,
             config::Target::Upstream { address, ready, .. } => {
                 if let Some(ready) = ready.clone() {
                     let (worker, address) = (worker.clone(), address.clone());
                     let target = target.clone();
-                    tokio::task::spawn_local(upstream::follow(worker, target, address, ready));
+                    upstream::start(worker, target, address, ready);
                 }
                 continue;
             }
         };
         for (at, slot) in slots.iter().enumerate() {
-            unheard.add();
-            tokio::task::spawn_local(keeper::follow(
-                worker.clone(),
-                target.clone(),
-                at,
-                slot.events.clone(),
-                unheard.clone(),
-            ));
+            let (worker, target) = (worker.clone(), target.clone());
+            keeper::start(worker, target, at, slot.events.clone(), &unheard);
         }
     }
     let limit = Duration::from_millis(SUBSCRIBE_MS_MAX);

@@ -86,5 +86,8 @@ pub(crate) const NOTES_PER_SECOND_MAX: u32 = 20;
 pub(crate) const NOTE_PATH_BYTES_MAX: usize = 200;
 /// Bytes of the largest configuration.
 pub(crate) const CONFIG_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A worker that a bug left with torn state ends after this at the latest: most answers are given by then, and who connects
+/// meanwhile waits no longer than that.
+pub(crate) const TORN_MS_MAX: u64 = 1_000;
 /// Between two looks at whether all connections of a worker that is being replaced have gone.
 pub(crate) const LEAVE_LOOK_MS: u64 = 20;

@@ -14,6 +14,8 @@ use crate::handle::{End, Handle, Told};
 use crate::limits::{COUNTS_MS_MIN, UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_MS_MAX};
 use crate::stream::Stream;
 use crate::tokens::Tokens;
+use crate::torn::{Steps, Torn};
+use crate::worker::Worker;
 
 /// A connection to a program.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// How its tokens are made; None: it has no key of ours.
     pub(crate) tokens: Option<Tokens>,
-    program: RefCell<Program<Rc<Handle>>>,
+    program: Steps<Program<Rc<Handle>>>,
     sides: Vec<Side>,
     streams: RefCell<Vec<(usize, u64, Rc<Handle>)>>,
     probe: Notify,
@@ -65,6 +67,7 @@ impl Target {
         slots: Vec<Slot>,
         whose: Vec<Whose>,
         tokens: Option<Tokens>,
+        torn: Rc<Torn>,
     ) -> Target {
         let side = |whose| Side {
             whose,
@@ -74,7 +77,7 @@ impl Target {
             name: name.to_owned(),
             tokens,
             sides: whose.into_iter().map(side).collect(),
-            program: RefCell::new(Program::new(slots)),
+            program: Steps::new(Program::new(slots), torn),
             streams: RefCell::default(),
             probe: Notify::new(),
             away: Notify::new(),
@@ -216,9 +219,18 @@ impl Target {
         }
     }
 
-    /// Releases at the times that only a clock knows: probes, the end of a suspect's time alone. Asleep for good while
-    /// nothing waits.
-    pub(crate) async fn probe_loop(&self, room: &RefCell<Room>) {
+    /// Releases at the times that only a clock knows: probes, the end of a suspect's time alone. In a task of its own,
+    /// asleep for good while nothing waits.
+    pub(crate) fn start_probing(self: &Rc<Self>, worker: &Rc<Worker>) {
+        let (target, worker) = (self.clone(), worker.clone());
+        let probes = move || {
+            let (target, worker) = (target.clone(), worker.clone());
+            async move { target.probe_loop(&worker.room).await }
+        };
+        tokio::task::spawn_local(bugs::again("release of requests", probes));
+    }
+
+    async fn probe_loop(&self, room: &RefCell<Room>) {
         loop {
             let now = sys::clock::mono_ms();
             let next = self.program.borrow().next_timer(now);
@@ -424,5 +436,23 @@ impl Target {
         side.sent_counts_ms.set(now);
         side.sent_counts.borrow_mut().clone_from(&counts);
         Some(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torn::Changing;
+
+    impl Target {
+        /// While it is held, whoever looks at it panics.
+        pub(crate) fn program_held(&self) -> Changing<'_, Program<Rc<Handle>>> {
+            self.program.borrow_mut()
+        }
+
+        pub(crate) fn in_flight(&self) -> u64 {
+            let program = self.program.borrow();
+            program.slots().iter().map(Slot::in_flight_all).sum()
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a worker tells its keeper: that it is ready, and what is wrong with the session store while it serves all the same.
 
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use accounts::Trouble;
@@ -43,11 +44,13 @@ fn line(news: News<'_>) -> String {
     format!("trouble {} {}\n", trouble.kind, &text[..end])
 }
 
-/// Tells each change, to the end.
-pub(crate) async fn follow(
-    mut troubles: Receiver<Option<Trouble>>,
-    tell: impl Fn(News<'_>) -> bool,
-) {
+/// Tells each change after what `troubles` has seen, for good, in a task of its own.
+pub(crate) fn start(troubles: Receiver<Option<Trouble>>, tell: Rc<dyn Fn(News<'_>) -> bool>) {
+    let follows = move || follow(troubles.clone(), tell.clone());
+    tokio::task::spawn_local(bugs::again("news for the keeper", follows));
+}
+
+async fn follow(mut troubles: Receiver<Option<Trouble>>, tell: Rc<dyn Fn(News<'_>) -> bool>) {
     while troubles.changed().await.is_ok() {
         loop {
             let now = troubles.borrow_and_update().clone();

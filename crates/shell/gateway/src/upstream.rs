@@ -22,8 +22,17 @@ use crate::limits::{
 use crate::target::Target;
 use crate::worker::Worker;
 
-/// Asks whenever it is away, for good.
-pub(crate) async fn follow(worker: Rc<Worker>, target: Rc<Target>, address: String, ready: Ready) {
+/// Asks whenever it is away, for good, in a task of its own.
+pub(crate) fn start(worker: Rc<Worker>, target: Rc<Target>, address: String, ready: Ready) {
+    let of = Rc::new((worker, target, address, ready));
+    let follows = move || {
+        let of = of.clone();
+        async move { follow(&of.0, &of.1, &of.2, &of.3).await }
+    };
+    tokio::task::spawn_local(bugs::again("questions to an upstream", follows));
+}
+
+async fn follow(worker: &Worker, target: &Target, address: &str, ready: &Ready) {
     let (mut since, mut back_ms) = (0, None);
     loop {
         target.goes_away().await;
@@ -36,7 +45,7 @@ pub(crate) async fn follow(worker: Rc<Worker>, target: Rc<Target>, address: Stri
         }
         let waited = || sys::clock::mono_ms().saturating_sub(since);
         let mut told = false;
-        while let Err(why) = in_time(&address, &ready).await {
+        while let Err(why) = in_time(address, ready).await {
             if !told {
                 let (name, path) = (&target.name, &ready.path);
                 let text =

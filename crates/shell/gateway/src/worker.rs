@@ -150,8 +150,17 @@ impl Worker {
         }
     }
 
-    /// The coarse tick; asleep for good while there is nothing to do.
-    pub(crate) async fn tick_loop(&self) {
+    /// The coarse tick, in a task of its own; asleep for good while there is nothing to do.
+    pub(crate) fn start_ticking(self: &Rc<Self>) {
+        let worker = self.clone();
+        let ticks = move || {
+            let worker = worker.clone();
+            async move { worker.tick_loop().await }
+        };
+        tokio::task::spawn_local(bugs::again("tick", ticks));
+    }
+
+    async fn tick_loop(&self) {
         let mut interval = tokio::time::interval(Duration::from_millis(TICK_MS));
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -244,10 +253,21 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::forward::Trust;
+    use std::cell::{Ref, RefMut};
 
     impl Worker {
         pub(crate) fn spare_scratches(&self) -> usize {
             self.scratches.borrow().len()
+        }
+
+        /// While it is held, whoever adds one panics.
+        pub(crate) fn handles_read(&self) -> Ref<'_, Vec<Rc<Handle>>> {
+            self.handles.borrow()
+        }
+
+        /// While it is held, whoever looks at them panics.
+        pub(crate) fn handles_held(&self) -> RefMut<'_, Vec<Rc<Handle>>> {
+            self.handles.borrow_mut()
         }
     }
 

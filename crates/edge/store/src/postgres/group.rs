@@ -7,7 +7,6 @@
 
 use super::pool::Pool;
 use super::{said, schema};
-use crate::again::keep;
 use crate::chain;
 use crate::error::{Failure, Step};
 use crate::refresh::{Change, plan};
@@ -42,7 +41,9 @@ impl Groups {
     pub(super) fn start(pool: Arc<Pool>) -> Groups {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
-        keep(move || run(Arc::clone(&pool), Arc::clone(&receiver)));
+        bugs::keep("groups of refreshes", move || {
+            run(Arc::clone(&pool), Arc::clone(&receiver))
+        });
         Groups(sender)
     }
 

@@ -6,7 +6,6 @@
 
 use super::pool::Pool;
 use super::{said, schema};
-use crate::again::keep;
 use crate::error::{Failure, Step};
 use crate::limits::{TOUCH_BATCH_MS, TOUCHES_MAX};
 use crate::rows::ms;
@@ -40,7 +39,9 @@ impl Touches {
     pub(super) fn start(pool: Arc<Pool>) -> Touches {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
-        keep(move || run(Arc::clone(&pool), Arc::clone(&receiver)));
+        bugs::keep("last-seen", move || {
+            run(Arc::clone(&pool), Arc::clone(&receiver))
+        });
         Touches(sender)
     }
 

@@ -54,9 +54,17 @@ pub(crate) fn watch(door: &Rc<Door>, pass: &Pass, handle: &Rc<Handle>) -> Option
     })
 }
 
-/// Looks at open streams whenever something has ended, for good.
-pub(crate) async fn follow(door: Rc<Door>) {
+/// Looks at open streams whenever something has ended, for good, in a task of its own.
+pub(crate) fn start(door: &Rc<Door>) {
+    let door = door.clone();
+    let follows = move || follow(door.clone());
+    tokio::task::spawn_local(bugs::again("open streams", follows));
+}
+
+async fn follow(door: Rc<Door>) {
     let mut ended = door.accounts.ended();
+    // What ended while nobody followed.
+    look(&door).await;
     loop {
         tokio::select! {
             Ok(()) = ended.changed(), if !door.open.borrow().is_empty() => {}
@@ -82,6 +90,25 @@ async fn look(door: &Door) {
             if open.session == session {
                 open.handle.end_stream(End::Revoked);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefMut;
+
+    impl Door {
+        /// While it is held, whoever looks at open streams panics.
+        pub(crate) fn open_held(&self) -> RefMut<'_, Vec<Open>> {
+            self.open.borrow_mut()
+        }
+
+        /// A stream of this session is open.
+        pub(crate) fn opened(&self, session: Sid, handle: &Rc<Handle>) {
+            let handle = handle.clone();
+            self.open.borrow_mut().push(Open { session, handle });
         }
     }
 }
