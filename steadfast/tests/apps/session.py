@@ -36,12 +36,16 @@ def there(awaited):
     return "\n" in seen and re.split("[\r\n]", seen)[-1] == "supervisor> "
 
 
-def read(awaited):
-    """Reads until this has come since the last step, or to the end."""
+def read(awaited, again=None):
+    """Reads until this has come since the last step, or to the end. `again` is typed each second until then."""
     global seen, whole
     until = time.monotonic() + (LONGEST_S if awaited is not None else END_S)
+    typed = time.monotonic()
     while awaited is None or not there(awaited):
         left = until - time.monotonic()
+        if again and time.monotonic() - typed > 1:
+            os.write(terminal, again)
+            typed = time.monotonic()
         if left <= 0:
             print(f"(waited in vain for {awaited!r})")
             return False
@@ -65,7 +69,9 @@ for typed, awaited in steps:
     if typed is not None:
         seen = ""
         os.write(terminal, typed.encode())
-    alive = alive and read(awaited)
+    # Python's readline does not notice a Ctrl-C that comes just before it waits for a key: a person presses it again.
+    lost = typed == "\x03" and awaited is None
+    alive = alive and read(awaited, again=b"\x03" if lost else None)
 if not alive:
     os.kill(pid, 9)
 _, status = os.waitpid(pid, 0)

@@ -14,7 +14,7 @@ use crate::links::Link;
 use crate::logs::Log;
 use child::Child;
 use doubt::Doubt;
-use process::{Event, Now, Slot};
+use process::{Effect, Event, Now, Slot};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::{HashMap, VecDeque};
@@ -404,15 +404,23 @@ impl Keeper {
         }
     }
 
-    /// One event through the machine, its effects carried out, the new truth published.
+    /// One event through the machine, its effects carried out, the new truth published. Answers come after that: who
+    /// is told that a start failed asks the fact why, and who is told that it is done asks it for the pid.
     fn feed(&mut self, event: Event) {
         let mut queue = VecDeque::from([event]);
+        let mut answers = Vec::new();
         while let Some(event) = queue.pop_front() {
             for effect in process::handle(&mut self.slot, event, now()) {
-                self.act(effect, &mut queue);
+                match effect {
+                    Effect::Answer { .. } => answers.push(effect),
+                    effect => self.act(effect, &mut queue),
+                }
             }
         }
         self.publish();
+        for answer in answers {
+            self.act(answer, &mut queue);
+        }
     }
 
     fn flush_logs(&mut self) {

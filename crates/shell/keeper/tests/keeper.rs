@@ -129,6 +129,15 @@ fn a_program_that_dies_at_once_shows_its_last_words() {
         text.contains("exited with status 3") && text.contains("no module named x"),
         "{text}"
     );
+    // Known by then, for whoever asks why.
+    let known = bench.daemon.facts.last().expect("a fact");
+    assert_eq!(
+        (known.state, known.spawn_error.as_str()),
+        (
+            State::Backoff,
+            "Exited too quickly (process log may have details)"
+        )
+    );
 }
 
 #[test]
