@@ -7,6 +7,18 @@ use wire::{Cause, Outcome, Spec, State, Transition, Why};
 impl Slot {
     /// The current process is dead.
     pub(crate) fn current_exited(&mut self, exit: i32, oom: bool, now: Now, out: &mut Vec<Effect>) {
+        // It lived long enough, but its death is seen before the timer: RUNNING first, as Supervisor. Whatever else
+        // that timer would have found comes too late for one that is dead.
+        if let Current::Live(life) = &mut self.current
+            && life.stage == Stage::Up
+            && life.lives_to_run()
+            && !life.lived
+            && life.lived_at_ms() <= now.mono_ms
+        {
+            let was_ready = life.ready();
+            life.lived = true;
+            self.settle(false, was_ready, now, out);
+        }
         let Current::Live(life) = &self.current else {
             return;
         };
@@ -24,16 +36,7 @@ impl Slot {
             Stage::Draining { then, .. } | Stage::Stopping { then, .. } => {
                 self.stopped(&life, then.clone(), exit, now, out);
             }
-            Stage::Up => {
-                // It lived long enough, but its death is seen before the timer: RUNNING first, as Supervisor.
-                if life.lives_to_run() && !life.lived && life.lived_at_ms() <= now.mono_ms {
-                    self.advance(now, out);
-                }
-                if let Current::Live(life) = &self.current {
-                    let life = life.clone();
-                    self.ended_by_itself(&life, exit, oom, now, out);
-                }
-            }
+            Stage::Up => self.ended_by_itself(&life, exit, oom, now, out),
         }
     }
 
@@ -76,14 +79,16 @@ impl Slot {
         );
         match then {
             Then::Stay { .. } | Then::Failed => {}
-            Then::Replace | Then::Again if self.no_restarts => {}
-            Then::Replace => {
+            Then::Replace(_) | Then::Again if self.no_restarts => {}
+            Then::Replace(cause) => {
                 let Some(spec) = self.installed.clone() else {
                     return;
                 };
                 self.wanted = true;
+                self.count_operator(&cause);
+                self.renew();
                 self.generation += 1;
-                self.spawn(self.generation, spec, life.cause.clone(), now, out);
+                self.spawn(self.generation, spec, cause, now, out);
             }
             Then::Again => self.spawn(
                 life.generation,
@@ -299,11 +304,11 @@ impl Slot {
         } else if self.no_restarts {
             self.forbid_restarts(now, out);
         } else if tries > life.spec.start_retries {
-            let retry_ms = life
+            let retry = life
                 .spec
                 .retry_fatal
-                .then_some(now.mono_ms + FATAL_RETRY_MS);
-            self.current = Current::Down(Down::Fatal { retry_ms });
+                .then(|| (now.mono_ms + FATAL_RETRY_MS, life.spec.clone()));
+            self.current = Current::Down(Down::Fatal { retry });
             self.record(
                 State::Backoff,
                 State::Fatal,

@@ -53,7 +53,7 @@ impl Life {
             Stage::Draining { .. } => Phase::Draining,
             Stage::Stopping { then, .. } => match then {
                 Then::Stay { .. } => Phase::Stopped,
-                Then::Replace | Then::Again | Then::Failed => Phase::Restarting,
+                Then::Replace(_) | Then::Again | Then::Failed => Phase::Restarting,
             },
         }
     }
@@ -70,8 +70,9 @@ impl Life {
         match self.stage {
             Stage::Up => {
                 let lived = (!self.lived).then(|| self.lived_at_ms());
-                let by = (!self.ready() && self.pid > 0 && self.spec.ready_timeout_ms < u64::MAX)
-                    .then(|| self.ready_by_ms());
+                let by = (!self.ready() && self.pid > 0)
+                    .then(|| self.ready_by_ms())
+                    .filter(|by| *by < u64::MAX);
                 lived.into_iter().chain(by).min()
             }
             Stage::Draining { deadline_ms, .. } => Some(deadline_ms),
@@ -83,10 +84,16 @@ impl Life {
         self.started.mono_ms + u64::from(self.spec.start_secs) * 1000
     }
 
+    /// When it is too late to get ready. What is ready once it has lived long enough is never late, however long
+    /// `startsecs` is.
     pub(crate) fn ready_by_ms(&self) -> u64 {
-        self.started
-            .mono_ms
-            .saturating_add(self.spec.ready_timeout_ms)
+        match !self.spec.oneshot && self.spec.ready == (Ready::Lived {}) {
+            true => u64::MAX,
+            false => self
+                .started
+                .mono_ms
+                .saturating_add(self.spec.ready_timeout_ms),
+        }
     }
 
     /// `unix:PATH`, `tcp:HOST:PORT` or empty. A port per generation is known to the shell only.
@@ -138,9 +145,21 @@ impl Slot {
             Current::Live(life) => Some(life),
             Current::Down(_) => None,
         };
-        let spec = life.map(|life| &life.spec).or(self.installed.as_ref());
+        // Without a process the definition of the next start, which is not what was installed where that was refused.
+        let spec = match &self.current {
+            Current::Live(life) => Some(&life.spec),
+            Current::Down(
+                Down::Waiting { again, .. }
+                | Down::Fatal {
+                    retry: Some((_, again)),
+                },
+            ) => Some(again),
+            Current::Down(Down::Stopped { .. } | Down::Exited | Down::Fatal { retry: None }) => {
+                self.installed.as_ref()
+            }
+        };
         Fact {
-            generation: life.map_or(self.generation, |life| life.generation),
+            generation: self.serving,
             group: spec.map(|spec| spec.group.clone()).unwrap_or_default(),
             process: spec.map(|spec| spec.process.clone()).unwrap_or_default(),
             phase,
@@ -191,7 +210,7 @@ impl Slot {
             Current::Live(life) => life.timer(),
             Current::Down(down) => match down {
                 Down::Stopped { .. } | Down::Exited => None,
-                Down::Fatal { retry_ms } => *retry_ms,
+                Down::Fatal { retry } => retry.as_ref().map(|(at_ms, _)| *at_ms),
                 Down::Waiting { until_ms, .. } => Some(*until_ms),
             },
         };

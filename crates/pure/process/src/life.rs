@@ -66,7 +66,7 @@ impl Life {
             .stop_wait_ms
             .min(wait_ms.or(hurried).unwrap_or(u64::MAX));
         self.stage = Stage::Stopping {
-            kill_at_ms: now.mono_ms + wait_ms,
+            kill_at_ms: now.mono_ms.saturating_add(wait_ms),
             killed: false,
             then,
         };
@@ -149,7 +149,8 @@ pub(crate) fn begin_stop(
     let generation = life.generation;
     out.push(Effect::EndChecks { generation });
     let drain = life.spec.gated && life.ready() && life.spec.drain_timeout_ms > 0;
-    let deadline_ms = now.mono_ms + drain_ms.unwrap_or(u64::MAX).min(life.spec.drain_timeout_ms);
+    let drain_ms = drain_ms.unwrap_or(u64::MAX).min(life.spec.drain_timeout_ms);
+    let deadline_ms = now.mono_ms.saturating_add(drain_ms);
     life.stage = Stage::Draining { deadline_ms, then };
     if drain {
         out.push(Effect::Drain {

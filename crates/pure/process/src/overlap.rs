@@ -27,6 +27,7 @@ impl Slot {
         if !matches!(self.current, Current::Live(_)) {
             return;
         }
+        let from = self.state();
         let Some(mut next) = self.next.take() else {
             return;
         };
@@ -41,8 +42,7 @@ impl Slot {
         self.count_operator(&next.cause);
         next.ready_wall_ms = now.wall_ms;
         next.lived |= next.lived_at_ms() <= now.mono_ms;
-        self.tries = 0;
-        self.refused_hash.clear();
+        self.renew();
         let (generation, pid, cause) = (next.generation, next.pid, next.cause.clone());
         let took_ms = now.mono_ms.saturating_sub(next.started.mono_ms);
         if next.spec.keepalive_ms > 0 {
@@ -53,10 +53,24 @@ impl Slot {
         }
         // Supervisor's view stays RUNNING across the switch, also where startsecs is not over yet.
         next.lived = true;
+        self.serving = generation;
         self.current = Current::Live(next);
         old.cause = cause.clone();
         begin_stop(&mut old, Then::Stay { window: false }, None, now, out);
         self.leaving = Some(old);
+        if from != State::Running {
+            // The old one was ready before `startsecs` were over; whoever waits for RUNNING has it now.
+            self.record(
+                from,
+                State::Running,
+                generation,
+                pid,
+                cause.clone(),
+                now,
+                out,
+                |_| {},
+            );
+        }
         self.record(
             State::Running,
             State::Running,
@@ -73,6 +87,7 @@ impl Slot {
         if let Some(op) = self.next_op.take() {
             out.push(answer(op, Outcome::Done, &format!("pid {pid}")));
         }
+        self.came_up(&format!("pid {pid}"), out);
     }
 
     /// The next generation was not ready in time: stopped, the old one goes on.
@@ -190,10 +205,16 @@ impl Slot {
         let Some(next) = self.next.take() else {
             return false;
         };
+        self.renew();
         self.fallback = Some(dead.spec.clone());
         let from = self.state();
         self.starts.extend(self.next_op.take());
         let (generation, pid, cause) = (next.generation, next.pid, next.cause.clone());
+        self.spawn_error.clear();
+        self.exit_status = 0;
+        self.starts_total += 1;
+        self.count_operator(&cause);
+        self.serving = generation;
         self.current = Current::Live(next);
         self.record(
             from,
@@ -205,6 +226,8 @@ impl Slot {
             out,
             |_| {},
         );
+        // It may have lived for `startsecs` already.
+        self.settle(false, false, now, out);
         true
     }
 

@@ -1,7 +1,6 @@
 //! Getting ready and staying so: time and checks.
 use crate::life::UNHEALTHY_DRAIN_MS;
 use crate::slot::{CheckMode, Current, Effect, Now, Slot, Stage, Then};
-use crate::table::answer;
 use wire::{Cause, Outcome, Ready, State, Why};
 
 impl Slot {
@@ -16,9 +15,15 @@ impl Slot {
         let (was_running, was_ready) = (life.running(), life.ready());
         life.lived |= life.lived_at_ms() <= now.mono_ms;
         self.settle(was_running, was_ready, now, out);
+        if let Current::Live(life) = &self.current
+            && !life.ready()
+            && life.ready_by_ms() <= now.mono_ms
+        {
+            self.not_ready_in_time(now, out);
+        }
     }
 
-    /// Tells what `lived` or `checked` has just changed, and gives up on one that is not ready in time.
+    /// Tells what `lived` or `checked` has just changed.
     pub(crate) fn settle(
         &mut self,
         was_running: bool,
@@ -75,24 +80,22 @@ impl Slot {
                 },
             );
         }
-        let Current::Live(life) = &self.current else {
-            return;
-        };
         if running && ready {
-            self.fallback = None;
-            for op in std::mem::take(&mut self.starts) {
-                out.push(answer(op, Outcome::Done, &format!("pid {pid}")));
-            }
-        } else if !ready && life.ready_by_ms() <= now.mono_ms {
-            self.not_ready_in_time(now, out);
+            self.came_up(&format!("pid {pid}"), out);
         }
+    }
+
+    /// The current generation is RUNNING and ready: nothing to fall back from any more.
+    pub(crate) fn came_up(&mut self, text: &str, out: &mut Vec<Effect>) {
+        self.fallback = None;
+        self.answer_starts(Outcome::Done, text, out);
     }
 
     pub(crate) fn not_ready_in_time(&mut self, now: Now, out: &mut Vec<Effect>) {
         let Current::Live(life) = &mut self.current else {
             return;
         };
-        if matches!(life.spec.ready, Ready::Lived {} | Ready::Connect {}) && !life.spec.oneshot {
+        if matches!(life.spec.ready, Ready::Connect {}) && !life.spec.oneshot {
             // Without a check of the owner's, a missing listener is no reason to kill: told once, kept.
             let (pid, generation) = (life.pid, life.generation);
             life.checked = true;
@@ -105,12 +108,10 @@ impl Slot {
                     mode: CheckMode::KeepAlive(period_ms),
                 },
             });
-            for op in std::mem::take(&mut self.starts) {
-                out.push(answer(
-                    op,
-                    Outcome::Done,
-                    &format!("pid {pid}, but nothing listens at its address yet"),
-                ));
+            // Who started it waits for `startsecs`, too.
+            if life.running() {
+                let text = format!("pid {pid}, but nothing listens at its address yet");
+                self.came_up(&text, out);
             }
             return;
         }
@@ -176,8 +177,9 @@ impl Slot {
         }
         life.unhealthy += 1;
         let (count, limit) = (life.unhealthy, life.spec.unhealthy_after);
-        // While a replacement is under way it is the remedy already.
-        if limit > 0 && count >= limit && self.is_current(generation) && self.next.is_none() {
+        // While a replacement is under way it is the remedy already; in a shutdown nothing would follow the end.
+        let remedy = self.next.is_none() && !self.no_restarts;
+        if limit > 0 && count >= limit && self.is_current(generation) && remedy {
             let text = format!("{count} checks failed, the last: {text}");
             self.end_current(
                 Then::Again,

@@ -164,8 +164,8 @@ pub enum Effect {
 pub(crate) enum Then {
     /// Nothing: it stays down. `window`: see [`Event::Stop`].
     Stay { window: bool },
-    /// A new generation of the installed spec.
-    Replace,
+    /// A new generation of the installed spec, for this reason, which may be another than the end's.
+    Replace(Cause),
     /// The same generation again (unhealthy).
     Again,
     /// It was not ready in time: as if it had ended too quickly.
@@ -215,8 +215,8 @@ pub(crate) enum Down {
     Stopped { window_until_ms: u64 },
     /// Ended by itself, not to be started again.
     Exited,
-    /// Start retries are used up. (S): tried again at `retry_ms`.
-    Fatal { retry_ms: Option<u64> },
+    /// Start retries are used up. (S): what failed is tried again at that time.
+    Fatal { retry: Option<(u64, Rc<Spec>)> },
     /// Started again at `until_ms`. `state` is BACKOFF or EXITED.
     Waiting {
         until_ms: u64,
@@ -245,7 +245,10 @@ pub(crate) struct Queued {
 #[derive(Debug, Clone)]
 pub struct Slot {
     pub(crate) installed: Option<Rc<Spec>>,
+    /// The newest number given.
     pub(crate) generation: u64,
+    /// The generation that is the current one, or was it last: a replacement that was refused has a higher number.
+    pub(crate) serving: u64,
     pub(crate) current: Current,
     /// Overlap: the generation that is to take over.
     pub(crate) next: Option<Life>,
@@ -292,6 +295,7 @@ impl Slot {
         Slot {
             installed: None,
             generation: 0,
+            serving: 0,
             current: Current::Down(Down::Stopped { window_until_ms: 0 }),
             next: None,
             next_op: None,
@@ -319,11 +323,16 @@ impl Slot {
 
     /// A line for the ledger that is no change of state: leftovers, an output that was dropped.
     pub fn remark(&mut self, pid: i32, text: String, now: Now) -> Effect {
-        let (state, mut out) = (self.state(), Vec::new());
+        // A start is told once its pid is known; a line that comes before must not tell it first.
+        let state = match &self.current {
+            Current::Live(life) if life.pid == 0 => life.from,
+            Current::Live(_) | Current::Down(_) => self.state(),
+        };
+        let mut out = Vec::new();
         self.record(
             state,
             state,
-            self.generation,
+            self.serving,
             pid,
             Cause::default(),
             now,

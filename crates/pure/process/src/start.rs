@@ -1,5 +1,6 @@
 //! Starting: a spec becomes a generation, a generation a process.
 use crate::slot::{CheckMode, Current, Down, Effect, Life, Now, Slot};
+use crate::stop::window_end;
 use crate::table::{SHUTTING_DOWN, answer};
 use std::rc::Rc;
 use wire::{Cause, Outcome, Ready, Spec, State, Why};
@@ -11,7 +12,7 @@ impl Slot {
         if self.generation == 0
             && let Current::Down(Down::Stopped { window_until_ms }) = &mut self.current
         {
-            *window_until_ms = now.mono_ms + spec.restart_window_ms;
+            *window_until_ms = window_end(now, spec.restart_window_ms);
         }
         self.installed = Some(spec);
     }
@@ -31,8 +32,20 @@ impl Slot {
             self.count_operator(&cause);
         }
         self.wanted = true;
+        self.renew();
         self.generation += 1;
         self.spawn(self.generation, spec, cause, now, out);
+    }
+
+    /// Another definition comes into service: what was counted against the one before, and kept for it, is over. A
+    /// restart that waited for its turn has it now.
+    pub(crate) fn renew(&mut self) {
+        self.starts
+            .extend(self.queued.take().map(|queued| queued.op));
+        self.tries = 0;
+        self.short_lives = 0;
+        self.fallback = None;
+        self.refused_hash.clear();
     }
 
     pub(crate) fn count_operator(&mut self, cause: &Cause) {
@@ -50,6 +63,7 @@ impl Slot {
         now: Now,
         out: &mut Vec<Effect>,
     ) {
+        self.serving = generation;
         let mut life = Life::new(generation, spec.clone(), cause, now);
         life.from = self.state();
         self.current = Current::Live(life);

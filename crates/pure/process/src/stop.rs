@@ -3,6 +3,11 @@ use crate::slot::{Current, Down, Effect, Life, Now, PendingStop, Slot, Stage, Th
 use crate::table::{SHUTTING_DOWN, answer};
 use wire::{Cause, Outcome, State, Why};
 
+/// The largest number means that the window has not begun yet.
+pub(crate) fn window_end(now: Now, window_ms: u64) -> u64 {
+    now.mono_ms.saturating_add(window_ms).min(u64::MAX - 1)
+}
+
 impl Slot {
     pub(crate) fn drained(&mut self, generation: u64, now: Now, out: &mut Vec<Effect>) {
         if let Some(life) = self.life_mut(generation)
@@ -20,8 +25,8 @@ impl Slot {
         out: &mut Vec<Effect>,
     ) {
         self.wanted = false;
-        if let Current::Down(Down::Fatal { retry_ms }) = &mut self.current {
-            *retry_ms = None;
+        if let Current::Down(Down::Fatal { retry }) = &mut self.current {
+            *retry = None;
         }
         if let Current::Down(Down::Stopped { window_until_ms }) = &mut self.current
             && !window
@@ -54,7 +59,7 @@ impl Slot {
         self.record(
             from,
             State::Stopped,
-            self.generation,
+            self.serving,
             0,
             cause,
             now,
@@ -103,18 +108,14 @@ impl Slot {
         }
     }
 
-    /// A start while it is being stopped: it comes back once it is dead.
+    /// A start while it is being stopped, or a restart: whatever was to follow the death, a new generation of the
+    /// installed spec follows it.
     pub(crate) fn return_instead(&mut self, op: u64, cause: Cause) {
-        self.turn_to_replace();
-        self.count_operator(&cause);
-        self.starts.push(op);
-    }
-
-    /// Whatever was to follow the death, a new generation of the installed spec follows it.
-    pub(crate) fn turn_to_replace(&mut self) {
+        self.answered_early = false;
         if let Some(then) = self.then_mut() {
-            *then = Then::Replace;
+            *then = Then::Replace(cause);
         }
+        self.starts.push(op);
     }
 
     /// A stop while it is being stopped: it stays down.
@@ -136,7 +137,7 @@ impl Slot {
             .map_or(0, |spec| spec.restart_window_ms);
         match &mut self.current {
             Current::Down(Down::Stopped { window_until_ms }) if *window_until_ms == u64::MAX => {
-                *window_until_ms = now.mono_ms + window_ms;
+                *window_until_ms = window_end(now, window_ms);
             }
             // A call that did not wait was answered before the death: the window begins with the death.
             Current::Live(Life {
@@ -160,6 +161,9 @@ impl Slot {
         if let Some(queued) = self.queued.take() {
             out.push(answer(queued.op, Outcome::Superseded, SHUTTING_DOWN));
         }
+        if let Current::Down(Down::Fatal { retry }) = &mut self.current {
+            *retry = None;
+        }
         if let Current::Down(Down::Waiting { .. }) = &self.current {
             let from = self.state();
             self.current = Current::Down(Down::Stopped { window_until_ms: 0 });
@@ -167,7 +171,7 @@ impl Slot {
                 why: Why::Shutdown,
                 text: SHUTTING_DOWN.into(),
             };
-            let generation = self.generation;
+            let generation = self.serving;
             self.record(from, State::Stopped, generation, 0, cause, now, out, |_| {});
         }
         self.answer_starts(Outcome::Superseded, SHUTTING_DOWN, out);

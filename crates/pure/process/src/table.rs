@@ -36,7 +36,7 @@ fn view(slot: &Slot) -> View {
             Stage::Up => View::Up,
             Stage::Draining { then, .. } | Stage::Stopping { then, .. } => match then {
                 Then::Stay { .. } => View::Ending,
-                Then::Replace | Then::Again | Then::Failed => View::Returning,
+                Then::Replace(_) | Then::Again | Then::Failed => View::Returning,
             },
         },
     }
@@ -98,16 +98,13 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
         }
 
         (View::Down | View::Waiting, Event::Restart { op, cause, .. }) => {
-            slot.tries = 0;
-            slot.begin(Some(op), cause, now, &mut out);
+            slot.begin(Some(op), cause, now, &mut out)
         }
         (View::Up, Event::Restart { op, cause, mode }) => {
             replace(slot, Queued { op, cause, mode }, now, &mut out)
         }
-        (View::Ending, Event::Restart { op, cause, .. }) => slot.return_instead(op, cause),
-        (View::Returning, Event::Restart { op, .. }) => {
-            slot.turn_to_replace();
-            slot.starts.push(op);
+        (View::Ending | View::Returning, Event::Restart { op, cause, .. }) => {
+            slot.return_instead(op, cause)
         }
 
         (_, Event::StopAnswered) => slot.begin_window(now),
@@ -157,12 +154,15 @@ fn replace(slot: &mut Slot, request: Queued, now: Now, out: &mut Vec<Effect>) {
         return;
     };
     // A generation that never got ready has no requests to keep: it makes way at once.
-    let overlap = request.mode.unwrap_or(installed.replace) == Replace::Overlap && life.ready();
+    // Nor is there a moment at which what runs to its end could take over.
+    let overlap = request.mode.unwrap_or(installed.replace) == Replace::Overlap
+        && life.ready()
+        && !installed.oneshot;
     if !overlap {
         slot.stop_next(Outcome::Superseded, "replaced by a newer command", now, out);
         slot.starts.push(request.op);
-        slot.count_operator(&request.cause);
-        slot.end_current(Then::Replace, request.cause, None, now, out);
+        let then = Then::Replace(request.cause.clone());
+        slot.end_current(then, request.cause, None, now, out);
         return;
     }
     // One that is being stopped (refused, superseded) is no answer to the same request.
@@ -208,9 +208,8 @@ fn run_queue(slot: &mut Slot, now: Now, out: &mut Vec<Effect>) {
     match view(slot) {
         View::Up => replace(slot, request, now, out),
         View::Down | View::Waiting => slot.begin(Some(request.op), request.cause, now, out),
-        View::Ending | View::Returning => {
-            out.push(answer(request.op, Outcome::Superseded, "stopped meanwhile"))
-        }
+        // A stop took it back, so this is one that is being replaced already: unhealthy, say.
+        View::Ending | View::Returning => slot.return_instead(request.op, request.cause),
     }
 }
 
@@ -253,18 +252,13 @@ fn tick_current(slot: &mut Slot, now: Now, out: &mut Vec<Effect>) {
     let due = |at: u64| at <= now.mono_ms;
     match &mut slot.current {
         Current::Down(Down::Stopped { .. } | Down::Exited) => {}
-        Current::Down(Down::Fatal { retry_ms }) => {
-            if retry_ms.is_some_and(due) {
-                slot.tries = 0;
-                slot.begin(
-                    None,
-                    Cause {
-                        why: Why::Crash,
-                        text: "tried again after FATAL".into(),
-                    },
-                    now,
-                    out,
-                );
+        Current::Down(Down::Fatal { retry }) => {
+            if let Some((_, spec)) = retry.clone().filter(|(at_ms, _)| due(*at_ms)) {
+                let cause = Cause {
+                    why: Why::Crash,
+                    text: "tried again after FATAL".into(),
+                };
+                slot.spawn(slot.serving, spec, cause, now, out);
             }
         }
         Current::Down(Down::Waiting {
@@ -275,8 +269,7 @@ fn tick_current(slot: &mut Slot, now: Now, out: &mut Vec<Effect>) {
         }) => {
             if due(*until_ms) {
                 let (spec, cause) = (again.clone(), cause.clone());
-                let generation = slot.generation;
-                slot.spawn(generation, spec, cause, now, out);
+                slot.spawn(slot.serving, spec, cause, now, out);
             }
         }
         Current::Live(life) => match life.stage {

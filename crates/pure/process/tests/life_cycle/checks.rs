@@ -133,3 +133,53 @@ fn a_program_that_never_listens_is_not_asked_for_ever_and_not_called_unhealthy()
     assert_eq!(world.checks.last(), None, "its check goes on");
     world.state(State::Running, Phase::Ready);
 }
+
+#[test]
+fn what_only_has_to_live_is_never_late_however_long_startsecs_is() {
+    let mut world = check(Spec {
+        start_secs: 90,
+        ready_timeout_ms: 60_000,
+        ..spec()
+    });
+    world.start(1).pass(60_000).unanswered(1);
+    assert_eq!(world.slot.next_timer(), Some(world.now + 30_000));
+    world.pass(30_000).answered(1, Outcome::Done);
+    // The same with a listener that never comes: asked no longer, but RUNNING after startsecs only.
+    let mut world = check(Spec {
+        start_secs: 90,
+        ready_timeout_ms: 60_000,
+        ready: Ready::Connect {},
+        ..spec()
+    });
+    world.start(1).pass(60_000).unanswered(1);
+    assert_eq!(world.checks, []);
+    world.pass(30_000).answered(1, Outcome::Done);
+}
+
+#[test]
+fn a_death_that_is_seen_late_is_no_end_that_was_late() {
+    let mut world = check(Spec {
+        oneshot: true,
+        ready_timeout_ms: 5_000,
+        autorestart: wire::Autorestart::Never,
+        keepalive_ms: 1_000,
+        ..spec()
+    });
+    world.start(1);
+    world.now += 5_000; // the loop was busy; Tick is due and the exit is handled first
+    world
+        .exits(0)
+        .state(State::Exited, Phase::Exited)
+        .answered(1, Outcome::Done);
+    assert_eq!(world.signals, [], "nobody is left to be stopped");
+    // Nor is a check begun for one that is dead.
+    let mut world = check(Spec {
+        autorestart: wire::Autorestart::Never,
+        keepalive_ms: 1_000,
+        ..spec()
+    });
+    world.start(1);
+    world.now += 1_000;
+    world.exits(0).state(State::Exited, Phase::Exited);
+    assert_eq!(world.checks, []);
+}

@@ -1,7 +1,8 @@
 //! Starts, lives and what follows an exit.
 
-use crate::world::{T0, World, check, spec};
-use wire::{Outcome, Phase, Spec, State};
+use crate::world::{T0, World, check, http, operator, spec};
+use process::{Effect, Event, Now, handle};
+use wire::{Cause, Outcome, Phase, Spec, State, Why};
 
 #[test]
 fn a_start_is_answered_when_it_has_lived_for_startsecs() {
@@ -287,4 +288,133 @@ fn a_restart_waits_for_its_delay_from_the_end_of_the_life() {
     assert_eq!(world.spawned.len(), 1);
     world.pass(1);
     assert_eq!(world.spawned.len(), 2);
+}
+
+#[test]
+fn a_new_start_has_all_its_retries() {
+    // Stopped while it was STARTING for the fourth time, it is as if it had never failed.
+    let mut world = check(spec());
+    world.start(1).exits(1).pass(1_100).exits(1).pass(2_200);
+    world.exits(1).pass(4_400).stop(2).exits(0);
+    world
+        .start(3)
+        .exits(1)
+        .state(State::Backoff, Phase::Restarting);
+    assert_eq!(world.slot.fact().backoff, 1);
+    // So does a definition that replaces one that failed.
+    world.pass(1_100).exits(1).pass(2_200).exits(1).pass(4_400);
+    world.install("b", |_| {}).restart(4).exits(0).exits(1);
+    world.state(State::Backoff, Phase::Restarting);
+    assert_eq!(world.slot.fact().backoff, 1);
+}
+
+#[test]
+fn a_new_start_forgets_the_short_lives_before_it() {
+    let mut world = check(Spec {
+        start_secs: 0,
+        autorestart: wire::Autorestart::Always,
+        ..spec()
+    });
+    world.start(1);
+    for gap_ms in [1_100, 2_200, 4_400, 8_800] {
+        world.exits(0).pass(gap_ms);
+    }
+    world.stop(2).exits(0).start(3).exits(0).spawns(6);
+    world.pass(1_100).spawns(7);
+}
+
+#[test]
+fn what_is_fatal_is_tried_again_as_it_was() {
+    let mut world = check(Spec {
+        retry_fatal: true,
+        start_retries: 0,
+        ..spec()
+    });
+    world.start(1).exits(1).install("b", |_| {});
+    assert_eq!(world.slot.fact().spec_hash, "a", "its next start");
+    world.pass(60_000).spawns(2);
+    assert_eq!((world.spawned[1].0, world.spawned[1].2.as_str()), (1, "a"));
+    world.exits(1).start(2).spawns(3);
+    assert_eq!(
+        world.spawned[2].2, "b",
+        "an operator's start takes what is installed"
+    );
+}
+
+#[test]
+fn a_start_after_a_stop_is_told_with_its_own_reason() {
+    let mut world = check(spec());
+    world.start(1).pass(2_000);
+    let stopped = Cause {
+        why: Why::Shutdown,
+        text: "the stop's".into(),
+    };
+    world.on(Event::Stop {
+        op: 2,
+        cause: stopped.clone(),
+        window: false,
+    });
+    world.start(3);
+    assert_eq!(world.slot.fact().operator_restarts, 0, "not yet");
+    let now = Now {
+        mono_ms: world.now,
+        wall_ms: world.now,
+    };
+    let exited = Event::Exited {
+        pid: 101,
+        exit: 0,
+        oom: false,
+    };
+    let mut told = handle(&mut world.slot, exited, now);
+    told.extend(handle(
+        &mut world.slot,
+        Event::Spawned {
+            generation: 2,
+            pid: 102,
+        },
+        now,
+    ));
+    let causes = told.into_iter().filter_map(|effect| match effect {
+        Effect::Record(line) => Some((line.to, line.cause)),
+        _ => None,
+    });
+    assert_eq!(
+        causes.collect::<Vec<_>>(),
+        [(State::Stopped, stopped), (State::Starting, operator())]
+    );
+    assert_eq!(world.slot.fact().operator_restarts, 1);
+}
+
+#[test]
+fn a_remark_while_a_process_is_made_does_not_tell_its_start() {
+    let mut world = check(spec());
+    let now = Now {
+        mono_ms: T0,
+        wall_ms: T0,
+    };
+    let start = Event::Start {
+        op: 1,
+        cause: operator(),
+    };
+    handle(&mut world.slot, start, now);
+    let Effect::Record(line) = world.slot.remark(0, "a log cannot be opened".into(), now) else {
+        panic!("a line for the ledger");
+    };
+    assert_eq!((line.from, line.to), (State::Stopped, State::Stopped));
+}
+
+#[test]
+fn unhealthy_during_a_shutdown_it_waits_for_its_turn() {
+    let mut world = check(Spec {
+        ready: http(),
+        keepalive_ms: 1_000,
+        unhealthy_after: 1,
+        ..spec()
+    });
+    world.start(1).ready().on(Event::NoRestarts);
+    world.on(Event::CheckFailed {
+        generation: 1,
+        answer: "timeout".into(),
+    });
+    world.state(State::Running, Phase::Ready);
 }

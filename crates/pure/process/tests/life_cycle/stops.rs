@@ -215,3 +215,55 @@ fn a_stop_that_was_answered_before_the_death_has_its_window_from_the_death_on() 
     world.exits(-15);
     assert_eq!(world.slot.fact().window_until_ms, now + 5_000);
 }
+
+#[test]
+fn a_wait_without_an_end_is_no_kill_at_once() {
+    let mut world = check(Spec {
+        stop_wait_ms: u64::MAX,
+        drain_timeout_ms: u64::MAX,
+        restart_window_ms: u64::MAX,
+        gated: true,
+        ..spec()
+    });
+    world.start(1).pass(2_000).on(Event::Stop {
+        op: 2,
+        cause: operator(),
+        window: true,
+    });
+    world.on(Event::Drained { generation: 1 }).pass(600_000);
+    assert_eq!(world.signals, [(101, 15)]);
+    world.exits(0).on(Event::StopAnswered);
+    assert!(
+        world.slot.fact().window_until_ms < u64::MAX,
+        "it has begun, and is no window that waits for the answer"
+    );
+}
+
+#[test]
+fn a_shutdown_ends_the_rest_of_what_is_fatal_and_wakes_nobody_for_it() {
+    let mut world = check(Spec {
+        retry_fatal: true,
+        start_retries: 0,
+        ..spec()
+    });
+    world.start(1).exits(1).state(State::Fatal, Phase::Fatal);
+    world.on(Event::NoRestarts);
+    assert_eq!(world.slot.next_timer(), None);
+}
+
+#[test]
+fn the_answer_to_one_stop_begins_no_window_of_the_next() {
+    let mut world = check(spec());
+    let window = |op| Event::Stop {
+        op,
+        cause: operator(),
+        window: true,
+    };
+    world.start(1).pass(2_000).on(window(2));
+    world
+        .on(Event::StopAnswered)
+        .start(3)
+        .on(window(4))
+        .exits(0);
+    assert_eq!(world.slot.fact().window_until_ms, u64::MAX);
+}
