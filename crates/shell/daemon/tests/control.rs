@@ -113,6 +113,25 @@ fn start_and_stop_answer_with_supervisors_faults() {
 }
 
 #[test]
+fn a_start_that_is_not_seen_yet_is_stopped_all_the_same() {
+    let world = World::started("[program:unseen]\ncommand = cat\nautostart = false\n");
+    world.until_states(&["unseen STOPPED"]);
+    let begin = Ask::Start {
+        names: names(&["unseen"]),
+        wait: false,
+    };
+    assert_eq!(outcomes(&world.ask(begin)), ["unseen SUCCESS"]);
+    world.until("it is told", || {
+        world.read_heard().contains(&"unseen: start".to_owned())
+    });
+    assert_eq!(world.states(), ["unseen STOPPED"]);
+    assert_eq!(
+        outcomes(&world.ask(stop(&["unseen"], false))),
+        ["unseen SUCCESS"]
+    );
+}
+
+#[test]
 fn steadfasts_own_stop_has_no_window() {
     let world = World::started("[program:a]\ncommand = cat\n");
     world.until_states(&["a RUNNING"]);

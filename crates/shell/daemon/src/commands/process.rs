@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use control::{Done, Fault, Outcome, Progress};
 use plan::{Intent, Key};
+use tokio::sync::oneshot;
 use wire::{Cause, Command, State, Why};
 
 use super::outcomes::{After, done, fault, meant, outcome};
 use super::progress::follow;
 use super::steps::{steps_for, stop_steps};
-use crate::execute::{Ended, How, bind, execute};
+use crate::execute::{CauseOf, Ended, How, bind, execute};
 use crate::lines::Level;
 use crate::settle::settle;
 use crate::state::Shared;
@@ -200,6 +201,26 @@ pub(super) fn ended(daemon: &Shared, result: &Ended, already: Fault) -> Outcome 
     outcome(&result.key, status, text)
 }
 
+type Answer = oneshot::Receiver<(wire::Outcome, String)>;
+
+/// Not running as far as is known here, but a keeper may be about to try again (FATAL, a dependency), or be told to start
+/// by a message before this one.
+fn stop_down<'a>(
+    daemon: &Shared,
+    keys: &'a [Key],
+    cause: &CauseOf,
+    window: bool,
+) -> Vec<(&'a Key, Option<Answer>)> {
+    keys.iter()
+        .map(|key| {
+            let cause = cause(key);
+            let command = move |op| Command::Stop { op, cause, window };
+            // No keeper, nothing to stop.
+            (key, daemon.request(key, command, Vec::new()).ok())
+        })
+        .collect()
+}
+
 /// Stop.
 pub(super) async fn stop(
     daemon: &Shared,
@@ -222,15 +243,16 @@ pub(super) async fn stop(
         return (Done::failed(2, why), After::default());
     }
     let cause = cause_by(by);
-    for key in &down {
-        // Not running now, but its keeper may be about to try again (FATAL, a dependency).
-        let command = Command::Stop {
-            op: daemon.number(),
-            cause: cause(key),
-            window,
+    for (key, stopped) in stop_down(daemon, &down, &cause, window) {
+        // Its keeper knows better: a start was on its way, and nobody has seen it yet.
+        let stopped = match stopped {
+            Some(answer) if wait => matches!(answer.await, Ok((wire::Outcome::Done, _))),
+            Some(_) | None => false,
         };
-        daemon.send(key, &command, Vec::new());
-        outcomes.push(outcome(key, Fault::NotRunning, "not running"));
+        outcomes.push(match stopped {
+            true => outcome(key, Fault::Success, ""),
+            false => outcome(key, Fault::NotRunning, "not running"),
+        });
     }
     let steps = stop_steps(daemon, &up);
     let how = How {

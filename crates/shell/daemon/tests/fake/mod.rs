@@ -461,6 +461,12 @@ impl Keeper {
             Command::Start { op, .. } if self.fact.pid > 0 => {
                 Some((op, Outcome::AlreadySo, "already started".to_owned()))
             }
+            // Neither its fact nor its answer is there yet.
+            Command::Start { .. } if self.installed.process.starts_with("unseen") => {
+                self.hear("start".to_owned());
+                self.fact.pid = PIDS.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             Command::Start { op, cause } => {
                 self.hear(format!("start ({}: {})", cause.why, cause.text));
                 Some((op, self.start(conn), String::new()))
