@@ -16,6 +16,7 @@ pub fn h1_response(data: &[u8]) {
     let deliver = Deliver {
         keep_alive: flags & 4 != 0,
         client_is_1_0: flags & 8 != 0,
+        end_apart: flags & 16 != 0,
         extra: b"",
     };
     let cut = usize::from(*cut).min(bytes.len());

@@ -182,10 +182,11 @@ proptest! {
     fn delivered_answers_say_how_their_body_ends(
         code in prop::sample::select(vec![200_u16, 204, 206, 304, 404, 500]),
         lines in prop::collection::vec(prop::sample::select(vec![
-            "Content-Length: 3", "Transfer-Encoding: chunked", "Connection: close", "Connection: keep-alive, X-A", "X-A: 1",
+            "Content-Length: 0", "Content-Length: 3", "Transfer-Encoding: chunked", "Connection: close", "Connection: keep-alive, X-A", "X-A: 1",
             "Content-Type: text/event-stream", "Steadfast-Sign-In: 7", "Keep-Alive: timeout=5", "Set-Cookie: a=b", "Trailer: X",
         ]), 0..4),
         minor in 0..2_u8, head in any::<bool>(), keep_alive in any::<bool>(), client_is_1_0 in any::<bool>(),
+        end_apart in any::<bool>(),
     ) {
         let bytes = format!("HTTP/1.{minor} {code} Yes\r\n{}\r\n", lines.iter().map(|line| format!("{line}\r\n")).collect::<String>());
         let bytes = bytes.as_bytes();
@@ -195,7 +196,7 @@ proptest! {
             return Ok(());
         }
         let mut out = Vec::new();
-        let deliver = Deliver { keep_alive, client_is_1_0, extra: b"Server-Timing: hold;dur=1\r\n" };
+        let deliver = Deliver { keep_alive, client_is_1_0, end_apart, extra: b"Server-Timing: hold;dur=1\r\n" };
         let delivered = response::write_downstream(&mut out, &got, bytes, &deliver);
         let mut again = ResponseHead::default();
         let parsed = response::parse(&out, &mut Scan::default(), asked, &limits, &mut again);

@@ -282,6 +282,36 @@ fn what_a_client_sees() {
         true,
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\n\r\n",
     );
+    // An empty body whose end is to come apart from the head.
+    let empty = "HTTP/1.1 303 See Other\r\nContent-Length: 0\r\nLocation: /\r\n\r\n";
+    let apart = |deliver| Deliver {
+        end_apart: true,
+        ..deliver
+    };
+    deliver(
+        empty,
+        GET,
+        &apart(keep),
+        BodyAs::Rechunked,
+        true,
+        "HTTP/1.1 303 See Other\r\nLocation: /\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    deliver(
+        empty,
+        GET,
+        &apart(old),
+        BodyAs::Plain,
+        true,
+        "HTTP/1.1 303 See Other\r\nContent-Length: 0\r\nLocation: /\r\nConnection: keep-alive\r\n\r\n",
+    );
+    deliver(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+        GET,
+        &apart(keep),
+        BodyAs::Plain,
+        true,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+    );
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n";
     deliver(
         chunked,

@@ -84,6 +84,16 @@ pub struct Opened {
     pub session: Sid,
 }
 
+/// An extension of an answer of the API: it opened a session for a client that had one. Whoever writes the answer ends one
+/// of them: the old one when the client has the head ([`Accounts::replaced`]), the new one if it has gone before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instead {
+    /// The new one.
+    pub opened: Sid,
+    /// The one that the client came with.
+    pub old: Sid,
+}
+
 /// See the module. Clones share everything.
 #[derive(Clone)]
 pub struct Accounts {
@@ -253,7 +263,7 @@ impl Accounts {
     }
 
     /// Opens a session for a user that a program (or a password) vouches for, in the realm of the gateway that was asked.
-    /// One that it replaces is ended when the answer is certain ([`Accounts::replaced`]).
+    /// One that it replaces is ended when the client is told of it ([`Accounts::replaced`]).
     ///
     /// # Errors
     /// If it is not known to be kept: the caller answers 503, whatever the program said.
@@ -277,8 +287,7 @@ impl Accounts {
         Ok(Opened { token, session })
     }
 
-    /// Another session was opened in its place, and its holder will be told of that, whatever comes: it ends, in the
-    /// background. If the store cannot end it now, it ends by time: nobody has its cookie any more. Who wants to see its
+    /// Another session was opened in its place, and its holder has been told of that: it ends, in the background. If the store cannot end it now, it ends by time: nobody has its cookie any more. Who wants to see its
     /// end may wait for what is returned.
     pub fn replaced(&self, old: Option<Sid>) -> Option<tokio::task::JoinHandle<()>> {
         let old = old?;

@@ -76,7 +76,6 @@ impl Accounts {
         devices: &[&str],
         kind: Kind,
         caller: &Caller,
-        replaces: Option<Sid>,
     ) -> Result<Granted, Refused> {
         // Nobody's, and nothing was hashed: what costs an attacker nothing is not counted.
         if password.len() > PASSWORD_BYTES_MAX {
@@ -114,7 +113,6 @@ impl Accounts {
             ended.await.map_err(Refused::Unsure)?;
             return Err(refused);
         }
-        drop(self.replaced(replaces));
         let nonce = known.unwrap_or_else(random);
         let device = || device::with(&key, name, nonce, devices);
         let device = (kind == Kind::Cookie).then(device);

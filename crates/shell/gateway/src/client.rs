@@ -20,7 +20,7 @@ use crate::buf::Buf;
 use crate::exchange;
 use crate::forward::Peer;
 use crate::handle::Handle;
-use crate::limits::{LINGER_BYTES_MAX, LINGER_MS, STREAM_BYTES};
+use crate::limits::{AHEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS, STREAM_BYTES};
 use crate::note::Failed;
 use crate::site::Site;
 use crate::stream::Stream;
@@ -297,6 +297,12 @@ impl Client {
                 Fill::Full | Fill::Late => return Poll::Pending,
             }
         }
+    }
+
+    /// Whether it is known now that the client has gone. Reads a little ahead for that.
+    pub(crate) async fn is_gone(&mut self) -> bool {
+        let max = self.buf.len() + AHEAD_BYTES_MAX;
+        poll_fn(|cx| Poll::Ready(self.poll_gone(cx, max).is_ready())).await
     }
 
     /// Writes some of it. The time that the client has for a byte begins when it takes none.

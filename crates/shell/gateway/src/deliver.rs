@@ -44,7 +44,6 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
         }
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {}
     }
-    given(&mut exchange).await;
     let flight = &mut *exchange.flight;
     if stream {
         let handle = exchange.client.handle.clone();
@@ -57,8 +56,11 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
             .and_then(|(door, pass)| streams::watch(door, pass, &handle));
         let step = match exchange.scratch.answer.answer {
             Answer::Switched => {
-                head(&mut exchange, true);
-                tunnel::tunnel(&mut exchange).await
+                let delivered = head(&mut exchange, true);
+                match given(&mut exchange, &delivered).await {
+                    Some(step) => step,
+                    None => tunnel::tunnel(&mut exchange).await,
+                }
             }
             Answer::Final | Answer::Continue | Answer::Interim => relay(&mut exchange).await,
         };
@@ -84,11 +86,18 @@ pub(crate) async fn deliver(mut exchange: Exchange<'_>) -> Step {
     step
 }
 
-/// The answer goes to the client from here on.
-async fn given(exchange: &mut Exchange<'_>) {
-    if is_signed(exchange) {
-        Box::pin(settle::given(exchange)).await;
+/// The answer, whose head is in `down`, goes to the client from here on. A step, if it does not take it.
+async fn given(exchange: &mut Exchange<'_>, delivered: &Delivered) -> Option<Step> {
+    if !is_signed(exchange) {
+        return None;
     }
+    let ends = match delivered.body {
+        BodyAs::Nothing => true,
+        BodyAs::Plain => exchange.scratch.answer.framing == Framing::Length(0),
+        BodyAs::Chunks | BodyAs::Rechunked | BodyAs::Tunnel => false,
+    };
+    let given = Box::pin(settle::given(exchange, ends)).await;
+    given.err().map(|deaf| deafness(exchange, deaf))
 }
 
 fn is_signed(exchange: &Exchange<'_>) -> bool {
@@ -112,6 +121,7 @@ fn head(exchange: &mut Exchange<'_>, may_keep: bool) -> Delivered {
     let deliver = Deliver {
         keep_alive: request.keep_alive && may_keep && !client.worker.leaving.get(),
         client_is_1_0: request.version == Version::Http10,
+        end_apart: flight.pass.as_deref().is_some_and(Pass::replaces),
         extra: &extra,
     };
     let scratch = &mut *exchange.scratch;
@@ -151,9 +161,11 @@ async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
             return step;
         }
     }
-    given(&mut exchange).await;
     let uploaded = exchange.is_uploaded();
     let delivered = head(&mut exchange, uploaded);
+    if let Some(step) = given(&mut exchange, &delivered).await {
+        return step;
+    }
     let Exchange {
         client,
         scratch,
@@ -165,6 +177,9 @@ async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
     scratch
         .down
         .extend_from_slice(&scratch.up.bytes()[scratch.answer.len..need]);
+    if delivered.body == BodyAs::Rechunked {
+        scratch.down.extend_from_slice(chunk::END);
+    }
     let in_step = scratch.up.len() == need;
     let slot = flight.request.slot();
     flight
@@ -198,6 +213,9 @@ async fn relay(exchange: &mut Exchange<'_>) -> Step {
     // While the body is still on its way up, nobody knows where the next request would begin.
     let delivered = head(exchange, exchange.is_uploaded());
     let framing = exchange.scratch.answer.framing;
+    if let Some(step) = given(exchange, &delivered).await {
+        return step;
+    }
     let answer_len = exchange.scratch.answer.len;
     exchange.scratch.up.consume(answer_len);
     let (chunks, payload) = match delivered.body {

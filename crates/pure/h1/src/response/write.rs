@@ -13,6 +13,9 @@ pub struct Deliver<'a> {
     pub keep_alive: bool,
     /// The client spoke HTTP/1.0: no chunks, and keep-alive has to be said.
     pub client_is_1_0: bool,
+    /// The end of the answer is to be told apart from its head, also where the body is empty: in chunks then, if the client
+    /// knows them.
+    pub end_apart: bool,
     /// Further whole lines, each with its CRLF (`Server-Timing`, `Date`, a session's cookie).
     pub extra: &'a [u8],
 }
@@ -26,7 +29,8 @@ pub enum BodyAs {
     Plain,
     /// The chunks of the program, as [`crate::body::Decoder::framed`] hands them out.
     Chunks,
-    /// The content in chunks of ours ([`crate::chunk`]), ended by [`crate::chunk::END`]: from a body until close.
+    /// The content in chunks of ours ([`crate::chunk`]), ended by [`crate::chunk::END`]: from a body until close, or
+    /// an empty one ([`Deliver::end_apart`]).
     Rechunked,
     /// No longer HTTP: bytes both ways.
     Tunnel,
@@ -55,7 +59,7 @@ pub fn write_downstream(
     out.reserve(head.len + deliver.extra.len() + 64);
     status_line(out, head, buf);
     // A length where there cannot be a body is dropped (RFC 9110, section 8.6); with HEAD and 304 it stays.
-    let no_length = head.code < 200 || head.code == 204;
+    let no_length = head.code < 200 || head.code == 204 || body == BodyAs::Rechunked;
     copy_lines(out, buf, head.lines.as_slice(), |line| {
         keeps(line) && !(no_length && line.kind == Kind::ContentLength)
     });
@@ -95,6 +99,7 @@ fn body_as(head: &ResponseHead, deliver: &Deliver<'_>) -> BodyAs {
     match (head.answer, head.framing) {
         (Answer::Switched, _) => BodyAs::Tunnel,
         (_, Framing::None) => BodyAs::Nothing,
+        (_, Framing::Length(0)) if deliver.end_apart && !deliver.client_is_1_0 => BodyAs::Rechunked,
         (_, Framing::Length(_)) => BodyAs::Plain,
         (_, Framing::Chunked | Framing::UntilClose) if deliver.client_is_1_0 => BodyAs::Plain,
         (_, Framing::Chunked) => BodyAs::Chunks,

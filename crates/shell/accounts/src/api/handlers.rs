@@ -8,7 +8,7 @@ use super::shapes::{
 use super::{Asker, name_session, set_cookie};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::users::Refused;
-use crate::{Accounts, Code};
+use crate::{Accounts, Code, Instead};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -192,14 +192,7 @@ pub(super) async fn login(
     let devices: Vec<&str> = cookie::devices(channel, cookies.values()).collect();
     let kind = Kind::from(asked.mode);
     let granted = accounts
-        .login(
-            &user,
-            asked.password,
-            &devices,
-            kind,
-            &asker.caller,
-            replaces,
-        )
+        .login(&user, asked.password, &devices, kind, &asker.caller)
         .await
         .map_err(|refused| match refused {
             Refused::Credentials => Problem::credentials(),
@@ -226,6 +219,10 @@ pub(super) async fn login(
     }
     let device = device.and_then(|value| cookie::set_device(channel, &value));
     set_cookie(answer.headers_mut(), device);
+    if let Some(old) = replaces {
+        let opened = opened.session;
+        answer.extensions_mut().insert(Instead { opened, old });
+    }
     Ok(answer)
 }
 

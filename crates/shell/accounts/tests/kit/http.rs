@@ -78,6 +78,10 @@ impl Ask {
         let request = request.body(Bytes::from(self.body)).expect("a request");
         let answer = accounts.api(request, &self.caller).await;
         let (parts, body) = answer.into_parts();
+        // The client has it.
+        if let Some(instead) = parts.extensions.get::<accounts::Instead>() {
+            drop(accounts.replaced(Some(instead.old)));
+        }
         let text = String::from_utf8_lossy(&body).into_owned();
         let said = Said {
             status: parts.status.as_u16(),

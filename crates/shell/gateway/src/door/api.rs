@@ -3,7 +3,7 @@
 //! The request is read whole, given to [`accounts`], and its answer written. Forged requests, CORS and the marks of an
 //! answer are decided there.
 
-use accounts::Code;
+use accounts::{Code, Instead};
 use bytes::Bytes;
 use h1::Framing;
 use h1::Kind;
@@ -15,6 +15,7 @@ use crate::client::{Client, Fill, Next};
 use crate::door::Door;
 use crate::door::asked;
 use crate::door::marks::{Marks, Source, line};
+use crate::door::settle;
 use crate::exchange::invite;
 use crate::limits::{API_BODY_BYTES_MAX, API_RAW_BYTES_MAX, BODY_PROGRESS_MS};
 use crate::own::{self, Ours};
@@ -57,7 +58,7 @@ pub(crate) async fn serve(
         return own::answer(client, scratch, upload, &ours).await;
     };
     let answer = door.accounts.api(request, &caller).await;
-    write(client, scratch, upload, answer).await
+    write(client, scratch, upload, door, answer).await
 }
 
 /// Reads the body to its end.
@@ -123,6 +124,7 @@ async fn write(
     client: &mut Client,
     scratch: &mut Scratch,
     upload: &Upload,
+    door: &Door,
     answer: http::Response<Bytes>,
 ) -> Next {
     let keep = scratch.head.keep_alive && upload.is_held() && !client.worker.leaving.get();
@@ -155,10 +157,16 @@ async fn write(
         (true, false) => {}
     }
     out.extend_from_slice(b"\r\n");
+    let first = out.len();
     if !head_only && status != 204 && status != 304 {
         out.extend_from_slice(&body);
     }
-    if let Err(deaf) = client.write(&scratch.down).await {
+    let wrote = match parts.extensions.get::<Instead>() {
+        // A login's answer has a body.
+        Some(instead) => settle::told(client, door, *instead, &scratch.down, first).await,
+        None => client.write(&scratch.down).await,
+    };
+    if let Err(deaf) = wrote {
         return own::left(client, scratch, "", deaf);
     }
     if !keep {

@@ -3,18 +3,31 @@
 //! The head is held back until the store has said that it is done. What the store cannot keep is a 503, whatever the
 //! program said: a browser that was told *signed in* without a session would be signed out by its next request.
 //!
-//! A program may still die between the head and the end of its answer. The session that the browser came with ends when
-//! the answer is [certain](given); if it never is, the new one ends instead ([taken_back]), and a repeat begins anew.
+//! A program may still die between the head and the end of its answer, and a browser may hang up while it is signed in
+//! again. One of its two sessions has to end, and it must not be the one whose cookie it has:
+//!
+//! ```text
+//!  new one kept ─► answer certain ─► head with the new cookie written ─► old one ends ─► the rest is written
+//!                     │ never             │ the client is gone, or takes nothing
+//!                     ▼                   ▼
+//!                  the new one ends ([taken_back]), the old one goes on; a repeat begins anew
+//! ```
+//! So whoever has the whole answer knows that the old session is over, and whoever is known not to have its head keeps it.
+//! *What is left*: a head that the system took and the client never got, because it went away while the head was on its
+//! way. It is signed out then. Where nothing may follow a head (204, 304, HEAD, an empty body for HTTP/1.0), the head's last
+//! byte is the rest, so whoever hangs up during the commit is signed out as well: that the old session is over with the
+//! answer comes first.
 
-use accounts::Code;
+use accounts::{Code, Instead};
 use h1::Kind;
 use h1::response::ResponseHead;
 use session::cookie;
 use session::judge::Traffic;
 use session::revoke::Scope;
-use session::{Kind as Use, Refusal, Unsure, UserId, Verdict, Why};
+use session::{Kind as Use, Refusal, Sid, Unsure, UserId, Verdict, Why};
 
 use crate::attempt::{Exchange, Step};
+use crate::client::{Client, Deaf};
 use crate::door::admit::{forbidden, unsure};
 use crate::door::marks::{Marks, Source, line};
 use crate::door::{Door, Pass, Signed, Way, in_time};
@@ -123,13 +136,57 @@ async fn sign_in(door: &Door, pass: &mut Pass, said: &Said) -> Result<(), Ours> 
     Ok(())
 }
 
-/// The client gets the answer now: the session that a sign-in replaces ends.
-pub(crate) async fn given(exchange: &mut Exchange<'_>) {
-    let signed = exchange.flight.pass.as_deref_mut();
-    let signed = signed.and_then(|pass| pass.signed.take());
-    if let (Some(signed), Some(door)) = (signed, &exchange.client.site.door)
-        && let Some(ending) = door.accounts.replaced(signed.replaces)
+/// The answer is certain, and its head for the client is in `down`: gives it to the client, all but its last byte if it
+/// `ends` with it, before the session that a sign-in replaces ends. What is left of it stays in `down`.
+pub(crate) async fn given(exchange: &mut Exchange<'_>, ends: bool) -> Result<(), Deaf> {
+    let pass = exchange.flight.pass.as_deref();
+    let signed = pass.and_then(|pass| pass.signed);
+    if let (Some(signed), Some(door)) = (signed, exchange.client.site.door.clone())
+        && let Some(old) = signed.replaces
     {
+        let down = &mut exchange.scratch.down;
+        let first = down.len() - usize::from(ends);
+        if let Err(deaf) = headed(exchange.client, &down[..first]).await {
+            taken_back(exchange).await;
+            return Err(deaf);
+        }
+        down.drain(..first);
+        replaced(&door, old).await;
+    }
+    if let Some(pass) = exchange.flight.pass.as_deref_mut() {
+        pass.signed = None;
+    }
+    Ok(())
+}
+
+/// The same for an answer of the API, whose head is so long.
+pub(crate) async fn told(
+    client: &mut Client,
+    door: &Door,
+    instead: Instead,
+    answer: &[u8],
+    head: usize,
+) -> Result<(), Deaf> {
+    let (head, rest) = answer.split_at(head);
+    if let Err(deaf) = headed(client, head).await {
+        given_up(door, instead.opened).await;
+        return Err(deaf);
+    }
+    replaced(door, instead.old).await;
+    client.write(rest).await
+}
+
+/// Writes a head, unless the client is known to have gone: a socket takes what nobody will read.
+async fn headed(client: &mut Client, head: &[u8]) -> Result<(), Deaf> {
+    match client.is_gone().await {
+        true => Err(Deaf::Gone),
+        false => client.write(head).await,
+    }
+}
+
+/// Ends what was replaced, and waits for it as long as for any answer of the store.
+async fn replaced(door: &Door, old: Sid) {
+    if let Some(ending) = door.accounts.replaced(Some(old)) {
         let _ended = in_time(ending).await;
     }
 }
@@ -147,10 +204,14 @@ pub(crate) async fn taken_back(exchange: &mut Exchange<'_>) {
         admission.session = old;
     }
     if let Some(door) = &exchange.client.site.door {
-        let scope = Scope::One(signed.opened);
-        // If the store cannot just now: nobody knows its token.
-        let _ended = in_time(door.accounts.sign_out(scope, Why::Replaced)).await;
+        given_up(door, signed.opened).await;
     }
+}
+
+/// Ends a session that nobody was told of.
+async fn given_up(door: &Door, opened: Sid) {
+    // If the store cannot just now: nobody knows its token.
+    let _ended = in_time(door.accounts.sign_out(Scope::One(opened), Why::Replaced)).await;
 }
 
 async fn sign_out(door: &Door, pass: &mut Pass, out: Option<Out>) -> Result<(), Ours> {
@@ -223,6 +284,11 @@ impl Pass {
     /// Whether somebody was signed in by an answer that the client has not got.
     pub(crate) fn is_signed(&self) -> bool {
         self.signed.is_some()
+    }
+
+    /// The same, in the place of a session that goes on until then.
+    pub(crate) fn replaces(&self) -> bool {
+        self.signed.is_some_and(|signed| signed.replaces.is_some())
     }
 
     /// Whether an answer of the program has to wait for [`settle`].

@@ -214,6 +214,35 @@ impl Door {
         rusqlite::Connection::open(path).expect("opened")
     }
 
+    /// Nobody can write into the store while it lives.
+    pub fn store_held(&self) -> rusqlite::Connection {
+        let database = self.database();
+        database.execute_batch("BEGIN IMMEDIATE").expect("held");
+        database
+    }
+
+    /// No session can be ended, until [`Door::let_sessions_end`].
+    pub fn let_no_session_end(&self) {
+        let sql = "CREATE TRIGGER held BEFORE UPDATE ON session WHEN NEW.ended_why IS NOT NULL \
+                   BEGIN SELECT RAISE(ABORT, 'held by a test'); END";
+        self.database().execute_batch(sql).expect("made");
+    }
+
+    pub fn let_sessions_end(&self) {
+        self.database()
+            .execute_batch("DROP TRIGGER held")
+            .expect("dropped");
+    }
+
+    /// How many sessions a user has had, and how many of them are over.
+    pub fn had_and_over(&self, user: &str) -> (u64, u64) {
+        let sql = "SELECT count(*), count(ended_why) FROM session WHERE user = ?1";
+        let both = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.database()
+            .query_row(sql, [user], both)
+            .expect("counted")
+    }
+
     /// All sessions were used last an hour before they began.
     pub fn age(&self) {
         let sql = "UPDATE session SET seen_ms = created_ms - 3600000";
@@ -276,6 +305,14 @@ fn half(lines: &str) -> String {
 fn program(conversation: &mut Conversation) {
     while let Some(request) = conversation.request() {
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        // A hint ahead of its answer, in one piece with it: whoever gets it knows that the gateway has both.
+        let (path, hint) = match path.strip_suffix("?hint") {
+            Some(path) => (
+                path.to_owned(),
+                "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+            ),
+            None => (path, ""),
+        };
         let body = request
             .split("\r\n\r\n")
             .nth(1)
@@ -310,6 +347,17 @@ fn program(conversation: &mut Conversation) {
                 "Steadfast-Sign-In: ada\r\nSteadfast-Sign-In: eve\r\n",
             ),
             (_, "303") => answer("303 See Other", "Steadfast-Sign-In: ada\r\nLocation: /\r\n"),
+            ("/login", "empty") => {
+                let lines = "Steadfast-Sign-In: ada\r\nLocation: /\r\nContent-Length: 0";
+                format!("HTTP/1.1 303 See Other\r\n{lines}\r\n\r\n")
+            }
+            ("/login", "none") => {
+                "HTTP/1.1 204 No Content\r\nSteadfast-Sign-In: ada\r\n\r\n".to_owned()
+            }
+            ("/login", "chunked") => {
+                let lines = "Steadfast-Sign-In: ada\r\nTransfer-Encoding: chunked";
+                format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n3\r\nyes\r\n0\r\n\r\n")
+            }
             (_, "sign-in") | ("/login?sign-in", _) => {
                 answer("200 OK", "Steadfast-Sign-In: ada\r\n")
             }
@@ -335,7 +383,7 @@ fn program(conversation: &mut Conversation) {
             }
             _ => ok(&request),
         };
-        conversation.say(&said);
+        conversation.say(&format!("{hint}{said}"));
     }
 }
 

@@ -9,3 +9,4 @@ mod marks;
 mod settle;
 mod streams;
 mod successor;
+mod twice;
