@@ -225,6 +225,8 @@ impl<T> Program<T> {
         }
         match self.gate(now) {
             (Gate::Until(at), _) => Some(at),
+            // Suspects alone wait for the one of their kind that is out, and for no time.
+            (Gate::Open, _) if !self.queue.values().any(|it| self.may_go(&it.request)) => None,
             (Gate::Open, _) => self.pace.next_timer(),
             (Gate::Wait | Gate::Down(_), _) => None,
         }
@@ -237,7 +239,11 @@ impl<T> Program<T> {
         match event {
             Event::ConnectFailed | Event::Ended(Proof::Unread { fresh: true }) => {
                 let probe = std::mem::take(&mut request.probe);
-                self.slots[request.slot].failed(now, probe);
+                let slot = &mut self.slots[request.slot];
+                // What became of a generation that was replaced since says nothing of the one there is.
+                if request.generation == slot.generation() {
+                    slot.failed(now, probe);
+                }
             }
             Event::Ended(Proof::Read) if matches!(request.stage, Stage::Sent | Stage::Handed) => {
                 self.suspect(request);
@@ -272,7 +278,10 @@ impl<T> Program<T> {
     /// A connection to its slot stands.
     pub fn connected(&mut self, request: &mut Request) {
         request.probe = false;
-        self.slots[request.slot].connected();
+        let slot = &mut self.slots[request.slot];
+        if request.generation == slot.generation() {
+            slot.connected();
+        }
     }
 
     /// The head of the final answer came.
@@ -402,7 +411,7 @@ impl<T> Program<T> {
         self.pace.settle(request.pace.take(), false);
         self.settle_suspect(request);
         let slot = &mut self.slots[request.slot];
-        if std::mem::take(&mut request.probe) {
+        if std::mem::take(&mut request.probe) && request.generation == slot.generation() {
             slot.probe_back();
         }
         slot.land(request.generation);

@@ -340,6 +340,43 @@ fn a_slow_suspect_holds_up_other_suspects_only() {
 }
 
 #[test]
+fn what_became_of_a_replaced_generation_says_nothing_of_the_new_one() {
+    let mut scene = program(Phase::Ready);
+    scene.comes(1, get());
+    scene.comes(2, get());
+    let replaced = fact(2, Phase::Ready, 2);
+    scene.program.told(0, &replaced);
+    scene.connect_fails(1);
+    assert_eq!(scene.goes(), [1], "the new one needs no probe");
+    // Nor does a connect to the old one open the new one's gate.
+    scene.connect_fails(1);
+    let mut old = scene.take(2);
+    scene.program.connected(&mut old);
+    assert_eq!(scene.goes(), [], "the probe's turn is to come");
+}
+
+#[test]
+fn suspects_that_wait_for_a_slow_one_wait_for_no_time() {
+    let mut scene = program(Phase::Ready);
+    scene.comes(1, get());
+    scene.comes(2, get());
+    for _ in 0..2 {
+        scene.says(Phase::Restarting);
+        scene.crashes(Proof::Read);
+        scene.says(Phase::Ready);
+        scene.goes();
+    }
+    for number in 3..10 {
+        scene.comes(number, post());
+    }
+    scene.now += 1_000;
+    assert_eq!(scene.goes(), [3, 4, 5, 6, 7, 8, 9], "the window is full");
+    scene.now += 1_000;
+    assert_eq!(scene.goes(), []);
+    assert_eq!(scene.program.next_timer(scene.now), None, "nothing is due");
+}
+
+#[test]
 fn a_drain_is_reported_once_when_nothing_is_left() {
     let mut scene = program(Phase::Ready);
     scene.comes(1, post());
