@@ -192,7 +192,7 @@ fn step_into(world: &mut World, step: Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_order_of_events(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
