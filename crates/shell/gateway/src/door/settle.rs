@@ -16,7 +16,8 @@
 //! *What is left*: a head that the system took and the client never got, because it went away while the head was on its
 //! way. It is signed out then. Where nothing may follow a head (204, 304, HEAD, an empty body for HTTP/1.0), the head's last
 //! byte is the rest, so whoever hangs up during the commit is signed out as well: that the old session is over with the
-//! answer comes first.
+//! answer comes first. A worker that is killed between the head and the commit leaves both sessions: its answer is cut, and
+//! the old one ends by time.
 
 use accounts::{Code, Instead};
 use h1::Kind;
