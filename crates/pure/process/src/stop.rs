@@ -119,13 +119,24 @@ impl Slot {
     }
 
     /// A stop while it is being stopped: it stays down.
-    pub(crate) fn stay_instead(&mut self, op: u64, window: bool, now: Now, out: &mut Vec<Effect>) {
+    pub(crate) fn stay_instead(
+        &mut self,
+        op: u64,
+        cause: Cause,
+        window: bool,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
         self.wanted = false;
         self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
         self.answer_starts(Outcome::Superseded, "stopped meanwhile", out);
         if let Some(then) = self.then_mut() {
             let window = window || matches!(then, Then::Stay { window: true });
             *then = Then::Stay { window };
+        }
+        // That it stays down is this stop's doing, whatever it was ended for.
+        if let Current::Live(life) = &mut self.current {
+            life.cause = cause;
         }
         self.wait_for_ends(op);
     }

@@ -93,8 +93,8 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
             slot.wait_for_ends(op);
             slot.end_current(Then::Stay { window }, cause, None, now, &mut out);
         }
-        (View::Ending | View::Returning, Event::Stop { op, window, .. }) => {
-            slot.stay_instead(op, window, now, &mut out)
+        (View::Ending | View::Returning, Event::Stop { op, cause, window }) => {
+            slot.stay_instead(op, cause, window, now, &mut out)
         }
 
         (View::Down | View::Waiting, Event::Restart { op, cause, .. }) => {

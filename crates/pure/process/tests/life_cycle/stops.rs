@@ -2,7 +2,7 @@
 
 use crate::world::{check, http, operator, overlap, spec};
 use process::{Effect, Event, Now, handle};
-use wire::{Outcome, Phase, Ready, Spec, State};
+use wire::{Cause, Outcome, Phase, Ready, Spec, State, Why};
 
 #[test]
 fn a_stop_escalates_and_is_answered_by_the_death() {
@@ -266,4 +266,41 @@ fn the_answer_to_one_stop_begins_no_window_of_the_next() {
         .on(window(4))
         .exits(0);
     assert_eq!(world.slot.fact().window_until_ms, u64::MAX);
+}
+
+#[test]
+fn that_it_stays_down_is_told_with_the_reason_of_the_stop() {
+    let mut world = check(Spec {
+        ready: http(),
+        unhealthy_after: 1,
+        ..spec()
+    });
+    world.start(1).ready().on(Event::CheckFailed {
+        generation: 1,
+        answer: "timeout".into(),
+    });
+    let cause = Cause {
+        why: Why::Operator,
+        text: "whoever stopped it".into(),
+    };
+    world.on(Event::Stop {
+        op: 2,
+        cause: cause.clone(),
+        window: false,
+    });
+    let now = Now {
+        mono_ms: world.now,
+        wall_ms: world.now,
+    };
+    let exited = Event::Exited {
+        pid: 101,
+        exit: -9,
+        oom: false,
+    };
+    let told = handle(&mut world.slot, exited, now);
+    let reason = told.into_iter().find_map(|effect| match effect {
+        Effect::Record(line) => Some((line.to, line.cause)),
+        _ => None,
+    });
+    assert_eq!(reason, Some((State::Stopped, cause)));
 }
