@@ -85,7 +85,6 @@ impl Slot {
                     return;
                 };
                 self.wanted = true;
-                self.count_operator(&cause);
                 self.renew();
                 self.generation += 1;
                 self.spawn(self.generation, spec, cause, now, out);

@@ -38,8 +38,7 @@ impl Slot {
         };
         self.spawn_error.clear();
         self.exit_status = 0;
-        self.starts_total += 1;
-        self.count_operator(&next.cause);
+        self.count_start(&next.cause);
         next.ready_wall_ms = now.wall_ms;
         next.lived |= next.lived_at_ms() <= now.mono_ms;
         self.renew();
@@ -212,8 +211,7 @@ impl Slot {
         let (generation, pid, cause) = (next.generation, next.pid, next.cause.clone());
         self.spawn_error.clear();
         self.exit_status = 0;
-        self.starts_total += 1;
-        self.count_operator(&cause);
+        self.count_start(&cause);
         self.serving = generation;
         self.current = Current::Live(next);
         self.record(

@@ -28,9 +28,6 @@ impl Slot {
             return;
         }
         self.starts.extend(op);
-        if self.generation > 0 {
-            self.count_operator(&cause);
-        }
         self.wanted = true;
         self.renew();
         self.generation += 1;
@@ -48,10 +45,12 @@ impl Slot {
         self.refused_hash.clear();
     }
 
-    pub(crate) fn count_operator(&mut self, cause: &Cause) {
-        if cause.why == Why::Operator {
+    /// A process has come into service: the first one is no restart.
+    pub(crate) fn count_start(&mut self, cause: &Cause) {
+        if self.starts_total > 0 && cause.why == Why::Operator {
             self.operator_restarts += 1;
         }
+        self.starts_total += 1;
     }
 
     /// Makes a life of `spec` the current one and asks for its process.
@@ -97,6 +96,7 @@ impl Slot {
         };
         life.pid = pid;
         life.started = now;
+        let cause = life.cause.clone();
         let check = match life.spec.ready {
             _ if life.spec.oneshot => life.spec.start_secs == 0,
             Ready::Lived {} => life.spec.start_secs == 0,
@@ -115,7 +115,7 @@ impl Slot {
             }
         };
         if self.is_current(generation) {
-            self.starts_total += 1;
+            self.count_start(&cause);
             self.spawn_error.clear();
             self.exit_status = 0;
             self.record_starting(now, out);

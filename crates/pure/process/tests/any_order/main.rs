@@ -194,13 +194,16 @@ fn step_into(world: &mut World, step: Step) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn any_order_of_events(steps in prop::collection::vec(step(), 1..60)) {
+    fn any_order_of_events(steps in prop::collection::vec(step(), 1..60), in_peace in any::<bool>()) {
         let mut world = World::new();
         world.on(Event::Install(spec(0)));
         for step in steps {
             step_into(&mut world, step);
         }
-        world.left_in_peace();
+        match in_peace {
+            true => world.left_in_peace(),
+            false => world.left_to_its_troubles(),
+        }
         world.stop(false);
         world.obeys_until_all_is_over();
     }

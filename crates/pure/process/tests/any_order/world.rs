@@ -2,7 +2,10 @@
 
 use process::{CheckMode, Effect, Event, Now, Slot, handle};
 use std::collections::{HashMap, HashSet};
-use wire::{Cause, Outcome, Phase, Replace, State};
+use wire::{Cause, Outcome, Phase, Replace, State, Why};
+
+/// The definition every wait of which has no end.
+const ENDLESS: &str = "11";
 
 /// Generation and pid.
 type Process = (u64, i32);
@@ -46,8 +49,17 @@ pub(crate) struct World {
     shutdown: bool,
     /// What may come back if the replacement that has just become a hold fails.
     fallback: Option<String>,
+    /// The processes that were the current one, and the last of them.
+    served: (u32, i32),
     /// Its death is being handled.
     dying: i32,
+}
+
+fn operator() -> Cause {
+    Cause {
+        why: Why::Operator,
+        text: "root".into(),
+    }
 }
 
 impl Asked {
@@ -79,6 +91,7 @@ impl World {
             up: false,
             shutdown: false,
             fallback: None,
+            served: (0, 0),
             dying: 0,
         }
     }
@@ -97,19 +110,19 @@ impl World {
 
     pub(crate) fn start(&mut self) {
         let op = self.ask(Command::Start);
-        let cause = Cause::default();
+        let cause = operator();
         self.on(Event::Start { op, cause });
     }
 
     pub(crate) fn stop(&mut self, window: bool) {
         let op = self.ask(Command::Stop);
-        let cause = Cause::default();
+        let cause = operator();
         self.on(Event::Stop { op, cause, window });
     }
 
     pub(crate) fn restart(&mut self, mode: Option<Replace>) {
         let op = self.ask(Command::Restart);
-        let cause = Cause::default();
+        let cause = operator();
         self.on(Event::Restart { op, cause, mode });
     }
 
@@ -222,6 +235,7 @@ impl World {
             for (op, outcome) in answers {
                 self.answered(op, outcome);
             }
+            self.counts();
         }
         self.holds();
     }
@@ -339,6 +353,15 @@ impl World {
         }
     }
 
+    fn counts(&mut self) {
+        let fact = self.slot.fact();
+        if fact.pid > 0 && fact.pid != self.served.1 {
+            self.served = (self.served.0 + 1, fact.pid);
+        }
+        assert_eq!(fact.restarts, self.served.0.saturating_sub(1), "{fact:?}");
+        assert!(fact.operator_restarts <= fact.restarts, "{fact:?}");
+    }
+
     /// What is true after every event.
     fn holds(&mut self) {
         let (fact, pids) = (self.slot.fact(), self.slot.pids());
@@ -437,6 +460,35 @@ impl World {
             | Phase::Removed => panic!("no rest: {fact:?}"),
         }
         assert_eq!(self.slot.next_timer(), None, "{fact:?}");
+    }
+
+    /// Nobody commands, no check passes, what runs to its end fails, only SIGKILL ends a process: even so every
+    /// operation is answered, save where somebody asked to wait for ever.
+    pub(crate) fn left_to_its_troubles(&mut self) {
+        self.fails = 0;
+        self.on(Event::StopAnswered);
+        for _ in 0..30 {
+            for (pid, signal) in self.signalled.clone() {
+                if self.lives(pid) && (signal == 9 || self.is_endless(pid)) {
+                    self.dies(pid, -signal);
+                }
+            }
+            for (generation, pid) in self.live.clone() {
+                if self.lives(pid) && self.oneshots.contains(&generation) {
+                    self.dies(pid, 1);
+                }
+            }
+            self.pass(10_000);
+        }
+        let endless = self.live.iter().any(|(_, pid)| self.is_endless(*pid));
+        if !endless {
+            self.all_answered();
+        }
+    }
+
+    fn is_endless(&self, pid: i32) -> bool {
+        let of = self.live.iter().find(|(_, live)| *live == pid);
+        of.is_some_and(|(generation, _)| self.specs[generation] == ENDLESS)
     }
 
     fn all_answered(&self) {

@@ -418,3 +418,20 @@ fn unhealthy_during_a_shutdown_it_waits_for_its_turn() {
     });
     world.state(State::Running, Phase::Ready);
 }
+
+#[test]
+fn a_start_that_made_no_process_is_no_restart_of_the_operator_either() {
+    let mut world = check(Spec {
+        start_retries: 0,
+        ..spec()
+    });
+    world.start(1).pass(2_000).stop(2).exits(0);
+    world.fail_spawn = true;
+    world.start(3).answered(3, Outcome::SpawnError);
+    let fact = world.slot.fact();
+    assert_eq!((fact.restarts, fact.operator_restarts), (0, 0));
+    world.fail_spawn = false;
+    world.start(4);
+    let fact = world.slot.fact();
+    assert_eq!((fact.restarts, fact.operator_restarts), (1, 1));
+}
