@@ -60,6 +60,7 @@ fn daemon_role(words: &[String]) -> ExitCode {
         }
     }
     sys::signal::ignore_pipe();
+    bugs::tell();
     let status = daemon::run(
         options,
         Box::new(|say| match say {

@@ -20,6 +20,7 @@ use crate::links::root;
 use crate::opening::CouldNot;
 use crate::options::{DaemonOptions, Printer, Say};
 use crate::state::{Daemon, Shared, State};
+use crate::vital::vital;
 use crate::{commands, fronts, pools, settle};
 
 /// Exit status: it could not begin. Root ends with it if nothing is kept.
@@ -86,12 +87,12 @@ pub(crate) async fn main(options: DaemonOptions, printer: Printer) -> i32 {
     let serving = tokio::task::spawn_local(root::serve(daemon.clone(), conn, orders));
     match begin(&daemon, restarted).await {
         Ok(control) => {
-            tokio::task::spawn_local(commands::serve(daemon.clone(), calls));
-            tokio::task::spawn_local(fronts::serve_control(control, handle));
-            tokio::task::spawn_local(settle::retry(daemon.clone()));
-            tokio::task::spawn_local(crate::tend::tend(daemon.clone()));
-            tokio::task::spawn_local(pools::serve(daemon.clone()));
-            tokio::task::spawn_local(crate::in_use::follow(daemon.clone()));
+            vital(&daemon, commands::serve(daemon.clone(), calls));
+            vital(&daemon, fronts::serve_control(control, handle));
+            vital(&daemon, settle::retry(daemon.clone()));
+            vital(&daemon, crate::tend::tend(daemon.clone()));
+            vital(&daemon, pools::serve(daemon.clone()));
+            vital(&daemon, crate::in_use::follow(daemon.clone()));
         }
         Err(CouldNot(text)) => {
             daemon.exit.set(Some(COULD_NOT));

@@ -215,8 +215,9 @@ pub(crate) fn closed(daemon: &Shared, key: &Key, life: u64) {
     let Some(keeper) = keeper else { return };
     crate::pools::running(daemon, key, State::Unknown);
     let making = Making::begin(daemon, key);
-    let (daemon, key) = (daemon.clone(), key.clone());
-    tokio::task::spawn_local(async move { lost(&daemon, &key, keeper, making).await });
+    let (missed, key) = (daemon.clone(), key.clone());
+    let replace = async move { lost(&missed, &key, keeper, making).await };
+    crate::vital::vital(daemon, replace);
 }
 
 /// A keeper is gone without having been told to: what it kept is killed (its children died with it, their children may

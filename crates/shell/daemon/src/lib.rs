@@ -67,6 +67,7 @@ mod summary;
 mod syslog;
 mod tend;
 mod turns;
+mod vital;
 #[cfg(test)]
 mod waits;
 

@@ -35,8 +35,7 @@ pub(crate) use rotate::{finish as finish_rotations, resume};
 /// Carries out calls until the daemon ends.
 pub(crate) async fn serve(daemon: Shared, mut calls: mpsc::UnboundedReceiver<Call>) {
     while let Some(call) = calls.recv().await {
-        let daemon = daemon.clone();
-        tokio::task::spawn_local(async move { one(daemon, call).await });
+        crate::vital::vital(&daemon, one(daemon.clone(), call));
     }
 }
 

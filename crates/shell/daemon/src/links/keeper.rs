@@ -15,6 +15,7 @@ use wire::{Command, Fact, Hello, Report, Role};
 
 use super::Frame;
 use crate::state::Shared;
+use crate::vital::vital;
 
 /// A keeper that was just forked listens within a millisecond; on a machine out of breath it may take longer.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -150,8 +151,8 @@ impl Drop for Link {
 pub(crate) fn serve(daemon: &Shared, key: plan::Key, life: u64, conn: AsyncFd<Conn>) -> Link {
     let outbox = Rc::new(Outbox::default());
     let link = Link(outbox.clone());
-    let daemon = daemon.clone();
-    tokio::task::spawn_local(async move {
+    let told = daemon.clone();
+    vital(daemon, async move {
         loop {
             // Neither a bell nor a readable descriptor takes budget.
             tokio::task::coop::consume_budget().await;
@@ -159,7 +160,7 @@ pub(crate) fn serve(daemon: &Shared, key: plan::Key, life: u64, conn: AsyncFd<Co
                 () = outbox.bell.notified() => if !empty(&outbox, &conn).await { break },
                 frame = super::recv(&conn) => match frame {
                     Ok(Some((frame, fds))) => match wire::decode::<Report>(&frame) {
-                        Ok(report) => crate::report::came(&daemon, &key, life, report, fds),
+                        Ok(report) => crate::report::came(&told, &key, life, report, fds),
                         Err(wire::Error::Unknown(_)) => {}
                         Err(wire::Error::Short | wire::Error::Text) => break,
                     },
@@ -169,7 +170,7 @@ pub(crate) fn serve(daemon: &Shared, key: plan::Key, life: u64, conn: AsyncFd<Co
         }
         outbox.closed.set(true);
         drop(conn);
-        crate::keepers::closed(&daemon, &key, life);
+        crate::keepers::closed(&told, &key, life);
     });
     link
 }
