@@ -35,6 +35,8 @@ enum Op {
     },
     Leaves(usize),
     Grows(usize, u64),
+    /// The worker's time is over.
+    LeaveOver,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,12 @@ enum What {
     TimedOut,
     ClientGone,
     HoldDrain,
+    Overlap,
+    OwnError,
+    Down,
+    Bound,
+    Leaving,
+    LeaveOver,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -72,6 +80,14 @@ fn op() -> impl Strategy<Value = Op> {
         Just(What::TimedOut),
         Just(What::ClientGone),
         Just(What::HoldDrain),
+        prop::sample::select(vec![
+            What::Overlap,
+            What::OwnError,
+            What::Down,
+            What::Bound,
+            What::Leaving,
+            What::LeaveOver,
+        ]),
     ];
     let window = prop_oneof![Just(0), Just(u64::MAX), 0..40_000u64];
     prop_oneof![
@@ -86,6 +102,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => prop_oneof![0..50u64, 0..12_000u64].prop_map(Op::Pass),
         8 => (any::<prop::sample::Index>(), what).prop_map(|(which, what)| Op::Happens { which: which.index(1_000), what }),
         1 => any::<prop::sample::Index>().prop_map(|which| Op::Leaves(which.index(1_000))),
+        1 => any::<prop::sample::Index>().prop_map(|rare| match rare.index(8) {
+            0 => Op::LeaveOver,
+            _ => Op::Pass(1),
+        }),
         1 => (any::<prop::sample::Index>(), 0..900u64).prop_map(|(which, bytes)| Op::Grows(which.index(1_000), bytes)),
     ]
 }
@@ -401,6 +421,14 @@ impl World {
                     self.ends(number);
                 }
             }
+            Op::LeaveOver => {
+                for (number, request, why) in self.program.leave_over(&mut self.room, self.now) {
+                    assert_eq!((request.stage(), why), (Stage::Over, Why::Leaving));
+                    self.failed += 1;
+                    self.waiting.remove(&number);
+                    self.ends(number);
+                }
+            }
             Op::Grows(which, bytes) => {
                 if let Some((number, key)) = self.nth(which)
                     && self.program.grow(&mut self.room, key, bytes)
@@ -439,6 +467,12 @@ impl World {
             What::TimedOut => Event::TimedOut,
             What::ClientGone => Event::ClientGone,
             What::HoldDrain => Event::HoldDrain,
+            What::Overlap => Event::Overlap,
+            What::OwnError => Event::OwnError,
+            What::Down => Event::Down(Why::Stopped),
+            What::Bound => Event::Bound(Why::HoldOver),
+            What::Leaving => Event::Leaving,
+            What::LeaveOver => Event::LeaveOver,
             _ => {
                 let still = self.moves(number, &mut request, what);
                 if still {
