@@ -89,13 +89,7 @@ impl Slot {
                 self.generation += 1;
                 self.spawn(self.generation, spec, cause, now, out);
             }
-            Then::Again => self.spawn(
-                life.generation,
-                life.spec.clone(),
-                life.cause.clone(),
-                now,
-                out,
-            ),
+            Then::Again => self.again(life, State::Stopped, life.cause.clone(), 0, now, out),
         }
     }
 
@@ -170,23 +164,35 @@ impl Slot {
             self.wanted = false;
             return;
         }
-        let long_ms = LIFE_SHORT_MS.max(u64::from(life.spec.start_secs) * 1000);
         let delay_ms = life.spec.restart_delay_ms;
+        self.again(life, State::Exited, cause, delay_ms, now, out);
+    }
+
+    /// The same generation once more, `delay_ms` from now at the earliest: at once after a life that was long enough.
+    fn again(
+        &mut self,
+        life: &Life,
+        state: State,
+        cause: Cause,
+        delay_ms: u64,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let lived_ms = now.mono_ms.saturating_sub(life.started.mono_ms);
+        let long_ms = LIFE_SHORT_MS.max(u64::from(life.spec.start_secs) * 1000);
+        let mut until_ms = now.mono_ms.saturating_add(delay_ms);
         if lived_ms >= long_ms {
             self.short_lives = 0;
-            if delay_ms == 0 {
-                self.spawn(life.generation, life.spec.clone(), cause, now, out);
-            } else {
-                let until_ms = now.mono_ms.saturating_add(delay_ms);
-                self.wait(until_ms, State::Exited, life.spec.clone(), cause, now);
-            }
-            return;
+        } else {
+            // It was up, but briefly (startsecs = 0, or ready at once): only the pause counts it.
+            self.short_lives += 1;
+            until_ms = until_ms.max(life.started.mono_ms + self.gap_ms());
         }
-        // RUNNING, but briefly (startsecs = 0, or ready at once): only the pause counts it.
-        self.short_lives += 1;
-        let gap_ms = life.started.mono_ms + self.gap_ms();
-        let until_ms = gap_ms.max(now.mono_ms.saturating_add(delay_ms));
-        self.wait(until_ms, State::Exited, life.spec.clone(), cause, now);
+        let spec = life.spec.clone();
+        match until_ms <= now.mono_ms {
+            true => self.spawn(life.generation, spec, cause, now, out),
+            false => self.wait(until_ms, state, spec, cause, now),
+        }
     }
 
     pub(crate) fn wait(

@@ -14,7 +14,8 @@
 //! RUNNING after `startsecs`, BACKOFF when it ended before, FATAL after `startretries`, EXITED otherwise.
 //! With a readiness check RUNNING means ready. What differs, and why: the pause before a start is counted from
 //! the last *start* (`max(exit, start + gap)`), so a program that ran for a while is back in milliseconds
-//! while one that dies at once still cannot spin.
+//! while one that dies at once still cannot spin. Nor can one that is ready and unhealthy at once: it waits for the
+//! same pause, STOPPED.
 //!
 //! *Invariant*: no clock, process, socket or random number is known here. [`handle`] takes an event and the
 //! time and returns [`Effect`]s; [`Slot::next_timer`] is the only reason to call it without an event.

@@ -217,7 +217,7 @@ pub(crate) enum Down {
     Exited,
     /// Start retries are used up. (S): what failed is tried again at that time.
     Fatal { retry: Option<(u64, Rc<Spec>)> },
-    /// Started again at `until_ms`. `state` is BACKOFF or EXITED.
+    /// Started again at `until_ms`. `state` is BACKOFF, EXITED or (it was unhealthy) STOPPED.
     Waiting {
         until_ms: u64,
         until_wall_ms: u64,

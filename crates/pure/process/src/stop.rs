@@ -52,10 +52,18 @@ impl Slot {
     ) {
         self.wanted = false;
         self.tries = 0;
+        let window_until_ms = if window { u64::MAX } else { 0 };
+        self.stay_down(window_until_ms, cause, now, out);
+        self.answer_starts(Outcome::Superseded, "stopped meanwhile", out);
+        // One beside it may be on its way out, and a restart wait for that.
+        self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
+        self.wait_for_ends(op);
+    }
+
+    /// What would have been started again is not.
+    fn stay_down(&mut self, window_until_ms: u64, cause: Cause, now: Now, out: &mut Vec<Effect>) {
         let from = self.state();
-        self.current = Current::Down(Down::Stopped {
-            window_until_ms: if window { u64::MAX } else { 0 },
-        });
+        self.current = Current::Down(Down::Stopped { window_until_ms });
         self.record(
             from,
             State::Stopped,
@@ -64,12 +72,13 @@ impl Slot {
             cause,
             now,
             out,
-            |_| {},
+            |transition| {
+                // STOPPED it was already where it had been unhealthy.
+                if from == State::Stopped {
+                    transition.note = "it is not started again".into();
+                }
+            },
         );
-        self.answer_starts(Outcome::Superseded, "stopped meanwhile", out);
-        // One beside it may be on its way out, and a restart wait for that.
-        self.stop_next(Outcome::Superseded, "stopped meanwhile", now, out);
-        self.wait_for_ends(op);
     }
 
     pub(crate) fn answer_starts(&mut self, outcome: Outcome, text: &str, out: &mut Vec<Effect>) {
@@ -176,14 +185,11 @@ impl Slot {
             *retry = None;
         }
         if let Current::Down(Down::Waiting { .. }) = &self.current {
-            let from = self.state();
-            self.current = Current::Down(Down::Stopped { window_until_ms: 0 });
             let cause = Cause {
                 why: Why::Shutdown,
                 text: SHUTTING_DOWN.into(),
             };
-            let generation = self.serving;
-            self.record(from, State::Stopped, generation, 0, cause, now, out, |_| {});
+            self.stay_down(0, cause, now, out);
         }
         self.answer_starts(Outcome::Superseded, SHUTTING_DOWN, out);
     }

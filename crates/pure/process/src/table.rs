@@ -70,8 +70,8 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
         }
 
         (View::Down, Event::Start { op, cause }) => slot.begin(Some(op), cause, now, &mut out),
-        // EXITED is none of Supervisor's RUNNING_STATES: a start does not have to wait for the pause.
-        (View::Waiting, Event::Start { op, cause }) if slot.state() == State::Exited => {
+        // EXITED and STOPPED are none of Supervisor's RUNNING_STATES: a start does not have to wait for the pause.
+        (View::Waiting, Event::Start { op, cause }) if slot.state() != State::Backoff => {
             slot.begin(Some(op), cause, now, &mut out)
         }
         (View::Waiting | View::Up, Event::Start { op, .. }) => {

@@ -2,7 +2,8 @@
 
 use process::{CheckMode, Effect, Event, Now, Slot, handle};
 use std::collections::{HashMap, HashSet};
-use wire::{Cause, Outcome, Phase, Replace, State, Why};
+use std::rc::Rc;
+use wire::{Cause, Outcome, Phase, Replace, Spec, State, Why};
 
 /// The definition every wait of which has no end.
 const ENDLESS: &str = "11";
@@ -37,8 +38,12 @@ pub(crate) struct World {
     /// So many spawns to come fail.
     pub(crate) fails: u8,
     /// The definition of each generation.
-    specs: HashMap<u64, String>,
-    oneshots: HashSet<u64>,
+    specs: HashMap<u64, Rc<Spec>>,
+    /// Processes that were ready behind a gateway, and those of which the gateways were asked.
+    served_by_gateway: HashSet<i32>,
+    drained: HashSet<i32>,
+    /// When a process of each generation was last made.
+    made_ms: HashMap<u64, u64>,
     installed: String,
     /// Where the ledger's lines lead.
     state: State,
@@ -84,7 +89,9 @@ impl World {
             asked: HashMap::new(),
             fails: 0,
             specs: HashMap::new(),
-            oneshots: HashSet::new(),
+            served_by_gateway: HashSet::new(),
+            drained: HashSet::new(),
+            made_ms: HashMap::new(),
             installed: String::new(),
             state: State::Stopped,
             checks: HashMap::new(),
@@ -213,6 +220,10 @@ impl World {
                     }
                     Effect::Signal { pid, signal, .. } => {
                         assert!(self.lives(pid), "signal to a dead pid");
+                        assert!(
+                            !self.served_by_gateway.contains(&pid) || self.drained.contains(&pid),
+                            "a signal to {pid}, and nobody asked the gateways"
+                        );
                         self.signalled.push((pid, signal));
                     }
                     Effect::Answer { op, outcome, .. } => answers.push((op, outcome)),
@@ -229,7 +240,12 @@ impl World {
                     Effect::EndChecks { generation } => {
                         self.checks.remove(&generation);
                     }
-                    Effect::Drain { .. } | Effect::Sweep { .. } => {}
+                    Effect::Drain { generation, .. } => {
+                        let mut live = self.live.iter();
+                        let of = live.find(|(of, _)| *of == generation).expect("it lives");
+                        self.drained.insert(of.1);
+                    }
+                    Effect::Sweep { .. } => {}
                 }
             }
             for (op, outcome) in answers {
@@ -240,7 +256,7 @@ impl World {
         self.holds();
     }
 
-    fn spawns(&mut self, generation: u64, spec: &wire::Spec) -> Event {
+    fn spawns(&mut self, generation: u64, spec: &Rc<Spec>) -> Event {
         assert!(self.up, "started although it was stopped");
         assert!(!self.shutdown, "started during a shutdown");
         assert!(
@@ -249,7 +265,11 @@ impl World {
         );
         let fact = self.slot.fact();
         match self.specs.get(&generation) {
-            Some(known) => assert_eq!(known, &spec.hash, "a generation is one definition"),
+            Some(known) => {
+                assert_eq!(known, spec, "a generation is one definition");
+                let gap_ms = self.now - self.made_ms[&generation];
+                assert!(gap_ms >= 1_000, "again after {gap_ms} ms: it spins");
+            }
             None => {
                 let newest = self.specs.keys().max().copied().unwrap_or(0);
                 assert!(
@@ -268,12 +288,10 @@ impl World {
                 if fact.generation == generation {
                     assert_eq!(fact.backoff, 0, "a new generation has all its retries");
                 }
-                self.specs.insert(generation, spec.hash.clone());
-                if spec.oneshot {
-                    self.oneshots.insert(generation);
-                }
+                self.specs.insert(generation, spec.clone());
             }
         }
+        self.made_ms.insert(generation, self.now);
         if self.fails > 0 {
             self.fails -= 1;
             return Event::SpawnFailed {
@@ -397,6 +415,9 @@ impl World {
         if goes_on && !self.shutdown {
             assert!(fact.wanted, "not wanted, but goes on: {fact:?}");
         }
+        if fact.phase == Phase::Ready && self.specs[&fact.generation].gated {
+            self.served_by_gateway.insert(fact.pid);
+        }
         if fact.state == State::Running && fact.phase == Phase::Ready {
             self.fallback = None;
         }
@@ -436,7 +457,7 @@ impl World {
         for _ in 0..50 {
             self.obey();
             for (generation, pid) in self.live.clone() {
-                match self.lives(pid) && self.oneshots.contains(&generation) {
+                match self.lives(pid) && self.specs[&generation].oneshot {
                     true => self.dies(pid, 0),
                     false => self.on(Event::CheckPassed { generation }),
                 }
@@ -474,7 +495,7 @@ impl World {
                 }
             }
             for (generation, pid) in self.live.clone() {
-                if self.lives(pid) && self.oneshots.contains(&generation) {
+                if self.lives(pid) && self.specs[&generation].oneshot {
                     self.dies(pid, 1);
                 }
             }
@@ -488,7 +509,7 @@ impl World {
 
     fn is_endless(&self, pid: i32) -> bool {
         let of = self.live.iter().find(|(_, live)| *live == pid);
-        of.is_some_and(|(generation, _)| self.specs[generation] == ENDLESS)
+        of.is_some_and(|(generation, _)| self.specs[generation].hash == ENDLESS)
     }
 
     fn all_answered(&self) {

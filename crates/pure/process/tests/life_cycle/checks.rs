@@ -183,3 +183,35 @@ fn a_death_that_is_seen_late_is_no_end_that_was_late() {
     world.exits(0).state(State::Exited, Phase::Exited);
     assert_eq!(world.checks, []);
 }
+
+#[test]
+fn what_is_unhealthy_as_soon_as_it_is_up_does_not_spin() {
+    let mut world = check(Spec {
+        ready: http(),
+        keepalive_ms: 100,
+        unhealthy_after: 1,
+        ..spec()
+    });
+    let fails = |world: &mut crate::world::World| {
+        world.ready().pass(100).on(Event::CheckFailed {
+            generation: 1,
+            answer: "timeout".into(),
+        });
+        world.exits(0).state(State::Stopped, Phase::Restarting);
+    };
+    fails(world.start(1));
+    world.pass(800).spawns(1).pass(300).spawns(2);
+    fails(&mut world);
+    world.pass(1_800).spawns(2).pass(400).spawns(3);
+    // An operator waits for no pause, and a stop ends it.
+    fails(&mut world);
+    world.start(2).spawns(4);
+    let generation = 2;
+    let answer = "timeout".to_owned();
+    world.ready().on(Event::CheckFailed { generation, answer });
+    world.exits(0).stop(3).answered(3, Outcome::Done);
+    world
+        .state(State::Stopped, Phase::Stopped)
+        .pass(600_000)
+        .spawns(4);
+}
