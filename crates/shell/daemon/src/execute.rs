@@ -317,7 +317,7 @@ async fn ready(daemon: &Shared, after: &[Key], ends: &Ends) -> Result<(), String
             let state = daemon.state.borrow();
             state.active.slot(key).map_or((false, 0, vec![0]), |slot| {
                 let spec = &slot.spec;
-                (slot.up, spec.ready_timeout_ms, spec.exit_codes.clone())
+                (slot.up, ready_within_ms(spec), spec.exit_codes.clone())
             })
         };
         let is_ready = |fact: &Fact| is_ready(fact, &codes);
@@ -336,6 +336,12 @@ async fn ready(daemon: &Shared, after: &[Key], ends: &Ends) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// How long a process may take to be ready: one that only has to live takes `startsecs`, and a moment to be told.
+fn ready_within_ms(spec: &wire::Spec) -> u64 {
+    let lived_ms = u64::from(spec.start_secs) * 1000 + 1000;
+    spec.ready_timeout_ms.max(lived_ms)
 }
 
 /// Ready to be depended on: serving, or (a migration) ended as it should.
@@ -465,5 +471,25 @@ fn drop_listener(daemon: &Shared, address: &str) {
     );
     if let Some(path) = listeners::path_of(address).filter(|_| !stays) {
         daemon.remove_socket(&path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ready_within_ms;
+    use wire::Spec;
+
+    #[test]
+    fn what_is_depended_on_may_live_for_all_of_startsecs_first() {
+        let within = |start_secs, ready_timeout_ms| {
+            ready_within_ms(&Spec {
+                start_secs,
+                ready_timeout_ms,
+                ..Spec::default()
+            })
+        };
+        assert_eq!(within(1, 60_000), 60_000);
+        assert_eq!(within(90, 60_000), 91_000);
+        assert_eq!(within(0, u64::MAX), u64::MAX);
     }
 }
