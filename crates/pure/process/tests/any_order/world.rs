@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) live: Vec<Process>,
     dead: Vec<Process>,
     signalled: Vec<(i32, i32)>,
+    /// When each process got its first signal.
+    signalled_ms: HashMap<i32, u64>,
     pub(crate) asked: HashMap<u64, Asked>,
     /// So many spawns to come fail.
     pub(crate) fails: u8,
@@ -86,6 +88,7 @@ impl World {
             live: vec![],
             dead: vec![],
             signalled: vec![],
+            signalled_ms: HashMap::new(),
             asked: HashMap::new(),
             fails: 0,
             specs: HashMap::new(),
@@ -213,10 +216,14 @@ impl World {
                 wall_ms: self.now,
             };
             let mut answers = Vec::new();
+            let before = self.slot.fact();
             for effect in handle(&mut self.slot, event, now) {
                 match effect {
                     Effect::Spawn { generation, spec } => {
-                        queue.push(self.spawns(generation, &spec))
+                        if before.pid == 0 && self.specs.contains_key(&generation) {
+                            assert_eq!(before.spec_hash, spec.hash, "what was said to be next");
+                        }
+                        queue.push(self.spawns(generation, &spec));
                     }
                     Effect::Signal { pid, signal, .. } => {
                         assert!(self.lives(pid), "signal to a dead pid");
@@ -224,6 +231,9 @@ impl World {
                             !self.served_by_gateway.contains(&pid) || self.drained.contains(&pid),
                             "a signal to {pid}, and nobody asked the gateways"
                         );
+                        let since_ms = *self.signalled_ms.entry(pid).or_insert(self.now);
+                        let patience_ms = if signal == 9 { 1_000 } else { 0 };
+                        assert!(self.now - since_ms >= patience_ms, "killed before its time");
                         self.signalled.push((pid, signal));
                     }
                     Effect::Answer { op, outcome, .. } => answers.push((op, outcome)),
@@ -417,6 +427,10 @@ impl World {
         }
         if fact.phase == Phase::Ready && self.specs[&fact.generation].gated {
             self.served_by_gateway.insert(fact.pid);
+        }
+        if matches!(fact.state, State::Starting | State::Running) {
+            let is = (fact.exit_status, fact.spawn_error.as_str());
+            assert_eq!(is, (0, ""), "Supervisor forgets both at a start");
         }
         if fact.state == State::Running && fact.phase == Phase::Ready {
             self.fallback = None;
