@@ -287,8 +287,9 @@ impl Accounts {
         Ok(Opened { token, session })
     }
 
-    /// Another session was opened in its place, and its holder has been told of that: it ends, in the background. If the store cannot end it now, it ends by time: nobody has its cookie any more. Who wants to see its
-    /// end may wait for what is returned.
+    /// Another session was opened in its place, and its holder has been told of that: it ends, in the background. If the
+    /// store cannot end it now, it ends by time: nobody has its cookie any more. Who wants to see its end may wait for what
+    /// is returned.
     pub fn replaced(&self, old: Option<Sid>) -> Option<tokio::task::JoinHandle<()>> {
         let old = old?;
         let accounts = self.clone();
