@@ -22,7 +22,7 @@ const USAGE: &str = "cargo xtask CHORE
   dist               build the release binary and pack it: .tar.gz, .deb, Python wheel
   dist --binary FILE --out DIR --fast
                      pack this binary, there, with little compression
-  fuzz [SECONDS]     every target of fuzz/ for a minute, or for so long
+  fuzz [SECONDS]     every target of fuzz/ and every random walk for a minute, or for so long
   bench gateway      the gateway beside nginx
   bench sessions     the gateway with auth = required beside itself without
   bench supervise    supervision beside supervisord and s6

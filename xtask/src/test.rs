@@ -43,6 +43,9 @@ pub(crate) fn some(filters: &[&str]) -> Result<(), String> {
     tests(&parts, filters)
 }
 
+/// proptest's seed.
+const WALKS: &str = "PROPTEST_RNG_SEED";
+
 /// What tests find by their environment.
 struct Parts {
     venv: PathBuf,
@@ -51,8 +54,11 @@ struct Parts {
 }
 
 fn tests(parts: &Parts, filters: &[&str]) -> Result<(), String> {
+    // The same walks for everybody, so that nobody's change fails for what it did not do. `xtask fuzz` takes others, longer.
+    let walks = std::env::var(WALKS).unwrap_or_else(|_| "1".to_owned());
     let with_environment = |command: &mut Command| {
         command
+            .env(WALKS, &walks)
             .env("STEADFAST_VENV", &parts.venv)
             .env("STEADFAST_NODE", &parts.node)
             .env("STEADFAST_DEBIAN", &parts.debian)
