@@ -78,6 +78,12 @@ pub fn handle(slot: &mut Slot, event: Event, now: Now) -> Vec<Effect> {
             out.push(answer(op, Outcome::AlreadySo, "already started"))
         }
         (View::Ending, Event::Start { op, cause }) => slot.return_instead(op, cause),
+        // What is started by hand does not wait for the pause of one that was unhealthy.
+        (View::Returning, Event::Start { op, cause })
+            if slot.then_mut().is_some_and(|then| *then == Then::Again) =>
+        {
+            slot.return_instead(op, cause)
+        }
         (View::Returning, Event::Start { op, .. }) => slot.starts.push(op),
 
         (View::Down, Event::Stop { op, window, .. }) => {

@@ -206,12 +206,17 @@ fn what_is_unhealthy_as_soon_as_it_is_up_does_not_spin() {
     // An operator waits for no pause, and a stop ends it.
     fails(&mut world);
     world.start(2).spawns(4);
-    let generation = 2;
-    let answer = "timeout".to_owned();
-    world.ready().on(Event::CheckFailed { generation, answer });
+    let failed = |generation| Event::CheckFailed {
+        generation,
+        answer: "timeout".to_owned(),
+    };
+    world.ready().on(failed(2));
+    // Nor one who comes while it is being stopped.
+    world.start(4).exits(0).spawns(5).ready();
+    world.answered(4, Outcome::Done).on(failed(3));
     world.exits(0).stop(3).answered(3, Outcome::Done);
     world
         .state(State::Stopped, Phase::Stopped)
         .pass(600_000)
-        .spawns(4);
+        .spawns(5);
 }
