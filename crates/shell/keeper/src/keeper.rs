@@ -14,7 +14,7 @@ use crate::links::Link;
 use crate::logs::Log;
 use child::Child;
 use doubt::Doubt;
-use process::{Effect, Event, Now, Slot};
+use process::{Event, Now, Slot};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::{HashMap, VecDeque};
@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use sys::seq::Listener;
 use sys::signal::Signals;
-use wire::{Cause, Counts, Fact, Role, Transition, Why};
+use wire::{Cause, Counts, Fact, Outcome, Role, Transition, Why};
 
 /// What root tells a keeper at its birth.
 #[derive(Debug)]
@@ -87,6 +87,8 @@ struct Keeper {
     drains: Drains,
     /// Drains whose fact is about to be published.
     pending_drains: Vec<u64>,
+    /// Answers of what is about to be published.
+    answers: Vec<(u64, Outcome, String)>,
     /// Counts of gateways that are gone, and of each that is here.
     counts_gone: Counts,
     counts: HashMap<u64, Counts>,
@@ -184,6 +186,7 @@ impl Keeper {
             transition_seq: 0,
             drains: Drains::default(),
             pending_drains: Vec::new(),
+            answers: Vec::new(),
             counts_gone: Counts::default(),
             counts: HashMap::new(),
             epoch: 0,
@@ -405,21 +408,18 @@ impl Keeper {
     }
 
     /// One event through the machine, its effects carried out, the new truth published. Answers come after that: who
-    /// is told that a start failed asks the fact why, and who is told that it is done asks it for the pid.
+    /// is told that a start failed asks the fact why, and who is told that it is done asks it for the pid. Their last
+    /// lines of output are those of now: the next life of a generation begins with none.
     fn feed(&mut self, event: Event) {
         let mut queue = VecDeque::from([event]);
-        let mut answers = Vec::new();
         while let Some(event) = queue.pop_front() {
             for effect in process::handle(&mut self.slot, event, now()) {
-                match effect {
-                    Effect::Answer { .. } => answers.push(effect),
-                    effect => self.act(effect, &mut queue),
-                }
+                self.act(effect, &mut queue);
             }
         }
         self.publish();
-        for answer in answers {
-            self.act(answer, &mut queue);
+        for (op, outcome, text) in std::mem::take(&mut self.answers) {
+            self.answer(op, outcome, text);
         }
     }
 

@@ -141,6 +141,19 @@ fn a_program_that_dies_at_once_shows_its_last_words() {
 }
 
 #[test]
+fn its_last_words_are_shown_also_when_it_is_started_again_at_once() {
+    let mut bench = bench();
+    let spec = Spec {
+        ready: Ready::Connect {},
+        autorestart: wire::Autorestart::Always,
+        ..bench.spec("sleep 1.5; echo no module named x; exit 3")
+    };
+    let (outcome, text) = bench.start(&spec);
+    assert_eq!(outcome, Outcome::Abnormal);
+    assert!(text.contains("no module named x"), "{text}");
+}
+
+#[test]
 fn readiness_by_descriptor_log_line_and_http() {
     let fd = Ready::Descriptor { number: 9 };
     let log = Ready::Log {

@@ -61,6 +61,12 @@ fn a_shutdown_survives_the_daemon_that_began_it() {
 }
 
 #[test]
+fn a_shutdown_by_command_survives_that_too() {
+    let mut root = root("shuts-down-and-dies");
+    assert_eq!((root.status(), root.lives()), (Some(7), 2));
+}
+
+#[test]
 fn five_hundred_listeners_come_back_to_the_next_daemon() {
     let mut root = root("listeners");
     assert_eq!((root.status(), root.lives()), (Some(8), 1));

@@ -57,6 +57,11 @@ fn daemon(script: &str, dir: &str) -> Option<i32> {
                 std::thread::park();
             }
         }
+        ("shuts-down-and-dies", true) => {
+            lives.write_all(b"1").ok()?;
+            order(&Order::ShuttingDown {})?;
+            return Some(1);
+        }
         ("listeners", true) => {
             lives.write_all(b"1").ok()?;
             let null = std::fs::File::open("/dev/null").ok()?;

@@ -55,7 +55,7 @@ impl Keeper {
                 output_of,
             } => {
                 let text = self.with_output(text, output_of);
-                self.answer(op, outcome, text);
+                self.answers.push((op, outcome, text));
             }
         }
     }

@@ -78,6 +78,8 @@ impl Root {
                 }
             }
             Order::ShuttingDown {} => {
+                // By a command as by a signal: a daemon that dies in the middle is followed by one that goes on with it.
+                self.shutdown.get_or_insert(15);
                 self.answer_by_ms = None;
                 tell_systemd("STOPPING=1");
                 self.systemd = Systemd::Stopping;
