@@ -403,12 +403,12 @@ fn end_all(daemon: &Shared, key: &Key, exit: Option<i32>) {
     let text = format!("{key} is essential and has ended: everything ends with status {status}");
     daemon.log(Level::Warn, &text);
     daemon.show(text);
-    let (daemon, by) = (
+    let (ending, by) = (
         daemon.clone(),
         format!("the end of {key}, which is essential"),
     );
-    tokio::task::spawn_local(async move {
-        crate::shutdown::shutdown(&daemon, &by, &Progress::none()).await
+    crate::vital::vital(daemon, async move {
+        crate::shutdown::shutdown(&ending, &by, &Progress::none()).await;
     });
 }
 

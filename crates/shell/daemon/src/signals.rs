@@ -15,9 +15,9 @@ pub(crate) fn came(daemon: &Shared, signal: i32) {
                 Level::Warn,
                 &format!("received {name} indicating exit request"),
             );
-            let daemon = daemon.clone();
-            tokio::task::spawn_local(async move {
-                crate::shutdown::shutdown(&daemon, &name, &Progress::none()).await
+            let ending = daemon.clone();
+            crate::vital::vital(daemon, async move {
+                crate::shutdown::shutdown(&ending, &name, &Progress::none()).await;
             });
         }
         ("SIGTERM" | "SIGINT" | "SIGQUIT", Mood::Shutdown) => {

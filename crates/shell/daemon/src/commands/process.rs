@@ -221,6 +221,21 @@ fn stop_down<'a>(
         .collect()
 }
 
+/// How a stop went where nothing was known to run. Its keeper knows better: a start was on its way, and nobody had seen
+/// it yet.
+async fn not_up(key: &Key, answer: Option<Answer>) -> Outcome {
+    let answer = match answer {
+        Some(answer) => answer.await.ok(),
+        None => None,
+    };
+    match answer {
+        None | Some((wire::Outcome::AlreadySo, _)) => {
+            outcome(key, Fault::NotRunning, "not running")
+        }
+        Some((ended, text)) => outcome(key, fault(ended, Fault::NotRunning), text),
+    }
+}
+
 /// Stop.
 pub(super) async fn stop(
     daemon: &Shared,
@@ -243,17 +258,7 @@ pub(super) async fn stop(
         return (Done::failed(2, why), After::default());
     }
     let cause = cause_by(by);
-    for (key, stopped) in stop_down(daemon, &down, &cause, window) {
-        // Its keeper knows better: a start was on its way, and nobody has seen it yet.
-        let stopped = match stopped {
-            Some(answer) if wait => matches!(answer.await, Ok((wire::Outcome::Done, _))),
-            Some(_) | None => false,
-        };
-        outcomes.push(match stopped {
-            true => outcome(key, Fault::Success, ""),
-            false => outcome(key, Fault::NotRunning, "not running"),
-        });
-    }
+    let told = stop_down(daemon, &down, &cause, window);
     let steps = stop_steps(daemon, &up);
     let how = How {
         cause,
@@ -263,6 +268,9 @@ pub(super) async fn stop(
     if wait {
         let _following = follow(daemon, &up, progress, since_ms);
         let results = execute(daemon, steps, &how).await;
+        for (key, answer) in told {
+            outcomes.push(not_up(key, answer).await);
+        }
         outcomes.extend(results.iter().map(|result| {
             outcome(
                 &result.key,
@@ -273,6 +281,10 @@ pub(super) async fn stop(
     } else {
         let daemon = daemon.clone();
         tokio::task::spawn_local(async move { execute(&daemon, steps, &how).await });
+        outcomes.extend(
+            down.iter()
+                .map(|key| outcome(key, Fault::NotRunning, "not running")),
+        );
         outcomes.extend(up.iter().map(|key| outcome(key, Fault::Success, "")));
     }
     let stopped = if window { all } else { Vec::new() };
