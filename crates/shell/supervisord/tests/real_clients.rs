@@ -33,6 +33,25 @@ fn check(served: &Served, line: &str, said: &str, exit: i32) {
     assert_eq!(ctl(served, line), (said.to_owned(), exit), "{line}");
 }
 
+/// STOPPED, EXITED or FATAL, and its keeper would start it in a moment: only the daemon knows.
+#[test]
+fn what_is_about_to_return_is_stopped_although_it_does_not_run() {
+    let s = open();
+    let returns = |served: &Served| {
+        let mut state = served.fake.state.lock().expect("state");
+        let mut info = state.processes[3].clone();
+        for name in [&mut info.name, &mut info.group] {
+            "returns".clone_into(name);
+        }
+        state.processes.push(info);
+    };
+    returns(&s);
+    check(&s, "stop returns", "returns: stopped\n", 0);
+    check(&s, "stop idle", "idle: ERROR (not running)\n", 0);
+    let all = "web: stopped\npair:pair_00: stopped\nreturns: stopped\n";
+    check(&s, "stop all", all, 0);
+}
+
 #[test]
 fn supervisorctl_on_processes() {
     let s = open();

@@ -106,9 +106,8 @@ impl Rpc {
     pub(super) async fn stop(&self, name: &str, wait: bool) -> Answer {
         match self.target(name).await? {
             Target::Group(members) => self.stop_those(members, wait).await,
-            Target::Process(info) if !names::is_running(info.state_code) => {
-                Err(Fault::with(Kind::NotRunning, name))
-            }
+            // The daemon says what does not run. It is told all the same: what is EXITED, FATAL or was unhealthy may be
+            // about to be started again.
             Target::Process(info) => {
                 let command = Command::Stop {
                     names: vec![full_name(&info)],
@@ -130,15 +129,16 @@ impl Rpc {
         self.stop_those(all, wait).await
     }
 
-    async fn stop_those(&self, mut those: Vec<ProcessInfo>, wait: bool) -> Answer {
-        those.retain(|info| names::is_running(info.state_code));
+    /// What does not run is stopped likewise (see [`Rpc::stop`]), and not named in the answer, as in Supervisor.
+    async fn stop_those(&self, those: Vec<ProcessInfo>, wait: bool) -> Answer {
         let names: Vec<String> = those.iter().map(full_name).collect();
         let stop = |names| Command::Stop {
             names,
             wait,
             window: true,
         };
-        self.many(names, stop).await
+        self.many_but(names, stop, |outcome| outcome.status == Kind::NotRunning)
+            .await
     }
 
     pub(super) async fn signal(&self, name: &str, signal: &str) -> Answer {
@@ -229,6 +229,16 @@ impl Rpc {
         names: Vec<String>,
         command: impl FnOnce(Vec<String>) -> Command,
     ) -> Answer {
+        self.many_but(names, command, |_| false).await
+    }
+
+    /// The same, but for those that are not worth a word.
+    async fn many_but(
+        &self,
+        names: Vec<String>,
+        command: impl FnOnce(Vec<String>) -> Command,
+        silent: fn(&Outcome) -> bool,
+    ) -> Answer {
         if names.is_empty() {
             return Ok(Value::Array(vec![]));
         }
@@ -236,7 +246,10 @@ impl Rpc {
             Done {
                 body: Body::Outcomes { outcomes },
                 ..
-            } => Ok(Value::Array(outcomes.iter().map(outcome_struct).collect())),
+            } => {
+                let told = outcomes.iter().filter(|outcome| !silent(outcome));
+                Ok(Value::Array(told.map(outcome_struct).collect()))
+            }
             done => Err(failed(&done)),
         }
     }

@@ -116,8 +116,13 @@ impl State {
                 (Fault::Success, String::new())
             }),
             Command::Stop { names, .. } => self.each(names, |info| {
+                // RUNNING_STATES of Supervisor, or about to be started again.
+                let up = matches!(info.state_code, 10 | 20 | 30) || info.name == "returns";
                 set(info, false, 0);
-                (Fault::Success, String::new())
+                match up {
+                    true => (Fault::Success, String::new()),
+                    false => (Fault::NotRunning, "not running".into()),
+                }
             }),
             Command::Signal { names, .. } => self.each(names, |_| (Fault::Success, String::new())),
             Command::Stdin { names, .. } => self.each(names, |info| match info.name.as_str() {
