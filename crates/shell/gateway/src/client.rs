@@ -95,7 +95,9 @@ pub(crate) struct Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        // The head of a request stays in the buffer for as long as it is served.
+        let cut = self.worker.over.get() && !self.buf.is_empty();
+        if cut || std::thread::panicking() {
             // Whatever of an answer has gone out is not to look whole.
             self.stream.reset_on_close();
         }

@@ -97,7 +97,11 @@ async fn given(exchange: &mut Exchange<'_>, delivered: &Delivered) -> Option<Ste
         BodyAs::Chunks | BodyAs::Rechunked | BodyAs::Tunnel => false,
     };
     let given = Box::pin(settle::given(exchange, ends)).await;
-    given.err().map(|deaf| deafness(exchange, deaf))
+    if let Err(deaf) = given {
+        return Some(deafness(exchange, deaf));
+    }
+    written(exchange);
+    None
 }
 
 fn is_signed(exchange: &Exchange<'_>) -> bool {
@@ -163,6 +167,12 @@ async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
     }
     let uploaded = exchange.is_uploaded();
     let delivered = head(&mut exchange, uploaded);
+    // The program has done its part, however slow the client is.
+    let flight = &mut *exchange.flight;
+    flight
+        .target
+        .begun(&flight.worker.room, &mut flight.request);
+    flight.done();
     if let Some(step) = given(&mut exchange, &delivered).await {
         return step;
     }
@@ -182,10 +192,6 @@ async fn whole(mut exchange: Exchange<'_>, body: usize) -> Step {
     }
     let in_step = scratch.up.len() == need;
     let slot = flight.request.slot();
-    flight
-        .target
-        .begun(&flight.worker.room, &mut flight.request);
-    flight.done();
     if uploaded && in_step && scratch.answer.keep_alive {
         flight.target.give_back(slot, up, client.worker.now());
     }
@@ -350,12 +356,17 @@ fn poll_down(
             Poll::Pending => return Poll::Pending,
         }
     }
+    written(exchange);
+    Poll::Ready(Down::Written)
+}
+
+/// The client has taken what there was for it.
+fn written(exchange: &mut Exchange<'_>) {
     match exchange.is_uploaded() {
         true => exchange.client.handle.disarm(),
         // The body that is still on its way up has to move on, or nothing ever ends this.
         false => exchange.client.arm(exchange.body_ms()),
     }
-    Poll::Ready(Down::Written)
 }
 
 /// The answer is complete.

@@ -2,6 +2,7 @@
 //! this is the loop that does it.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
@@ -65,14 +66,24 @@ impl Flight {
     pub(crate) fn done(&mut self) {
         self.target.done(&self.worker.room, &mut self.request);
     }
-}
 
-impl Drop for Flight {
-    fn drop(&mut self) {
+    fn over(&mut self) {
         if let Some(key) = self.parked.take() {
             self.target.leave(&self.worker.room, key);
         }
         self.done();
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What it belongs to may be what the panic left torn. A second one out of here would end the process before
+            // the others have their answers.
+            let _told = catch_unwind(AssertUnwindSafe(|| self.over()));
+        } else {
+            self.over();
+        }
     }
 }
 

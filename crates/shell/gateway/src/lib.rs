@@ -226,7 +226,12 @@ pub fn serve(
         .enable_time()
         .build()
         .map_err(|error| Error::Io("async runtime", error))?;
-    LocalSet::new().block_on(&runtime, work(config, listeners, Rc::new(tell), leave))
+    let local = LocalSet::new();
+    let end = local.block_on(&runtime, work(config, listeners, Rc::new(tell), leave));
+    drop(local);
+    // The look-up of a name, or a read from a disk that hangs, keeps nobody from being served by the next worker.
+    runtime.shutdown_background();
+    end
 }
 
 async fn work(
@@ -312,18 +317,25 @@ async fn stay(
     leave: impl Future<Output = Leave>,
     leave_ms_max: u64,
 ) -> Result<(), Error> {
-    let (why, ms_max, end) = tokio::select! {
+    let asked = tokio::select! {
         biased;
-        // Its keeper has another one started once it has ended: as for those whom a successor serves.
-        () = torn.heard() => (Leave::Replaced, TORN_MS_MAX, Err(Error::Torn)),
-        why = leave => (why, leave_ms_max, Ok(())),
+        () = torn.heard() => None,
+        why = leave => Some(why),
     };
     for task in accepting {
         task.abort();
     }
-    worker.for_good.set(why == Leave::ForGood);
-    worker.leave_all(ms_max, LEAVE_LOOK_MS).await;
-    end
+    if let Some(why) = asked {
+        worker.for_good.set(why == Leave::ForGood);
+        tokio::select! {
+            biased;
+            () = torn.heard() => {}
+            () = worker.leave_all(leave_ms_max, LEAVE_LOOK_MS) => return Ok(()),
+        }
+    }
+    // Its keeper has another one started once it has ended: as for those whom a successor serves.
+    worker.leave_all(TORN_MS_MAX, LEAVE_LOOK_MS).await;
+    Err(Error::Torn)
 }
 
 /// Starts the tick, the probes and the talks with keepers; returns when every keeper that answers has spoken.

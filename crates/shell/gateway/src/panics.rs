@@ -292,6 +292,19 @@ async fn a_panic_in_the_task_of_a_connection_ends_that_one_and_nothing_else() {
 /// As long as anybody is connected it would stay for ever, but for the bound.
 #[tokio::test]
 async fn a_worker_whose_requests_are_torn_answers_what_it_can_and_ends() {
+    ends_torn(std::future::pending(), |_| true).await;
+}
+
+#[tokio::test]
+async fn also_one_that_is_leaving_already() {
+    ends_torn(std::future::ready(Leave::Replaced), |worker| {
+        worker.leaving.get()
+    })
+    .await;
+}
+
+/// It is torn as soon as `when` is so.
+async fn ends_torn(leave: impl Future<Output = Leave>, when: fn(&Worker) -> bool) {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("listener");
     let torn = Rc::new(Torn::default());
@@ -302,12 +315,13 @@ async fn a_worker_whose_requests_are_torn_answers_what_it_can_and_ends() {
         let accepting = vec![accept::start(worker.clone(), site, socket)];
         let mut idle = UnixStream::connect(&path).await.expect("connected");
         until(|| worker.connections() == 1).await;
+        let worker_then = worker.clone();
         let bug = tokio::task::spawn_local(async move {
+            until(|| when(&worker_then)).await;
             let _half_changed = target.program_held();
             panic!("a bug");
         });
-        let never = std::future::pending::<Leave>();
-        let stays = stay(&worker, &torn, accepting, never, 3_600_000);
+        let stays = stay(&worker, &torn, accepting, leave, 3_600_000);
         let asks = async {
             until(|| worker.leaving.get()).await;
             let question = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) leaving: Cell<bool>,
     /// Leaving, and nobody takes over: idle connections are closed.
     pub(crate) for_good: Cell<bool>,
+    /// It waits for nobody any more: who is still connected is cut off.
+    pub(crate) over: Cell<bool>,
     connections_max: usize,
     handles: RefCell<Vec<Rc<Handle>>>,
     /// Connections of each client, but of those that speak for others.
@@ -69,6 +71,7 @@ impl Worker {
             notes: Notes::default(),
             leaving: Cell::new(false),
             for_good: Cell::new(false),
+            over: Cell::new(false),
             connections_max,
             handles: RefCell::default(),
             clients: RefCell::default(),
@@ -203,6 +206,7 @@ impl Worker {
         }
         // One more look, so that those answers get written.
         tokio::time::sleep(Duration::from_millis(look_ms)).await;
+        self.over.set(true);
     }
 
     pub(crate) fn take_scratch(&self) -> Box<Scratch> {
