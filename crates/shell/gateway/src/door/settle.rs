@@ -17,7 +17,8 @@
 //! way. It is signed out then. Where nothing may follow a head (204, 304, HEAD, an empty body for HTTP/1.0), the head's last
 //! byte is the rest, so whoever hangs up during the commit is signed out as well: that the old session is over with the
 //! answer comes first. A worker that is killed between the head and the commit leaves both sessions: its answer is cut, and
-//! the old one ends by time.
+//! the old one ends by time. A client that closes its half of the connection behind its request (no browser does) counts as
+//! gone: nothing is answered to a second sign-in of its, and the first one stays.
 
 use accounts::{Code, Instead};
 use h1::Kind;
