@@ -415,9 +415,13 @@ async fn fill_postgres(server: &Server, dir: &Path) -> u64 {
             [&ids, &names, &hashes, &now, &contexts];
         db.execute(sql, &values).await.expect("inserted");
     }
-    db.batch_execute("UPDATE steadfast.meta SET used = TRUE; VACUUM ANALYZE steadfast.session")
-        .await
-        .expect("kept");
+    // Statements of one batch are one transaction, and a VACUUM wants none.
+    for statement in [
+        "UPDATE steadfast.meta SET used = TRUE",
+        "VACUUM ANALYZE steadfast.session",
+    ] {
+        db.batch_execute(statement).await.expect("kept");
+    }
     let sql = "SELECT pg_total_relation_size('steadfast.session')";
     let size: i64 = db.query_one(sql, &[]).await.expect("counted").get(0);
     size.unsigned_abs() / 1_000_000
