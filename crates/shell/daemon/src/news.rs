@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use control::Progress;
 use plan::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -403,13 +402,8 @@ fn end_all(daemon: &Shared, key: &Key, exit: Option<i32>) {
     let text = format!("{key} is essential and has ended: everything ends with status {status}");
     daemon.log(Level::Warn, &text);
     daemon.show(text);
-    let (ending, by) = (
-        daemon.clone(),
-        format!("the end of {key}, which is essential"),
-    );
-    crate::vital::vital(daemon, async move {
-        crate::shutdown::shutdown(&ending, &by, &Progress::none()).await;
-    });
+    let by = format!("the end of {key}, which is essential");
+    crate::shutdown::begin(daemon, by);
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::keepers;
 use crate::lines::Level;
 use crate::snapshot::snapshot;
 use crate::state::{Mood, Shared, say};
+use crate::vital::vital;
 
 /// Names in one line of progress; more say nothing to anybody.
 const NAMES_MAX: usize = 8;
@@ -24,6 +25,14 @@ const ANSWERED: Duration = Duration::from_millis(20);
 const KEEPER_MAX: Duration = Duration::from_secs(10);
 /// A keeper whose process is dead has nothing to do but to leave.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
+
+/// [`shutdown`] for whoever waits for no answer.
+pub(crate) fn begin(daemon: &Shared, by: String) {
+    let ending = daemon.clone();
+    vital(daemon, async move {
+        shutdown(&ending, &by, &Progress::none()).await;
+    });
+}
 
 /// Stops everything, ends the keepers, tells root to exit. A second call waits for nothing and is answered.
 pub(crate) async fn shutdown(daemon: &Shared, by: &str, progress: &Progress) -> Done {

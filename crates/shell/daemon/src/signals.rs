@@ -15,10 +15,7 @@ pub(crate) fn came(daemon: &Shared, signal: i32) {
                 Level::Warn,
                 &format!("received {name} indicating exit request"),
             );
-            let ending = daemon.clone();
-            crate::vital::vital(daemon, async move {
-                crate::shutdown::shutdown(&ending, &name, &Progress::none()).await;
-            });
+            crate::shutdown::begin(daemon, name);
         }
         ("SIGTERM" | "SIGINT" | "SIGQUIT", Mood::Shutdown) => {
             daemon.root.order(&wire::Order::ShuttingDown {}, Vec::new());

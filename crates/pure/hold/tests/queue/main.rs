@@ -1,5 +1,7 @@
 //! The queue of a program, in sentences: what waits, in which order and at what pace it goes, who goes alone.
 
+mod suspects;
+
 use hold::{Drained, Event, Place, Program, Proof, Request, Room, Slot, Stage, Verdict, Why};
 use wire::{Fact, Leaving, Phase};
 
@@ -286,60 +288,6 @@ fn handed_over_requests_are_repeated_twice_and_only_if_they_may() {
 }
 
 #[test]
-fn after_a_crash_during_a_repeat_the_suspects_go_one_at_a_time() {
-    let mut scene = program(Phase::Ready);
-    for number in 1..4 {
-        scene.comes(number, get());
-    }
-    scene.says(Phase::Restarting);
-    scene.crashes(Proof::Read);
-    scene.says(Phase::Ready);
-    assert_eq!(scene.goes(), [1, 2, 3], "once together");
-    scene.says(Phase::Restarting);
-    assert_eq!(scene.crashes(Proof::Read), []);
-    scene.comes(9, post());
-    scene.says(Phase::Ready);
-    assert_eq!(scene.goes(), [1]);
-    assert!(
-        !scene.comes(10, post()),
-        "a suspect has the program for itself"
-    );
-    scene.answers(1);
-    assert_eq!(scene.goes(), [2]);
-    // This one kills: it alone gets the 502.
-    scene.says(Phase::Restarting);
-    assert_eq!(scene.crashes(Proof::Read), [(2, Why::Spent)]);
-    scene.says(Phase::Ready);
-    assert_eq!(scene.goes(), [3]);
-    scene.answers(3);
-    assert_eq!(scene.goes(), [9, 10]);
-}
-
-#[test]
-fn a_slow_suspect_holds_up_other_suspects_only() {
-    let mut scene = program(Phase::Ready);
-    scene.comes(1, get());
-    scene.comes(2, get());
-    for _ in 0..2 {
-        scene.says(Phase::Restarting);
-        scene.crashes(Proof::Read);
-        scene.says(Phase::Ready);
-        scene.goes();
-    }
-    assert_eq!(scene.out.len(), 1);
-    scene.now += 999;
-    assert_eq!(scene.goes(), []);
-    // The other suspect stands in front; whoever is none passes it once the first had its time alone.
-    scene.comes(9, post());
-    assert_eq!(scene.goes(), []);
-    scene.now += 1;
-    assert_eq!(scene.goes(), [9]);
-    let first = scene.out[0].0;
-    scene.answers(first);
-    assert_eq!(scene.goes(), [3 - first], "the other suspect");
-}
-
-#[test]
 fn what_became_of_a_replaced_generation_says_nothing_of_the_new_one() {
     let mut scene = program(Phase::Ready);
     scene.comes(1, get());
@@ -353,27 +301,6 @@ fn what_became_of_a_replaced_generation_says_nothing_of_the_new_one() {
     let mut old = scene.take(2);
     scene.program.connected(&mut old);
     assert_eq!(scene.goes(), [], "the probe's turn is to come");
-}
-
-#[test]
-fn suspects_that_wait_for_a_slow_one_wait_for_no_time() {
-    let mut scene = program(Phase::Ready);
-    scene.comes(1, get());
-    scene.comes(2, get());
-    for _ in 0..2 {
-        scene.says(Phase::Restarting);
-        scene.crashes(Proof::Read);
-        scene.says(Phase::Ready);
-        scene.goes();
-    }
-    for number in 3..10 {
-        scene.comes(number, post());
-    }
-    scene.now += 1_000;
-    assert_eq!(scene.goes(), [3, 4, 5, 6, 7, 8, 9], "the window is full");
-    scene.now += 1_000;
-    assert_eq!(scene.goes(), []);
-    assert_eq!(scene.program.next_timer(scene.now), None, "nothing is due");
 }
 
 #[test]
