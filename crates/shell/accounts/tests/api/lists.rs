@@ -2,7 +2,7 @@
 
 use crate::kit::http::ask;
 use crate::kit::{config, signed_in, worker};
-use crate::with_ada;
+use crate::{verified, verified_bearer, with_ada};
 use serde_json::json;
 use session::Kind;
 use std::collections::HashSet;
@@ -49,14 +49,7 @@ async fn a_user_sees_and_ends_own_sessions_only() {
         "only once"
     );
     let bearer = own[1].token.expose();
-    assert_eq!(
-        ask("GET", "/verify")
-            .bearer(&bearer)
-            .to(&accounts)
-            .await
-            .status,
-        401
-    );
+    assert_eq!(verified_bearer(&accounts, &bearer).await, 401);
     let others = json!({"keep_this": true});
     let said = ask("POST", "/logout-all")
         .own()
@@ -65,37 +58,16 @@ async fn a_user_sees_and_ends_own_sessions_only() {
         .to(&accounts)
         .await;
     assert_eq!((said.status, &said.json["ended"]), (200, &json!(1)));
-    assert_eq!(
-        ask("GET", "/verify")
-            .cookie(&cookie)
-            .to(&accounts)
-            .await
-            .status,
-        200
-    );
+    assert_eq!(verified(&accounts, &cookie).await, 200);
     let said = ask("POST", "/logout-all")
         .own()
         .cookie(&cookie)
         .to(&accounts)
         .await;
     assert_eq!((said.status, &said.json["ended"]), (200, &json!(1)));
-    assert_eq!(
-        ask("GET", "/verify")
-            .cookie(&cookie)
-            .to(&accounts)
-            .await
-            .status,
-        401
-    );
+    assert_eq!(verified(&accounts, &cookie).await, 401);
     let bobs = bob.token.expose();
-    assert_eq!(
-        ask("GET", "/verify")
-            .cookie(&bobs)
-            .to(&accounts)
-            .await
-            .status,
-        200
-    );
+    assert_eq!(verified(&accounts, &bobs).await, 200);
 }
 
 /// So many more sessions of ada's, as the one that she has.

@@ -28,6 +28,24 @@ async fn login(accounts: &Accounts, mode: &str) -> Said {
     ask("POST", "/login").own().json(body).to(accounts).await
 }
 
+/// What `verify` says of a cookie.
+async fn verified(accounts: &Accounts, cookie: &str) -> u16 {
+    ask("GET", "/verify")
+        .cookie(cookie)
+        .to(accounts)
+        .await
+        .status
+}
+
+/// The same of a token in a header.
+async fn verified_bearer(accounts: &Accounts, token: &str) -> u16 {
+    ask("GET", "/verify")
+        .bearer(token)
+        .to(accounts)
+        .await
+        .status
+}
+
 #[tokio::test]
 async fn a_browser_signs_in_is_verified_and_signs_out() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -200,22 +218,8 @@ async fn other_clients_have_a_bearer_and_a_cookie_is_none() {
     }
     let said = ask("POST", "/logout").bearer(&token).to(&accounts).await;
     assert_eq!(said.status, 204);
-    assert_eq!(
-        ask("GET", "/verify")
-            .bearer(&token)
-            .to(&accounts)
-            .await
-            .status,
-        401
-    );
-    assert_eq!(
-        ask("GET", "/verify")
-            .cookie(&cookie)
-            .to(&accounts)
-            .await
-            .status,
-        200
-    );
+    assert_eq!(verified_bearer(&accounts, &token).await, 401);
+    assert_eq!(verified(&accounts, &cookie).await, 200);
     // A stale cookie does not hide a good header.
     let token = login(&accounts, "bearer").await.json["token"]
         .as_str()
@@ -282,14 +286,7 @@ async fn a_rotating_session_refreshes_repeats_and_notices_theft() {
         again.json, one.json,
         "the answer was lost, the client asks again"
     );
-    assert_eq!(
-        ask("GET", "/verify")
-            .bearer(&second)
-            .to(&accounts)
-            .await
-            .status,
-        200
-    );
+    assert_eq!(verified_bearer(&accounts, &second).await, 200);
     let bad = refresh(&second, "!".into()).to(&accounts).await;
     assert_eq!((bad.status, bad.code()), (400, "bad_request"));
     for text in ["x", "sf1.b.AAAAAAAAAAA.x", &first[..first.len() - 2]] {
@@ -300,15 +297,7 @@ async fn a_rotating_session_refreshes_repeats_and_notices_theft() {
             "{text}"
         );
     }
-    assert_eq!(
-        ask("GET", "/verify")
-            .bearer(&second)
-            .to(&accounts)
-            .await
-            .status,
-        200,
-        "it lives"
-    );
+    assert_eq!(verified_bearer(&accounts, &second).await, 200, "it lives");
     let thief = refresh(&first, a('E')).to(&accounts).await;
     assert_eq!(
         (thief.status, &thief.json["error"]),
@@ -319,11 +308,7 @@ async fn a_rotating_session_refreshes_repeats_and_notices_theft() {
         one.json["session"].as_str().expect("text")
     );
     assert_eq!(
-        ask("GET", "/verify")
-            .bearer(&second)
-            .to(&accounts)
-            .await
-            .status,
+        verified_bearer(&accounts, &second).await,
         401,
         "theft ended it"
     );

@@ -2,7 +2,7 @@
 
 use crate::kit::http::ask;
 use crate::kit::{config, worker};
-use crate::{PASSWORD, login, with_ada};
+use crate::{PASSWORD, login, verified, with_ada};
 use serde_json::json;
 
 #[tokio::test]
@@ -47,14 +47,7 @@ async fn another_site_can_do_nothing_with_a_browsers_cookie() {
             assert_eq!(said.header("access-control-allow-origin"), "");
         }
     }
-    assert_eq!(
-        ask("GET", "/verify")
-            .cookie(&cookie)
-            .to(&accounts)
-            .await
-            .status,
-        200
-    );
+    assert_eq!(verified(&accounts, &cookie).await, 200);
     // A form cannot say that it sends JSON.
     let form = ask("POST", "/login")
         .own()
